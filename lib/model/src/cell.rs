@@ -1,0 +1,355 @@
+//! What the packager and the transcoder cell say to each other.
+//!
+//! The packager starts `cocuyo-transcoder` with three descriptors: requests on standard input,
+//! replies on standard output, the media file on descriptor [`MEDIA_FD`]. Each message is one
+//! frame:
+//!
+//! ```text
+//! u32 LE  length of the head in bytes
+//! u32 LE  length of the payload in bytes
+//! head    a Request or a Reply as JSON
+//! payload boxes or a picture, empty for most messages
+//! ```
+//!
+//! One request per process; the cell answers with replies until `Done` or `Refused` and exits.
+//! Whatever a cell says is input to be checked, not truth: it has read a stranger's file.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{FailureReason, RenditionName};
+
+/// The descriptor on which the cell finds the media file.
+pub const MEDIA_FD: i32 = 3;
+/// The greatest head, in bytes, that either side accepts.
+pub const MAX_HEAD: u32 = 1 << 20;
+/// The greatest payload, in bytes, that either side accepts: a segment of 8 s at 100 Mbit/s.
+pub const MAX_PAYLOAD: u32 = 100 << 20;
+
+/// How the cell reads the media file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// [`MEDIA_FD`] is a regular file: `pread`.
+    File {
+        /// Its length in bytes.
+        size: u64,
+    },
+    /// [`MEDIA_FD`] is a socket. For each read the cell writes `u64 LE offset, u32 LE length`
+    /// and is sent exactly that many bytes; a closed socket is a failed read.
+    Ranges {
+        /// Length of the whole file in bytes.
+        size: u64,
+    },
+}
+
+/// What the cell is asked to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "snake_case")]
+pub enum Request {
+    /// Say what the file holds; answered by [`Reply::Probed`].
+    Probe {
+        /// Where the bytes are.
+        source: Source,
+    },
+    /// Encode as planned; answered by inits, segments, pictures, progress.
+    Encode {
+        /// Where the bytes are.
+        source: Source,
+        /// What to make of them.
+        plan: EncodePlan,
+    },
+}
+
+/// What the cell says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// What the file holds.
+    Probed {
+        /// The findings.
+        probe: Probe,
+    },
+    /// A rendition's initialisation segment, in the payload; before its first segment.
+    Init {
+        /// Of which rendition.
+        rendition: RenditionName,
+    },
+    /// One media segment (`moof` + `mdat`), in the payload; numbers of a rendition come in order.
+    Segment {
+        /// Of which rendition.
+        rendition: RenditionName,
+        /// Its place on the segment grid, from 0.
+        number: u32,
+    },
+    /// A JPEG, in the payload.
+    Picture {
+        /// Which one.
+        picture: Picture,
+    },
+    /// How far the encode is.
+    Progress {
+        /// Media time behind which every rendition is done, in milliseconds.
+        position_ms: u64,
+    },
+    /// The request is carried out; the last message.
+    Done {
+        /// Media time that was decoded, in milliseconds.
+        duration_ms: u64,
+        /// Frames or packets that the decoders refused.
+        damaged: u64,
+    },
+    /// The file will not be processed; the last message.
+    Refused {
+        /// Why, for its owner.
+        reason: FailureReason,
+        /// Why, for the log; never shown.
+        detail: String,
+    },
+}
+
+/// A still picture made in passing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Picture {
+    /// At player size.
+    Poster,
+    /// At card size.
+    Thumbnail,
+}
+
+/// A fraction, for frame rates and pixel shapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Ratio {
+    /// Numerator.
+    pub num: u32,
+    /// Denominator, never 0.
+    pub den: u32,
+}
+
+impl Ratio {
+    /// `num / den`.
+    pub const fn new(num: u32, den: u32) -> Self {
+        Self { num, den }
+    }
+
+    /// As a float, for display and comparison with floats.
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.num) / f64::from(self.den)
+    }
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// libav's name of the container, for example `mov,mp4,m4a,3gp,3g2,mj2`.
+    pub container: String,
+    /// Declared duration in milliseconds, where the container has one.
+    pub duration_ms: Option<u64>,
+    /// Declared or computed bit rate of the whole file in bit/s.
+    pub bit_rate_bps: Option<u64>,
+    /// The picture, if there is one that is not a cover.
+    pub video: Option<VideoStream>,
+    /// The sound tracks, best first.
+    pub audio: Vec<AudioStream>,
+}
+
+/// A picture track as the file has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoStream {
+    /// Index in the container.
+    pub stream: u32,
+    /// libav's name of the codec.
+    pub codec: String,
+    /// Stored width in pixels, before rotation and pixel shape.
+    pub width: u32,
+    /// Stored height in pixels.
+    pub height: u32,
+    /// Shape of a pixel; 1:1 when unknown.
+    pub pixel_aspect: Ratio,
+    /// Clockwise rotation to show it upright: 0, 90, 180 or 270.
+    pub rotation: u16,
+    /// Average frames per second.
+    pub frame_rate: Ratio,
+    /// Whether the picture is interlaced, by its first frames.
+    pub interlaced: bool,
+    /// Whether it is HDR (PQ or HLG transfer) and must be tone-mapped.
+    pub hdr: bool,
+}
+
+/// A sound track as the file has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioStream {
+    /// Index in the container.
+    pub stream: u32,
+    /// libav's name of the codec.
+    pub codec: String,
+    /// Channels.
+    pub channels: u16,
+    /// Samples per second.
+    pub sample_rate: u32,
+}
+
+/// What to make of a file: complete, so that the cell decides nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EncodePlan {
+    /// The picture renditions, absent for sound alone.
+    pub video: Option<VideoPlan>,
+    /// The sound renditions, absent for silent films.
+    pub audio: Option<AudioPlan>,
+    /// Declared duration in milliseconds, for progress; the media decides the real one.
+    pub expected_ms: u64,
+    /// The encode stops with `TooLarge` behind this much media time, in milliseconds.
+    pub max_ms: u64,
+}
+
+/// Frames on an absolute grid: source frame at `pts` becomes grid frame
+/// `n = round((pts - t0) * frame_rate)`; gaps are filled, doubles dropped, so nothing drifts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoPlan {
+    /// Index of the stream in the container.
+    pub stream: u32,
+    /// The grid: the greatest rate of any rung.
+    pub frame_rate: Ratio,
+    /// Grid frames per segment; a multiple of every rung's divisor. Each segment is one closed GOP.
+    pub segment_frames: u32,
+    /// Clockwise rotation to apply: 0, 90, 180 or 270.
+    pub rotation: u16,
+    /// Whether to deinterlace first.
+    pub deinterlace: bool,
+    /// Whether to map HDR to BT.709.
+    pub tone_map: bool,
+    /// The rungs, smallest first.
+    pub rungs: Vec<VideoRung>,
+    /// Box into which the poster fits (width), height following the picture.
+    pub poster_width: u32,
+    /// The same for the thumbnail.
+    pub thumbnail_width: u32,
+}
+
+/// One H.264 rendition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VideoRung {
+    /// Its name.
+    pub rendition: RenditionName,
+    /// Encoded width in pixels, even.
+    pub width: u32,
+    /// Encoded height in pixels, even.
+    pub height: u32,
+    /// Every how manieth grid frame it shows: 1 for all, 2 for half the rate.
+    pub frame_divisor: u32,
+    /// Quality target of the capped constant rate factor.
+    pub crf: f32,
+    /// Ceiling in bit/s.
+    pub maxrate_bps: u32,
+    /// Decoder buffer in bits.
+    pub bufsize_bits: u32,
+    /// x264 preset.
+    pub preset: String,
+    /// x264 profile: `main` or `high`.
+    pub profile: String,
+}
+
+/// One continuous encode of a sound track per rung.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioPlan {
+    /// Index of the stream in the container.
+    pub stream: u32,
+    /// Output samples per second.
+    pub sample_rate: u32,
+    /// Length of a segment; sound segments end on the AAC frame nearest to the grid.
+    pub segment: Ratio,
+    /// The rungs, smallest first.
+    pub rungs: Vec<AudioRung>,
+}
+
+/// One AAC-LC rendition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AudioRung {
+    /// Its name.
+    pub rendition: RenditionName,
+    /// 1 or 2.
+    pub channels: u16,
+    /// Target in bit/s.
+    pub bit_rate_bps: u32,
+}
+
+/// A frame that breaks the protocol.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// A length above the limit.
+    #[error("frame of {head} + {payload} bytes is over the limit")]
+    TooLong {
+        /// Announced head.
+        head: u32,
+        /// Announced payload.
+        payload: u32,
+    },
+    /// A head that is not the message it should be.
+    #[error("frame head is not a message")]
+    Head(#[from] serde_json::Error),
+}
+
+/// Lengths of a frame's two parts, read from its first eight bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameLengths {
+    /// Bytes of JSON.
+    pub head: u32,
+    /// Bytes of payload.
+    pub payload: u32,
+}
+
+impl FrameLengths {
+    /// Bytes before the head.
+    pub const SIZE: usize = 8;
+
+    /// Reads and checks the lengths.
+    pub fn parse(bytes: [u8; Self::SIZE]) -> Result<Self, FrameError> {
+        let [a, b, c, d, e, f, g, h] = bytes;
+        let (head, payload) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        if head > MAX_HEAD || payload > MAX_PAYLOAD {
+            return Err(FrameError::TooLong { head, payload });
+        }
+        Ok(Self { head, payload })
+    }
+}
+
+/// The lengths and head of a frame whose payload, of `payload_len` bytes, follows it.
+pub fn encode_head(message: &impl Serialize, payload_len: usize) -> Result<Vec<u8>, FrameError> {
+    let head = serde_json::to_vec(message)?;
+    let too_long = || FrameError::TooLong { head: head.len() as u32, payload: payload_len as u32 };
+    let lengths = [u32::try_from(head.len()), u32::try_from(payload_len)];
+    let [Ok(head_len), Ok(payload_len)] = lengths else { return Err(too_long()) };
+    let mut frame = Vec::with_capacity(FrameLengths::SIZE + head.len());
+    frame.extend_from_slice(&head_len.to_le_bytes());
+    frame.extend_from_slice(&payload_len.to_le_bytes());
+    FrameLengths::parse(frame[..FrameLengths::SIZE].try_into().expect("eight bytes were written"))?;
+    frame.extend_from_slice(&head);
+    Ok(frame)
+}
+
+/// Reads a frame's head.
+pub fn decode_head<'a, T: Deserialize<'a>>(head: &'a [u8]) -> Result<T, FrameError> {
+    Ok(serde_json::from_slice(head)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_reads_back() {
+        let said = Reply::Segment { rendition: RenditionName::Video { height: 360 }, number: 7 };
+        let frame = encode_head(&said, 5).unwrap();
+        let lengths = FrameLengths::parse(frame[..8].try_into().unwrap()).unwrap();
+        assert_eq!((lengths.head as usize, lengths.payload), (frame.len() - 8, 5));
+        assert_eq!(decode_head::<Reply>(&frame[8..]).unwrap(), said);
+    }
+
+    #[test]
+    fn a_length_over_the_limit_is_refused_before_memory_is_taken() {
+        let mut bytes = [0xff; 8];
+        assert!(matches!(FrameLengths::parse(bytes), Err(FrameError::TooLong { .. })));
+        bytes[..4].copy_from_slice(&10u32.to_le_bytes());
+        assert!(matches!(FrameLengths::parse(bytes), Err(FrameError::TooLong { .. })));
+    }
+}

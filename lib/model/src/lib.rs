@@ -1,0 +1,27 @@
+//! The words of Cocuyo: ids, states, tiers, renditions, object keys, the claims of a grant, and
+//! what the transcoder cell says. Every crate speaks them; this one does no I/O, knows no
+//! database, no HTTP and no ffmpeg, and nothing in it can block.
+
+mod clock;
+mod error;
+mod grant;
+mod id;
+mod job;
+mod key;
+mod policy;
+mod rendition;
+mod tier;
+mod video;
+
+pub mod cell;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use error::ErrorKind;
+pub use grant::{AUDIENCE, Grant, ISSUER, Use, Uses};
+pub use id::{AccountId, ChunkHash, InvalidId, JobId, SessionId, UploadId, VersionId, VideoId};
+pub use job::{JobState, WorkerId};
+pub use key::{InvalidKey, ObjectKey};
+pub use policy::{PublicPolicy, Revocation, Revoked};
+pub use rendition::{InvalidRendition, RenditionName};
+pub use tier::{InvalidTier, Role, Tier, TierRights};
+pub use video::{FailureReason, InvalidTransition, InvalidWord, VideoState, Visibility};

@@ -1,0 +1,275 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Timestamp, VersionId};
+
+/// A text that is not one of a closed list of words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected {expected}")]
+pub struct InvalidWord {
+    /// The words that would have done.
+    pub expected: &'static str,
+}
+
+/// Who may find and see a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    /// Only its owner, who is still working on it.
+    #[default]
+    Draft,
+    /// Only its owner.
+    Private,
+    /// Whoever has the link and the tier.
+    Unlisted,
+    /// Listed on the site, for whoever has the tier.
+    Public,
+}
+
+impl Visibility {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Private => "private",
+            Self::Unlisted => "unlisted",
+            Self::Public => "public",
+        }
+    }
+
+    /// Whether people other than the owner may see the video at all.
+    pub const fn is_shared(self) -> bool {
+        matches!(self, Self::Unlisted | Self::Public)
+    }
+}
+
+impl FromStr for Visibility {
+    type Err = InvalidWord;
+
+    fn from_str(text: &str) -> Result<Self, InvalidWord> {
+        [Self::Draft, Self::Private, Self::Unlisted, Self::Public]
+            .into_iter()
+            .find(|visibility| visibility.as_str() == text)
+            .ok_or(InvalidWord { expected: "draft, private, unlisted or public" })
+    }
+}
+
+impl fmt::Display for Visibility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a video is on its way from upload to player.
+///
+/// Each state carries what is only true in it; transitions consume the old state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum VideoState {
+    /// Its bytes are still coming in.
+    Uploading,
+    /// All bytes are here; a job waits for a worker.
+    Queued {
+        /// When the upload was complete.
+        since: Timestamp,
+    },
+    /// A worker is packaging it.
+    Packaging {
+        /// When this attempt began.
+        since: Timestamp,
+        /// The number of the attempt, from 1; the fencing token of its publication.
+        attempt: i32,
+    },
+    /// It plays.
+    Ready {
+        /// The version that plays.
+        version: VersionId,
+        /// When it was published.
+        at: Timestamp,
+    },
+    /// It will not play, for a reason that its owner can read.
+    Failed {
+        /// Why.
+        reason: FailureReason,
+        /// When that was clear.
+        at: Timestamp,
+    },
+}
+
+/// A state change that the state does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a video that is {from} cannot become {to}")]
+pub struct InvalidTransition {
+    from: &'static str,
+    to: &'static str,
+}
+
+impl VideoState {
+    /// The state's word, as the API shows it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Uploading => "uploading",
+            Self::Queued { .. } => "queued",
+            Self::Packaging { .. } => "packaging",
+            Self::Ready { .. } => "ready",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// The last byte is here.
+    pub fn uploaded(self, at: Timestamp) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Uploading => Ok(Self::Queued { since: at }),
+            other => Err(other.refuse("queued")),
+        }
+    }
+
+    /// A worker takes it, for the first time or again after the last one died.
+    pub fn packaging(self, at: Timestamp, attempt: i32) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Queued { .. } => Ok(Self::Packaging { since: at, attempt }),
+            Self::Packaging { attempt: last, .. } if attempt > last => {
+                Ok(Self::Packaging { since: at, attempt })
+            }
+            other => Err(other.refuse("packaging")),
+        }
+    }
+
+    /// The attempt that holds the lease publishes `version`.
+    pub fn ready(self, at: Timestamp, attempt: i32, version: VersionId) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Packaging { attempt: current, .. } if current == attempt => Ok(Self::Ready { version, at }),
+            other => Err(other.refuse("ready")),
+        }
+    }
+
+    /// It cannot be packaged.
+    pub fn failed(self, at: Timestamp, reason: FailureReason) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Uploading | Self::Queued { .. } | Self::Packaging { .. } => Ok(Self::Failed { reason, at }),
+            other => Err(other.refuse("failed")),
+        }
+    }
+
+    /// Its owner asks for another try.
+    pub fn retried(self, at: Timestamp) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Failed { .. } => Ok(Self::Queued { since: at }),
+            other => Err(other.refuse("queued")),
+        }
+    }
+
+    const fn refuse(&self, to: &'static str) -> InvalidTransition {
+        InvalidTransition { from: self.as_str(), to }
+    }
+}
+
+/// Why a video cannot be packaged: a closed list, told to its owner in their language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// The file has no bytes.
+    Empty,
+    /// Not a container that we open (text, HTML, a playlist, a picture…).
+    NotMedia,
+    /// A container that we open, with a codec that we do not.
+    UnsupportedCodec,
+    /// The file ends before its media does, or has no index.
+    Truncated,
+    /// Neither picture nor sound in it.
+    NothingToPlay,
+    /// Too many pixels, streams or hours.
+    TooLarge,
+    /// It stopped the transcoder three times.
+    Crashed,
+    /// It took longer than any film of its length may.
+    TimedOut,
+    /// A defect of ours.
+    Internal,
+}
+
+impl FailureReason {
+    /// All reasons, for tables that must name each one.
+    pub const ALL: [Self; 9] = [
+        Self::Empty,
+        Self::NotMedia,
+        Self::UnsupportedCodec,
+        Self::Truncated,
+        Self::NothingToPlay,
+        Self::TooLarge,
+        Self::Crashed,
+        Self::TimedOut,
+        Self::Internal,
+    ];
+
+    /// The reason's word, as rows and the API have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::NotMedia => "not_media",
+            Self::UnsupportedCodec => "unsupported_codec",
+            Self::Truncated => "truncated",
+            Self::NothingToPlay => "nothing_to_play",
+            Self::TooLarge => "too_large",
+            Self::Crashed => "crashed",
+            Self::TimedOut => "timed_out",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl FromStr for FailureReason {
+    type Err = InvalidWord;
+
+    fn from_str(text: &str) -> Result<Self, InvalidWord> {
+        Self::ALL
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+            .ok_or(InvalidWord { expected: "a reason of failure" })
+    }
+}
+
+impl fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Timestamp = Timestamp::from_millis(1);
+    const VERSION: VersionId = VersionId::from_bits(7);
+
+    #[test]
+    fn a_video_travels_from_upload_to_ready() {
+        let state = VideoState::Uploading.uploaded(T).unwrap().packaging(T, 1).unwrap();
+        assert_eq!(state.ready(T, 1, VERSION), Ok(VideoState::Ready { version: VERSION, at: T }));
+    }
+
+    #[test]
+    fn an_attempt_that_lost_its_lease_publishes_nothing() {
+        let second = VideoState::Queued { since: T }.packaging(T, 1).unwrap().packaging(T, 2).unwrap();
+        assert_eq!(
+            second.ready(T, 1, VERSION).unwrap_err().to_string(),
+            "a video that is packaging cannot become ready"
+        );
+    }
+
+    #[test]
+    fn only_a_failed_video_is_retried() {
+        let failed = VideoState::Queued { since: T }.failed(T, FailureReason::NotMedia).unwrap();
+        assert_eq!(failed.retried(T), Ok(VideoState::Queued { since: T }));
+        assert!(VideoState::Uploading.retried(T).is_err());
+    }
+
+    #[test]
+    fn every_reason_reads_back() {
+        for reason in FailureReason::ALL {
+            assert_eq!(reason.as_str().parse(), Ok(reason));
+        }
+    }
+}
