@@ -1,0 +1,62 @@
+# The handful of commands that a newcomer needs; `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+
+.PHONY: help run test test-long check bench bench-edge bench-packager tools-run tools-test tools-check ui browser
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+run: tools-run ui ## install what is missing, build, serve http://localhost:8080 with data in ./data
+	cargo build --release --locked --package server --package transcoder
+	exec scripts/run
+
+test: tools-test ui browser ## install what is missing and run every test
+	cargo build --locked --package server --package transcoder
+	cargo test --workspace --locked --no-fail-fast
+	cd web/ui && npm test
+
+test-long: tools-test ui browser ## the tests that take hours: kills, soaks
+	cargo build --locked --package server --package transcoder
+	COCUYO_TEST_LONG=1 cargo test --package tests --locked
+
+check: tools-check ui ## formatting, lints, dependency rules, types of the front end
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	scripts/cargo-deny check bans licenses sources
+	cd web/ui && npm run check
+
+bench: bench-packager bench-edge ## both comparisons
+
+bench-edge: tools-test ui ## segments and parts, side by side with nginx
+	cargo build --release --locked --package server --package transcoder --package bench
+	$(CARGO_TARGET_DIR)/release/bench edge
+
+bench-packager: tools-test ui ## the whole ladder, side by side with one ffmpeg command
+	cargo build --release --locked --package server --package transcoder --package bench
+	$(CARGO_TARGET_DIR)/release/bench packager
+
+# What each command needs on the machine; quick when nothing is missing.
+tools-run:
+	@scripts/install run
+tools-check:
+	@scripts/install check
+tools-test:
+	@scripts/install test
+
+# The front end is embedded into `cocuyo`, so it is built first; make's own file times decide.
+UI_SOURCES := $(shell find web/ui/src web/messages -type f 2>/dev/null) $(wildcard web/ui/*.json web/ui/*.ts web/ui/*.js web/ui/*.html)
+ui: web/ui/dist/.vite/manifest.json
+web/ui/node_modules/.package-lock.json: web/ui/package-lock.json
+	cd web/ui && npm ci --no-audit --no-fund
+web/ui/dist/.vite/manifest.json: web/ui/node_modules/.package-lock.json $(UI_SOURCES)
+	cd web/ui && npm run build
+	touch $@
+
+browser: tests/browser/node_modules/.package-lock.json
+tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
+	cd tests/browser && npm ci --no-audit --no-fund
