@@ -1,0 +1,223 @@
+use std::path::Path;
+use std::time::Duration;
+
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::DatabaseError;
+
+/// Connections for a process of a modest machine; PostgreSQL's default allows 100 in all.
+const POSTGRES_CONNECTIONS: u32 = 16;
+/// Readers never wait for the writer in WAL mode, only for each other's processor time.
+const SQLITE_READERS: u32 = 4;
+/// How long to wait for a free connection before the answer is "not now".
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Which engine keeps the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// A file in this process.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// An open database; clones share its pools.
+#[derive(Debug, Clone)]
+pub struct Database {
+    engine: Engine,
+    name: String,
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+}
+
+impl Database {
+    /// Opens `sqlite:///folder/file.db`, creating the file, or `postgres://user:password@host/name`.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for another URL and for a folder that is absent or cannot be written,
+    /// `Unavailable` for a server that does not answer.
+    pub async fn open(url: &str) -> Result<Self, DatabaseError> {
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => Self::open_sqlite(url).await,
+            Some("postgres" | "postgresql") => Self::open_postgres(url).await,
+            _ => Err(DatabaseError::Url(None)),
+        }
+    }
+
+    /// The engine behind it, for the few statements that are written twice.
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// File, or host and database, for logs; never with a password.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// For queries outside of a transaction. On SQLite these connections cannot write.
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.read
+    }
+
+    /// Begins a transaction that will write.
+    ///
+    /// On SQLite it takes the write lock at once: one that begins as a reader and writes later
+    /// fails with `SQLITE_BUSY_SNAPSHOT`, for which the busy timeout does not wait.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` when no connection, or the lock, was to be had in time.
+    pub async fn begin_write(&self) -> Result<DatabaseTransaction, DbErr> {
+        let immediate = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.write.begin_with_options(immediate).await
+    }
+
+    /// Waits for running queries and closes all connections, on SQLite with a checkpoint.
+    pub async fn close(self) -> Result<(), DatabaseError> {
+        // The writer last: the last connection to a WAL database checkpoints it, and readers cannot.
+        self.read.close().await.map_err(DatabaseError::Close)?;
+        self.write.close().await.map_err(DatabaseError::Close)
+    }
+
+    async fn open_sqlite(url: &str) -> Result<Self, DatabaseError> {
+        let options: SqliteConnectOptions = url.parse().map_err(|error| DatabaseError::Url(Some(error)))?;
+        let path = options.get_filename().to_owned();
+        // Two pools would be two databases in memory.
+        if path.as_os_str().is_empty() || url.contains(":memory:") || url.contains("mode=memory") {
+            return Err(DatabaseError::Url(None));
+        }
+        let options = options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A committed row survives a power cut; with NORMAL the last ones may not.
+            .synchronous(SqliteSynchronous::Full)
+            // Another process (`cocuyo doctor`, a backup) may hold the lock for a moment.
+            .busy_timeout(Duration::from_secs(5))
+            .foreign_keys(true);
+        let cannot_open = |source: sqlx::Error| {
+            let code = source.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+            // PERM, READONLY, CANTOPEN.
+            if matches!(code.map(|code| code & 0xff), Some(3 | 8 | 14)) {
+                DatabaseError::File { path: path.clone(), source }
+            } else {
+                DatabaseError::Open { name: path.display().to_string(), source }
+            }
+        };
+        // One writer: waiting in our own queue is fair and has no busy errors.
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await
+            .map_err(cannot_open)?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.pragma("query_only", "on"))
+            .await
+            .map_err(cannot_open)?;
+        let name = path.display().to_string();
+        Ok(Self { engine: Engine::Sqlite, name, read: read.into(), write: write.into() })
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self, DatabaseError> {
+        let options: PgConnectOptions = url.parse().map_err(|error| DatabaseError::Url(Some(error)))?;
+        let name = format!("{}/{}", options.get_host(), options.get_database().unwrap_or_default());
+        let options = options.application_name("cocuyo").options([
+            // A stuck statement must not hold its locks, nor a lost client its transaction, for ever.
+            ("statement_timeout", "30s"),
+            ("lock_timeout", "10s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(|source| DatabaseError::Open { name: name.clone(), source })?;
+        let pool = DatabaseConnection::from(pool);
+        Ok(Self { engine: Engine::Postgres, name, read: pool.clone(), write: pool })
+    }
+}
+
+/// The URL of the SQLite file at `path`, whatever characters that has.
+pub fn sqlite_url(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let escaped = text.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+    format!("sqlite://{escaped}")
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ErrorKind;
+    use sea_orm::{ConnectionTrait, Statement};
+
+    use super::*;
+    use crate::kind_of;
+
+    async fn text(database: &Database, query: &str) -> String {
+        let statement = Statement::from_string(database.read().get_database_backend(), query);
+        let row = database.read().query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get_by_index::<String>(0)
+            .or_else(|_| row.try_get_by_index::<i32>(0).map(|n| n.to_string()))
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_sqlite_file_is_created_durable_and_with_one_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("100% ours? #1.db");
+        let database = Database::open(&sqlite_url(&path)).await.unwrap();
+        assert!(path.is_file(), "the file has the name that was asked for");
+        assert_eq!(text(&database, "PRAGMA journal_mode").await, "wal");
+        assert_eq!(text(&database, "PRAGMA synchronous").await, "2");
+        assert_eq!(text(&database, "PRAGMA foreign_keys").await, "1");
+        assert_eq!(text(&database, "PRAGMA busy_timeout").await, "5000");
+        let refused = database.read().execute_unprepared("CREATE TABLE t (n BIGINT)").await;
+        assert_eq!(kind_of(&refused.unwrap_err()), ErrorKind::Unavailable, "readers cannot write");
+        database.close().await.unwrap();
+        let left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["100% ours? #1.db"], "closing checkpoints the log");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("absent/cocuyo.db");
+        let error = Database::open(&sqlite_url(&path)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(error.to_string().contains("absent/cocuyo.db"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn other_urls_are_refused_without_repeating_them() {
+        for url in ["", "mysql://root:secret@host/db", "cocuyo.db", "sqlite::memory:", "sqlite://"] {
+            let error = Database::open(url).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{url}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_unavailable() {
+        let error = Database::open("postgres://u:secret@127.0.0.1:1/cocuyo").await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::Unavailable, "open database `127.0.0.1/cocuyo`")
+        );
+    }
+}

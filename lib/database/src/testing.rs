@@ -1,0 +1,169 @@
+//! A fresh database of either engine for each test.
+//!
+//! PostgreSQL is a private server of the test process, reached through a Unix socket in its own
+//! temporary folder; it ends with the process, however that ends.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+use crate::{Database, Engine, sqlite_url};
+
+/// Where Debian puts each major version's programs.
+const POSTGRES_FOLDERS: &str = "/usr/lib/postgresql";
+const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs an async test on SQLite and on PostgreSQL, as two tests in a module of its name.
+///
+/// ```ignore
+/// database::on_both_engines! {
+///     async fn a_row_is_found_again(test: &TestDatabase) { … }
+/// }
+/// ```
+#[macro_export]
+macro_rules! on_both_engines {
+    ($(async fn $name:ident($test:ident: &TestDatabase) $body:block)*) => {$(
+        async fn $name($test: &$crate::testing::TestDatabase) $body
+
+        mod $name {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                super::$name(&$crate::testing::TestDatabase::sqlite().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                super::$name(&$crate::testing::TestDatabase::postgres().await).await;
+            }
+        }
+    )*};
+}
+
+/// An empty database of its own.
+#[derive(Debug)]
+pub struct TestDatabase {
+    url: String,
+    // Removed with its file when the test ends.
+    _folder: Option<TempDir>,
+}
+
+impl TestDatabase {
+    /// A new file in a temporary folder.
+    pub async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("the temporary folder can be written");
+        let url = sqlite_url(&folder.path().join("cocuyo.db"));
+        Self { url, _folder: Some(folder) }
+    }
+
+    /// A new database on this process's private server.
+    pub async fn postgres() -> Self {
+        static SERVER: OnceCell<Server> = OnceCell::const_new();
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let server = SERVER.get_or_init(Server::start).await;
+        let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut admin = server.connect().await.expect("the server has started");
+        // Not STRATEGY wal_log, the default: copying files is quicker where nothing is synced.
+        let create = format!("CREATE DATABASE {name} STRATEGY file_copy");
+        admin.execute(AssertSqlSafe(create)).await.expect("the name is new");
+        Self { url: server.url(&name), _folder: None }
+    }
+
+    /// A new database of `engine`.
+    pub async fn of(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite => Self::sqlite().await,
+            Engine::Postgres => Self::postgres().await,
+        }
+    }
+
+    /// What a configuration would say.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Opens it; several times if asked, as several processes would.
+    pub async fn open(&self) -> Database {
+        Database::open(&self.url).await.expect("the database was just made")
+    }
+}
+
+struct Server {
+    folder: PathBuf,
+    // Its standard input is the leash: the keeper stops the server when that closes.
+    _keeper: Child,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let programs = newest_postgres().unwrap_or_else(|| {
+            panic!("no PostgreSQL under {POSTGRES_FOLDERS}: `apt-get install postgresql`")
+        });
+        let folder =
+            tempfile::Builder::new().prefix("cocuyo-pg-").tempdir().expect("a temporary folder").keep();
+        let keeper = Command::new("sh")
+            .args(["-c", include_str!("testing/keeper.sh"), "keeper"])
+            .arg(programs)
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("there is a shell");
+        let server = Self { folder, _keeper: keeper };
+        let deadline = Instant::now() + START_DEADLINE;
+        while let Err(last) = server.connect().await {
+            if Instant::now() > deadline {
+                let log = std::fs::read_to_string(server.folder.join("log")).unwrap_or_default();
+                panic!("PostgreSQL does not answer: {last}\n{log}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        server
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://cocuyo@localhost/{database}?host={}", self.folder.display())
+    }
+
+    async fn connect(&self) -> sqlx::Result<PgConnection> {
+        PgConnection::connect(&self.url("postgres")).await
+    }
+}
+
+fn newest_postgres() -> Option<PathBuf> {
+    let version = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let folders = std::fs::read_dir(POSTGRES_FOLDERS).into_iter().flatten();
+    let paths = folders.collect::<io::Result<Vec<_>>>().ok()?.into_iter().map(|entry| entry.path());
+    paths.max_by_key(|path| version(path)).map(|path| path.join("bin"))
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait;
+
+    on_both_engines! {
+        async fn every_test_has_an_empty_database_that_keeps_what_is_committed(test: &TestDatabase) {
+            let first = test.open().await;
+            let transaction = first.begin_write().await.unwrap();
+            transaction.execute_unprepared("CREATE TABLE t (n BIGINT PRIMARY KEY)").await.unwrap();
+            transaction.execute_unprepared("INSERT INTO t VALUES (1)").await.unwrap();
+            transaction.commit().await.unwrap();
+            let forgotten = first.begin_write().await.unwrap();
+            forgotten.execute_unprepared("INSERT INTO t VALUES (2)").await.unwrap();
+            drop(forgotten);
+            let again = first.begin_write().await.unwrap();
+            let doubled = again.execute_unprepared("INSERT INTO t VALUES (1)").await.unwrap_err();
+            assert_eq!(crate::kind_of(&doubled), model::ErrorKind::Conflict);
+            again.rollback().await.unwrap();
+            let deleted = test.open().await.begin_write().await.unwrap();
+            let rows = deleted.execute_unprepared("DELETE FROM t").await.unwrap().rows_affected();
+            assert_eq!(rows, 1, "the dropped transaction left nothing");
+        }
+    }
+}
