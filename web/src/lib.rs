@@ -1,1 +1,35 @@
-//! x
+//! The JSON API and the pages, over `catalog` and `subscriptions`.
+//!
+//! Everything that a browser is told about people and videos passes here; media bytes and upload
+//! bytes never do (they are the edge's and ingest's). A handler is: extract, one call into a
+//! crate below, a view. It alone knows axum.
+//!
+//! # Errors
+//!
+//! Handlers fail with a [`WebError`]; one layer turns it into `application/problem+json` in the
+//! reader's language, on pages into a page. What went wrong inside is logged there, once.
+
+mod api;
+mod config;
+mod erase;
+mod error;
+mod layers;
+mod origin;
+mod pages;
+mod problems;
+mod session;
+mod state;
+
+pub use config::Config;
+pub use erase::{erase, finish_erasures};
+pub use error::WebError;
+pub use origin::is_same_origin;
+pub use session::{Presented, SESSION_COOKIE};
+pub use state::State;
+
+/// Everything under `/api/v1/` that is not an upload, and every page.
+pub fn router(state: State) -> axum::Router {
+    let pages = pages::router().layer(axum::middleware::from_fn(layers::page_headers));
+    let api = api::router().layer(axum::middleware::from_fn(layers::api_headers));
+    layers::around(pages.merge(api)).with_state(state)
+}

@@ -1,0 +1,22 @@
+use serde::Deserialize;
+
+/// The `[web]` section of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Whether anybody may make an account for themselves; without it, only administrators make
+    /// them. Default: true.
+    pub registration: bool,
+    /// Whether session cookies are for HTTPS only; true wherever people reach the site by HTTPS.
+    /// Default: false.
+    pub secure_cookies: bool,
+    /// The greatest height, in pixels, that is free for all on a public video without a tier.
+    /// It is never more than what tier 0 may see. Default: 480.
+    pub free_height: u16,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { registration: true, secure_cookies: false, free_height: 480 }
+    }
+}

@@ -1,0 +1,91 @@
+//! What holds for every request and every response, whichever handler it reaches.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HeaderValue, WWW_AUTHENTICATE};
+use http::{HeaderName, Method, StatusCode};
+use listener::{Language, secure};
+
+use crate::error::Refusal;
+use crate::origin::{Claim, claim};
+use crate::session::{Presented, SESSION_COOKIE};
+use crate::{State, WebError, problems};
+
+/// The policy of pages: our own files only; players also play what scripts made (`blob:`).
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; \
+     object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+);
+/// The policy of documents for programs: nothing.
+const API_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const FRAME_OPTIONS: HeaderName = HeaderName::from_static("x-frame-options");
+
+/// The layers around everything, the outermost last.
+pub(crate) fn around(router: Router<State>) -> Router<State> {
+    router.layer(from_fn(refuse_other_sites)).layer(from_fn(tell_problems)).layer(from_fn(secure_headers))
+}
+
+/// Headers of the API's answers.
+pub(crate) async fn api_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, API_POLICY);
+    // Answers differ by person, and grants are in some of them.
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
+/// Headers of pages, unless a page said otherwise.
+pub(crate) async fn page_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(PAGE_POLICY);
+    response
+}
+
+async fn secure_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    secure(headers);
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(API_POLICY);
+    headers.entry(FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
+    response
+}
+
+/// Writes the body of a refusal in the reader's language. Pages have a layer of their own closer
+/// to the handler, so what arrives here is for programs.
+async fn tell_problems(request: Request, next: Next) -> Response {
+    let language = Language::of(request.headers());
+    let response = next.run(request).await;
+    let Some(Refusal(problem)) = response.extensions().get().cloned() else { return response };
+    let mut told = problem.response(language).map(Body::new);
+    if told.status() == StatusCode::UNAUTHORIZED {
+        // RFC 9110 §15.5.2.
+        told.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    told
+}
+
+/// Refuses unsafe methods that a page of another site sent with a person's cookie, for every
+/// route at once. A bearer is exempt: no browser adds one by itself.
+async fn refuse_other_sites(request: Request, next: Next) -> Response {
+    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let headers = request.headers();
+    if is_safe || matches!(Presented::in_headers(headers), Some(Presented::Bearer(_))) {
+        return next.run(request).await;
+    }
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let carries_cookie = headers.get_all(COOKIE).iter().any(|list| {
+        list.as_bytes().windows(SESSION_COOKIE.len()).any(|part| part == SESSION_COOKIE.as_bytes())
+    });
+    match claim(headers, authority) {
+        Claim::Ours => next.run(request).await,
+        // Without a cookie there is nothing to abuse but a sign-in as somebody else, and a page
+        // that tries it cannot be silent.
+        Claim::Silent if !carries_cookie => next.run(request).await,
+        Claim::Silent | Claim::Foreign => WebError::from(problems::cross_site()).into_response(),
+    }
+}

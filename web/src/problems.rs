@@ -1,0 +1,81 @@
+//! What clients are told when a rule of the site refuses them: a word for programs, a sentence in
+//! each language for people.
+
+use listener::{Problem, Text};
+use model::ErrorKind;
+use subscriptions::SubscriptionsError;
+
+/// What a failure of `subscriptions` is to a client.
+pub(crate) fn of_subscriptions(error: &SubscriptionsError) -> Problem {
+    let plain = Problem::of(error.kind());
+    match error {
+        SubscriptionsError::WrongCredentials => plain.named(
+            "wrong_credentials",
+            Text::new("El usuario o la contraseña no son correctos", "The username or the password is wrong"),
+        ),
+        SubscriptionsError::TooManyAttempts { wait } => plain
+            .named(
+                "too_many_attempts",
+                Text::new(
+                    "Demasiados intentos fallidos; espere un poco",
+                    "Too many failed attempts; wait a little",
+                ),
+            )
+            .retry_after(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)),
+        SubscriptionsError::UsernameTaken => plain.named(
+            "username_taken",
+            Text::new("Ese nombre de usuario ya existe", "That username is taken"),
+        ),
+        SubscriptionsError::Username(_) => plain
+            .named("username_invalid", Text::new("Ese nombre de usuario no sirve", "That username won't do"))
+            .because(Text::new(
+                "De 3 a 32 letras sin acento, cifras o, entre ellas, punto, guion o guion bajo",
+                "3 to 32 letters without accents, digits or, between them, a dot, hyphen or underscore",
+            )),
+        SubscriptionsError::Password(_) => plain
+            .named("password_invalid", Text::new("Esa contraseña no sirve", "That password won't do"))
+            .because(Text::new("Al menos 8 caracteres", "At least 8 characters")),
+        _ => plain,
+    }
+}
+
+/// The viewer's tier does not reach.
+pub(crate) fn tier_required() -> Problem {
+    Problem::of(ErrorKind::Forbidden).named(
+        "tier_required",
+        Text::new("Este video necesita otro plan", "This video needs another plan"),
+    )
+}
+
+/// The video has no version that plays yet.
+pub(crate) fn not_ready() -> Problem {
+    Problem::of(ErrorKind::Conflict)
+        .named("not_ready", Text::new("El video aún no está listo", "The video is not ready yet"))
+}
+
+/// Another site's page sent the request.
+pub(crate) fn cross_site() -> Problem {
+    Problem::of(ErrorKind::Forbidden).named(
+        "cross_site",
+        Text::new("La petición viene de otro sitio", "The request comes from another site"),
+    )
+}
+
+/// People cannot make accounts for themselves here.
+pub(crate) fn registration_closed() -> Problem {
+    Problem::of(ErrorKind::Forbidden).named(
+        "registration_closed",
+        Text::new("Aquí las cuentas las crea la administración", "Accounts are made by the administrators here"),
+    )
+}
+
+/// A body that is not the one the resource takes; `why` is for whoever wrote the program.
+pub(crate) fn invalid_body(why: &str) -> Problem {
+    let sentence = |intro: &str| format!("{intro}: {why}").into();
+    Problem::of(ErrorKind::Invalid)
+        .named(
+            "invalid_body",
+            Text::new("El cuerpo de la petición no es el esperado", "The body of the request is not the expected one"),
+        )
+        .because(Text { es: sentence("El cuerpo no se entiende"), en: sentence("The body cannot be understood") })
+}

@@ -1,0 +1,109 @@
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use listener::{Language, cookie};
+use model::{ErrorKind, Role, Timestamp};
+use subscriptions::SignedIn;
+
+use crate::{State, WebError};
+
+/// The cookie that carries a session's token.
+pub const SESSION_COOKIE: &str = "cocuyo_session";
+
+/// A session's token as a request carries it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Presented<'a> {
+    /// In `Authorization: Bearer`; a program put it there.
+    Bearer(&'a str),
+    /// In a cookie; the browser put it there, whoever made the request. Where something is
+    /// changed it counts only with [`crate::is_same_origin`].
+    Cookie(&'a str),
+}
+
+impl<'a> Presented<'a> {
+    /// The token of a request with these headers. A bearer, even a bad one, goes before a cookie.
+    pub fn in_headers(headers: &'a HeaderMap) -> Option<Self> {
+        match headers.get(AUTHORIZATION) {
+            // RFC 9110 §11.1: the scheme's case does not count.
+            Some(value) => {
+                let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+                scheme.eq_ignore_ascii_case("bearer").then(|| Self::Bearer(token.trim()))
+            }
+            None => cookie(headers, SESSION_COOKIE).map(Self::Cookie),
+        }
+    }
+
+    /// The token.
+    pub fn token(self) -> &'a str {
+        match self {
+            Self::Bearer(token) | Self::Cookie(token) => token,
+        }
+    }
+}
+
+/// Whoever sent a request: their language, and their session if they have one.
+#[derive(Debug, Clone)]
+pub(crate) struct Visitor {
+    /// What they read.
+    pub(crate) language: Language,
+    /// When the request began. Everything in one request happens at this moment, so that a grant
+    /// is never dated later than the rights it was made from.
+    pub(crate) now: Timestamp,
+    /// Their session.
+    pub(crate) person: Option<SignedIn>,
+}
+
+impl FromRequestParts<State> for Visitor {
+    type Rejection = WebError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, WebError> {
+        let (language, now) = (Language::of(&parts.headers), state.now());
+        let person = match Presented::in_headers(&parts.headers) {
+            Some(presented) => state.subscriptions.signed_in(presented.token(), now).await?,
+            None => None,
+        };
+        Ok(Self { language, now, person })
+    }
+}
+
+/// Somebody who is signed in; 401 for everybody else.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    /// Their session.
+    pub(crate) signed_in: SignedIn,
+    /// When the request began.
+    pub(crate) now: Timestamp,
+}
+
+impl FromRequestParts<State> for Person {
+    type Rejection = WebError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, WebError> {
+        let visitor = Visitor::from_request_parts(parts, state).await?;
+        let signed_in = visitor.person.ok_or(WebError::from(ErrorKind::Unauthenticated))?;
+        Ok(Self { signed_in, now: visitor.now })
+    }
+}
+
+/// An administrator; 401 for nobody, 403 for everybody else.
+#[derive(Debug, Clone)]
+pub(crate) struct Administrator {
+    /// Their session.
+    pub(crate) signed_in: SignedIn,
+    /// When the request began.
+    pub(crate) now: Timestamp,
+}
+
+impl FromRequestParts<State> for Administrator {
+    type Rejection = WebError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, WebError> {
+        let Person { signed_in, now } = Person::from_request_parts(parts, state).await?;
+        if signed_in.role == Role::Admin {
+            Ok(Self { signed_in, now })
+        } else {
+            Err(WebError::from(ErrorKind::Forbidden))
+        }
+    }
+}
