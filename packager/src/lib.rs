@@ -1,1 +1,5 @@
-//! x
+//! Originals become renditions.
+
+pub mod plan;
+
+pub use plan::{Limits, plan};
