@@ -1,1 +1,34 @@
-//! x
+//! MP4 boxes, the index of a version, and the virtual MP4: every byte layout that Cocuyo makes or
+//! reads, as pure functions. Nothing here does I/O. Whatever is read is treated as a stranger's:
+//! each offset is checked against the bytes that are there, and no count that a box states makes
+//! us take memory that its bytes could not fill.
+//!
+//! ```text
+//! cell:      Track  → init_segment            Sample… → media_segment
+//! packager:  read_init, read_segment → ChunkWriter → chunk = segments + index of samples
+//!                                                 → VersionIndex (JSON)
+//! edge:      VersionIndex → (object, range) of a segment
+//!            VersionIndex + ChunkIndex… → VirtualMp4 → (object, range)… of a download
+//! ```
+//!
+//! Clauses are those of ISO/IEC 14496-12:2022 (boxes), 14496-14 (`mp4a`), 14496-15 (`avc1`),
+//! 23000-19 (CMAF) and RFC 8216 (playlists).
+
+mod bandwidth;
+mod boxes;
+mod chunk;
+mod error;
+mod index;
+mod init;
+mod segment;
+mod track;
+mod virtual_mp4;
+
+pub use bandwidth::Bandwidth;
+pub use chunk::{ChunkIndex, ChunkWriter, FinishedChunk, SegmentSamples, read_chunk_index};
+pub use error::CmafError;
+pub use index::{ChunkRef, Located, RenditionIndex, RenditionKind, SegmentRef, VersionIndex};
+pub use init::{init_segment, read_init};
+pub use segment::{ReadSegment, Sample, media_segment, read_segment};
+pub use track::{AudioTrack, Colour, Track, VideoTrack};
+pub use virtual_mp4::{BUILDER_VERSION, Piece, VirtualMp4, VirtualTrack};

@@ -1,0 +1,192 @@
+//! Initialisation segments: `ftyp` + `moov` with `mvex` and empty sample tables.
+
+use bytes::Bytes;
+use mp4_atom::{
+    AnySampleGroupEntry, Elst, Esds, FixedPoint, FourCC, Ftyp, Mdhd, Moov, Mvex, Mvhd, Sgpd, SgpdEntry, Stbl,
+    Trex,
+};
+
+use crate::boxes::{Child, Timing, edit, leaf, maybe, only, put, trak, walk};
+use crate::{AudioTrack, CmafError, Colour, Track, VideoTrack};
+
+/// Initialisation segments hold one track, and this is its id.
+pub(crate) const TRACK_ID: u32 = 1;
+/// The longest initialisation segment that is read: a real one has about 800 bytes.
+const MAX_INIT: usize = 64 << 10;
+/// The longest `esds` that is read, because the library reads descriptors recursively.
+const MAX_ESDS: usize = 256;
+/// Bytes of a `VisualSampleEntry` before its child boxes (§12.1.3.2).
+const VISUAL_ENTRY: usize = 78;
+/// Bytes of an `AudioSampleEntry` before its child boxes (§12.2.3.2).
+const AUDIO_ENTRY: usize = 28;
+
+/// The initialisation segment of `track`.
+///
+/// # Errors
+/// When the track's configuration record is none, or a value does not fit its box.
+pub fn init_segment(track: &Track) -> Result<Bytes, CmafError> {
+    let ftyp = Ftyp {
+        // `iso6`: `default-base-is-moof` and signed composition offsets; `cmfc`: a CMAF track
+        // (23000-19 §7.3.2).
+        major_brand: FourCC::new(b"iso6"),
+        minor_version: 0,
+        compatible_brands: [b"iso6", b"cmfc", b"mp41"].into_iter().map(FourCC::new).collect(),
+    };
+    let (timing, tables) = match track {
+        Track::Video(_) => (Timing::default(), Stbl::default()),
+        Track::Audio(audio) => {
+            let edits = vec![edit(0, Some(audio.priming.into()))];
+            (Timing { edits, ..Timing::default() }, Stbl { sgpd: vec![roll()], ..Stbl::default() })
+        }
+    };
+    // A `moov` without samples still has the required offsets table (§8.7.5).
+    let tables = Stbl { stco: Some(mp4_atom::Stco::default()), ..tables };
+    let moov = Moov {
+        mvhd: Mvhd { next_track_id: TRACK_ID + 1, ..movie_header(track.timescale(), 0) },
+        mvex: Some(Mvex {
+            mehd: None,
+            trex: vec![Trex { track_id: TRACK_ID, default_sample_description_index: 1, ..Trex::default() }],
+        }),
+        trak: vec![trak(track, TRACK_ID, timing, tables)?],
+        ..Moov::default()
+    };
+    let mut bytes = Vec::with_capacity(1024);
+    put("ftyp", &ftyp, &mut bytes)?;
+    put("moov", &moov, &mut bytes)?;
+    Ok(bytes.into())
+}
+
+/// Reads an initialisation segment of one H.264 or AAC track.
+///
+/// # Errors
+/// Whatever else it is, and every length that does not fit.
+pub fn read_init(bytes: &[u8]) -> Result<Track, CmafError> {
+    if bytes.len() > MAX_INIT {
+        return Err(CmafError::malformed("init", "longer than any initialisation segment"));
+    }
+    only("init", bytes, b"ftyp")?;
+    let moov = only("init", bytes, b"moov")?.body;
+    only("moov", moov, b"mvex")?;
+    let trak = only("moov", moov, b"trak")?.body;
+    let mdia = only("trak", trak, b"mdia")?.body;
+    let mdhd: Mdhd = leaf("mdhd", only("mdia", mdia, b"mdhd")?.body)?;
+    if mdhd.timescale == 0 {
+        return Err(CmafError::malformed("mdhd", "the timescale is 0"));
+    }
+    let minf = only("mdia", mdia, b"minf")?.body;
+    let stbl = only("minf", minf, b"stbl")?.body;
+    let entry = sample_entry(only("stbl", stbl, b"stsd")?.body)?;
+    match &entry.kind {
+        b"avc1" => video(mdhd.timescale, entry.body),
+        b"mp4a" => audio(mdhd.timescale, entry.body, priming(trak)?),
+        _ => Err(CmafError::malformed("stsd", "a codec that is neither `avc1` nor `mp4a`")),
+    }
+}
+
+/// The `mvhd` of a movie whose times are never "now": the same media makes the same bytes.
+pub(crate) fn movie_header(timescale: u32, duration: u64) -> Mvhd {
+    Mvhd {
+        creation_time: 0,
+        modification_time: 0,
+        timescale,
+        duration,
+        rate: FixedPoint::new(1, 0),
+        volume: FixedPoint::new(1, 0),
+        matrix: Default::default(),
+        next_track_id: 0,
+    }
+}
+
+/// "Decode one sample more before": AAC frames overlap (§10.1 `AudioRollRecoveryEntry`).
+pub(crate) fn roll() -> Sgpd {
+    let kind = FourCC::new(b"roll");
+    let distance = (-1i16).to_be_bytes().to_vec();
+    let entry = SgpdEntry {
+        description_length: Some(2),
+        entry: AnySampleGroupEntry::UnknownGroupingType(kind, distance),
+    };
+    Sgpd {
+        grouping_type: kind,
+        default_length: Some(2),
+        default_group_description_index: None,
+        static_group_description: false,
+        static_mapping: false,
+        essential: false,
+        entries: vec![entry],
+    }
+}
+
+fn sample_entry(stsd: &[u8]) -> Result<Child<'_>, CmafError> {
+    let (head, entries) =
+        stsd.split_first_chunk::<8>().ok_or(CmafError::malformed("stsd", "shorter than its head"))?;
+    let mut entries = walk("stsd", entries);
+    match (head, entries.next(), entries.next()) {
+        ([0, 0, 0, 0, 0, 0, 0, 1], Some(entry), None) => entry,
+        _ => Err(CmafError::malformed("stsd", "not exactly one sample entry")),
+    }
+}
+
+fn video(timescale: u32, entry: &[u8]) -> Result<Track, CmafError> {
+    let (visual, children) = entry
+        .split_first_chunk::<VISUAL_ENTRY>()
+        .ok_or(CmafError::malformed("avc1", "shorter than a visual sample entry"))?;
+    let number = |at: usize| u16::from_be_bytes([visual[at], visual[at + 1]]);
+    let colour = match maybe("avc1", children, b"colr")? {
+        None => None,
+        Some(colr) => match leaf("colr", colr.body)? {
+            mp4_atom::Colr::Nclx {
+                colour_primaries,
+                transfer_characteristics,
+                matrix_coefficients,
+                full_range_flag,
+            } => Some(Colour {
+                primaries: colour_primaries,
+                transfer: transfer_characteristics,
+                matrix: matrix_coefficients,
+                full_range: full_range_flag,
+            }),
+            _ => None,
+        },
+    };
+    let avcc = only("avc1", children, b"avcC")?.body;
+    leaf::<mp4_atom::Avcc>("avcC", avcc)?;
+    let (width, height) = (number(24), number(26));
+    let video = VideoTrack { width, height, timescale, avcc: avcc.to_vec(), colour };
+    if width == 0 || height == 0 {
+        return Err(CmafError::malformed("avc1", "no width or height"));
+    }
+    known(Track::Video(video))
+}
+
+fn audio(timescale: u32, entry: &[u8], priming: u32) -> Result<Track, CmafError> {
+    let (sound, children) = entry
+        .split_first_chunk::<AUDIO_ENTRY>()
+        .ok_or(CmafError::malformed("mp4a", "shorter than an audio sample entry"))?;
+    let esds = only("mp4a", children, b"esds")?.body;
+    if esds.len() > MAX_ESDS {
+        return Err(CmafError::malformed("esds", "longer than any AAC configuration"));
+    }
+    let config = leaf::<Esds>("esds", esds)?.es_desc.dec_config;
+    let asc = config.dec_specific.ok_or(CmafError::malformed("esds", "no decoder configuration"))?.raw;
+    let channels = u16::from_be_bytes([sound[16], sound[17]]);
+    if channels == 0 {
+        return Err(CmafError::malformed("mp4a", "no channels"));
+    }
+    known(Track::Audio(AudioTrack { channels, sample_rate: timescale, asc, priming }))
+}
+
+/// Only a track whose codec has a name can be offered to a player.
+fn known(track: Track) -> Result<Track, CmafError> {
+    track.codecs()?;
+    Ok(track)
+}
+
+fn priming(trak: &[u8]) -> Result<u32, CmafError> {
+    let Some(edts) = maybe("trak", trak, b"edts")? else { return Ok(0) };
+    let elst: Elst = leaf("elst", only("edts", edts.body, b"elst")?.body)?;
+    match elst.entries[..] {
+        [ref edit] => edit.media_time.and_then(|time| u32::try_from(time).ok()),
+        _ => None,
+    }
+    .ok_or(CmafError::malformed("elst", "not one edit that skips the priming"))
+}
