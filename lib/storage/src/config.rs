@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_configuration_names_one_store() {
         let folder: Config = toml::from_str(r#"folder = "/srv/objects""#).unwrap();
-        assert!(matches!(folder, Config::Folder(path) if path == "/srv/objects"));
+        assert!(matches!(folder, Config::Folder(path) if path.as_os_str() == "/srv/objects"));
         let s3: Config = toml::from_str(S3).unwrap();
         assert!(matches!(s3, Config::S3(s3) if s3.region == "us-east-1" && s3.prefix.is_empty()));
         assert!(toml::from_str::<Config>("").is_err());

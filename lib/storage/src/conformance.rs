@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use model::{ChunkHash, ErrorKind, ObjectKey, RenditionName, VersionId, VideoId};
 
-use crate::{Flaky, Folder, Memory, ObjectStore, Operation};
+use crate::testing::SeaweedFs;
+use crate::{Flaky, Folder, Memory, ObjectStore, Operation, Part, Parts, S3};
 
 const VIDEO: VideoId = VideoId::from_bits(1);
 const OTHER: VideoId = VideoId::from_bits(2);
@@ -130,4 +131,61 @@ async fn a_flaky_store_fails_first_and_then_conforms() {
     let store = Flaky::losing_answers(Memory::default(), 1);
     assert_eq!(store.put(&key, Bytes::from_static(b"x")).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(store.inner().size(&key).await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn s3_conforms_and_keeps_parts() {
+    let server = SeaweedFs::start();
+    let store = S3::open(&server.config("plain")).await.unwrap();
+    conforms(&store).await;
+    a_file_is_taken_over(&store, (20 << 20) + 1).await;
+    parts_become_an_object(&store, &store).await;
+
+    // Two installations share a bucket and do not see each other.
+    let mut config = server.config("plain");
+    config.prefix = "ours/".to_owned();
+    let shared = S3::open(&config).await.unwrap();
+    let key = chunk(VIDEO, 1);
+    store.put(&key, Bytes::from_static(b"another's")).await.unwrap();
+    shared.put(&key, Bytes::from_static(b"ours")).await.unwrap();
+    assert_eq!(names(&shared, "").await, BTreeMap::from([(key.to_string(), 4)]));
+    assert_eq!(store.get(&key).await.unwrap(), "another's");
+    store.delete(&key).await.unwrap();
+    shared.delete(&key).await.unwrap();
+    conforms(&shared).await;
+
+    config.secret_access_key = crate::Secret::new("wrong");
+    assert_eq!(S3::open(&config).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    drop(server);
+    assert_eq!(store.size(&key).await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+async fn parts_become_an_object(store: &dyn ObjectStore, parts: &dyn Parts) {
+    let key = ObjectKey::Original { video: VIDEO };
+    let token = parts.start_parts(&key).await.unwrap();
+    let first = Bytes::from(vec![1; parts.least_part_size() as usize]);
+    parts.put_part(&key, &token, 1, Bytes::from_static(b"written again below")).await.unwrap();
+    let tags = [
+        parts.put_part(&key, &token, 1, first.clone()).await.unwrap(),
+        parts.put_part(&key, &token, 2, Bytes::from_static(b"tail")).await.unwrap(),
+    ];
+    assert_eq!(store.size(&key).await.unwrap(), None);
+    let written = [1, 2].into_iter().zip(tags).map(|(number, tag)| Part { number, tag }).collect::<Vec<_>>();
+    parts.complete_parts(&key, &token, &written).await.unwrap();
+    let bytes = store.get(&key).await.unwrap();
+    assert!(bytes[..first.len()] == first && &bytes[first.len()..] == b"tail");
+    // A second try, by somebody who did not get the answer, harms nothing.
+    if let Err(error) = parts.complete_parts(&key, &token, &written).await {
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+    assert_eq!(store.size(&key).await.unwrap(), Some(bytes.len() as u64));
+    store.delete(&key).await.unwrap();
+
+    let token = parts.start_parts(&key).await.unwrap();
+    parts.put_part(&key, &token, 1, first).await.unwrap();
+    parts.abort_parts(&key, &token).await.unwrap();
+    parts.abort_parts(&key, &token).await.unwrap();
+    let error = parts.put_part(&key, &token, 2, Bytes::from_static(b"late")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(names(store, "").await, BTreeMap::new());
 }

@@ -24,6 +24,9 @@ use crate::{Listed, ObjectStore, Operation, StorageError};
 const TEMPORARY: &str = ".temporary";
 /// A temporary file of this age has no writer any more: no put takes a day.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often a put makes its folder anew when deletions remove it as empty; the root itself may
+/// also be gone, so not for ever.
+const COMMIT_TRIES: u32 = 100;
 
 /// A store that is a folder.
 ///
@@ -206,13 +209,18 @@ impl Drop for Temporary {
 /// Moves the synced file `from` to `to`, lastingly.
 fn commit(root: &Path, from: &Path, to: &Path) -> io::Result<()> {
     let folder = to.parent().expect("every key lies in a folder");
+    let mut attempt = 1;
     loop {
-        make_folders(root, folder)?;
-        match fs::rename(from, to) {
-            // A delete of the last neighbour took the folder away in between.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && from.exists() => {}
-            Err(error) => return Err(error),
+        match make_folders(root, folder).and_then(|()| fs::rename(from, to)) {
             Ok(()) => return sync_folder(folder),
+            // A delete of the last neighbour took the folder away in between.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && from.exists() => {
+                if attempt == COMMIT_TRIES {
+                    return Err(io::Error::other(error));
+                }
+                attempt += 1;
+            }
+            Err(error) => return Err(error),
         }
     }
 }
@@ -225,12 +233,9 @@ fn make_folders(root: &Path, folder: &Path) -> io::Result<()> {
     let parent = folder.parent().expect("the folder lies below the root");
     make_folders(root, parent)?;
     match fs::create_dir(folder) {
-        Ok(()) => sync_folder(parent),
-        // Somebody else made it, and may not have synced it yet.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => sync_folder(parent),
-        // The parent was removed as empty in between.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make_folders(root, folder),
-        Err(error) => Err(error),
+        // `AlreadyExists`: somebody else made it, and may not have synced it yet.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_folder(parent),
     }
 }
 
@@ -298,4 +303,84 @@ impl Walk {
 fn timestamp(time: SystemTime) -> Timestamp {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::future::join_all;
+    use model::{ErrorKind, VersionId, VideoId};
+
+    use super::*;
+
+    const KEY: ObjectKey = ObjectKey::Original { video: VideoId::from_bits(1) };
+
+    fn temporaries(root: &Path) -> usize {
+        fs::read_dir(root.join(TEMPORARY)).unwrap().count()
+    }
+
+    #[tokio::test]
+    async fn only_abandoned_temporary_files_are_cleared() {
+        let root = tempfile::tempdir().unwrap();
+        Folder::open(root.path()).await.unwrap();
+        let [old, young] = ["old", "young"].map(|name| root.path().join(TEMPORARY).join(name));
+        let made = File::create(&old).unwrap();
+        let now = File::create(&young).unwrap().metadata().unwrap().modified().unwrap();
+        made.set_modified(now - 2 * ABANDONED).unwrap();
+        Folder::open(root.path()).await.unwrap();
+        assert_eq!((old.exists(), young.exists()), (false, true));
+    }
+
+    #[tokio::test]
+    async fn a_file_of_another_file_system_is_copied() {
+        let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+        let store = Folder::open(root.path()).await.unwrap();
+        let file = elsewhere.path().join("spool");
+        fs::write(&file, "bytes").unwrap();
+        store.put_file(&KEY, &file).await.unwrap();
+        assert_eq!((store.get(&KEY).await.unwrap().as_ref(), file.exists()), (&b"bytes"[..], false));
+        assert_eq!(temporaries(root.path()), 0);
+    }
+
+    #[tokio::test]
+    async fn a_put_that_fails_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Folder::open(root.path()).await.unwrap();
+        fs::write(root.path().join("videos"), "in the way").unwrap();
+        let error = store.put(&KEY, Bytes::from_static(b"bytes")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(temporaries(root.path()), 0);
+
+        fs::remove_dir_all(root.path()).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = store.put_file(&KEY, file.path()).await.unwrap_err();
+        assert_eq!((error.kind(), file.path().exists()), (ErrorKind::Unavailable, true));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn deleting_neighbours_does_not_take_the_folder_from_a_put() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Arc::new(Folder::open(root.path()).await.unwrap());
+        let rounds = (0..4).map(|i| {
+            let store = store.clone();
+            let key = ObjectKey::Index { video: VideoId::from_bits(1), version: VersionId::from_bits(i) };
+            async move {
+                for _ in 0..50 {
+                    store.put(&key, Bytes::from_static(b"x")).await.unwrap();
+                    store.delete(&key).await.unwrap();
+                }
+            }
+        });
+        join_all(rounds).await;
+        // Empty folders go with their last object.
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_full_disk_has_its_own_kind() {
+        let error = StorageError::io(Operation::Put, KEY, io::Error::from_raw_os_error(28));
+        assert_eq!(error.kind(), ErrorKind::NoSpace);
+        assert_eq!(error.to_string(), format!("put `{KEY}`"));
+    }
 }

@@ -19,7 +19,11 @@ mod error;
 mod flaky;
 mod folder;
 mod memory;
+mod s3;
 mod store;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 #[cfg(test)]
 mod conformance;
@@ -29,15 +33,17 @@ pub use error::{Operation, StorageError};
 pub use flaky::Flaky;
 pub use folder::Folder;
 pub use memory::Memory;
+pub use s3::S3;
 pub use store::{Listed, ObjectStore, Part, Parts};
 
 use std::sync::Arc;
 
-/// Opens the store that `config` describes and proves that it can be used.
+/// Opens the store that `config` describes and proves that it is there.
 ///
 /// # Errors
 ///
-/// `NoSpace` or `Unavailable` when the store cannot be written to.
+/// `NoSpace` or `Unavailable` when the folder cannot be written to, `Unavailable` when the
+/// server cannot be reached or refuses the credentials.
 pub async fn open(config: &Config) -> Result<Arc<dyn ObjectStore>, StorageError> {
     match config {
         Config::Folder(path) => Ok(Arc::new(Folder::open(path).await?)),
