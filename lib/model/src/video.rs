@@ -137,6 +137,14 @@ impl VideoState {
         }
     }
 
+    /// The worker of `attempt` gives it back unfinished, for another try.
+    pub fn given_back(self, at: Timestamp, attempt: i32) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Packaging { attempt: current, .. } if current == attempt => Ok(Self::Queued { since: at }),
+            other => Err(other.refuse("queued")),
+        }
+    }
+
     /// The attempt that holds the lease publishes `version`.
     pub fn ready(self, at: Timestamp, attempt: i32, version: VersionId) -> Result<Self, InvalidTransition> {
         match self {
@@ -257,6 +265,13 @@ mod tests {
             second.ready(T, 1, VERSION).unwrap_err().to_string(),
             "a video that is packaging cannot become ready"
         );
+    }
+
+    #[test]
+    fn only_the_attempt_that_holds_the_lease_gives_it_back() {
+        let second = VideoState::Queued { since: T }.packaging(T, 2).unwrap();
+        assert!(second.given_back(T, 1).is_err());
+        assert_eq!(second.given_back(T, 2), Ok(VideoState::Queued { since: T }));
     }
 
     #[test]
