@@ -1,5 +1,7 @@
 //! Originals become renditions.
 
+mod backoff;
+mod cell;
 pub mod plan;
 
 pub use plan::{Limits, plan};

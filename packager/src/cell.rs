@@ -1,0 +1,323 @@
+//! A transcoder cell, seen from outside: started, listened to, stopped and always reaped.
+//!
+//! The cell reads a stranger's file with millions of lines of C, so nothing about it is trusted:
+//! its frames are bounded, its time is limited, its whole process group is killed, and its end,
+//! clean or not, is a value ([`Ending`]) and never an error of ours.
+//!
+//! # Cancellation
+//!
+//! [`Cell::next`] may be dropped and called again. A [`Cell`] that is dropped kills its process
+//! group; the runtime reaps it.
+
+mod frames;
+mod media;
+mod ranges;
+mod stderr;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::Bytes;
+use command_fds::{CommandFdExt, FdMapping};
+use model::FailureReason;
+use model::cell::{MEDIA_FD, Reply, Request, Source, encode_head};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use storage::StorageError;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
+
+use frames::FrameReader;
+pub(crate) use media::Media;
+
+/// How long a cell may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Time for opening a file, and in hand at any later moment.
+    pub grace: Duration,
+    /// Further time for each unit of media time that is done.
+    pub pace: u32,
+    /// The longest silence.
+    pub quiet: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        // A ladder up to 2160p takes some ten times its length on one slow core; three times as
+        // much is no longer a film but an attack on the queue.
+        Self { grace: Duration::from_secs(120), pace: 30, quiet: Duration::from_secs(120) }
+    }
+}
+
+/// How a cell ended.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// It did what it was asked.
+    Finished {
+        /// Media time that it decoded, in milliseconds.
+        duration_ms: u64,
+        /// Frames or packets that its decoders refused.
+        damaged: u64,
+    },
+    /// It will not process the file.
+    Refused {
+        /// Why, for the owner.
+        reason: FailureReason,
+        /// Why, for the log.
+        detail: String,
+    },
+    /// It died, or said something that no cell says.
+    Crashed {
+        /// What was seen of it, for the log.
+        how: String,
+    },
+    /// It was too slow, or silent for too long.
+    TimedOut,
+    /// It was asked to stop, by us.
+    Stopped,
+    /// The store failed it.
+    Starved(StorageError),
+}
+
+/// What a cell says next.
+#[derive(Debug)]
+pub(crate) enum Said {
+    /// A message that is not the last.
+    Message {
+        /// The message.
+        reply: Reply,
+        /// What comes with it.
+        payload: Bytes,
+    },
+    /// Nothing more: it is gone and reaped.
+    Ended(Ending),
+}
+
+/// What a cell is started with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start<'a> {
+    /// The program `cocuyo-transcoder`.
+    pub(crate) program: &'a Path,
+    /// An empty folder to run in.
+    pub(crate) scratch: &'a Path,
+    /// How long it may take.
+    pub(crate) patience: Patience,
+    /// Where its two helpers, for its standard error and its reads, are spawned.
+    pub(crate) tasks: &'a TaskTracker,
+    /// Stops it.
+    pub(crate) stop: &'a CancellationToken,
+}
+
+/// A running cell.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    child: Child,
+    /// The child's process group; absent once the child is reaped and the number may be another's.
+    group: Option<Pid>,
+    /// Held open until the end: its closing tells the cell that its packager is gone.
+    stdin: ChildStdin,
+    frames: FrameReader<ChildStdout>,
+    patience: Patience,
+    /// When the media time done so far is used up.
+    deadline: Instant,
+    /// When it was last heard.
+    heard: Instant,
+    stop: CancellationToken,
+    stderr: JoinHandle<String>,
+    reads: Option<JoinHandle<Result<(), StorageError>>>,
+    ending: Option<Ending>,
+    program: PathBuf,
+}
+
+/// How long a cell has between SIGTERM and SIGKILL, and between its last word and its exit.
+const LEAVE: Duration = Duration::from_secs(2);
+
+impl Cell {
+    /// Starts the program on `media` and gives it its request.
+    ///
+    /// # Errors
+    ///
+    /// When the program cannot be started: a defect of the installation, not of the file.
+    pub(crate) async fn start(
+        start: Start<'_>,
+        media: Media,
+        request: impl FnOnce(Source) -> Request,
+    ) -> io::Result<Self> {
+        let Start { program, scratch, patience, tasks, stop } = start;
+        let (source, fd, server) = media.into_descriptor()?;
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .current_dir(scratch)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        command
+            .fd_mappings(vec![FdMapping { parent_fd: fd, child_fd: MEDIA_FD }])
+            .map_err(|_| io::Error::other("two descriptors with one number"))?;
+        let mut child = command.spawn()?;
+        // The command holds our copy of the child's descriptor, whose closing ends the reads.
+        drop(command);
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(io::Error::other("a child without pipes"));
+        };
+        let stderr = tasks.spawn(stderr::read(stderr).instrument(Span::current()));
+        let reads = server.map(|server| tasks.spawn(server.run().instrument(Span::current())));
+        let now = Instant::now();
+        let mut cell = Self {
+            child,
+            group,
+            stdin,
+            frames: FrameReader::new(stdout),
+            patience,
+            deadline: now + patience.grace,
+            heard: now,
+            stop: stop.clone(),
+            stderr,
+            reads,
+            ending: None,
+            program: program.to_owned(),
+        };
+        cell.ask(&request(source)).await?;
+        Ok(cell)
+    }
+
+    async fn ask(&mut self, request: &Request) -> io::Result<()> {
+        let frame = encode_head(request, 0).map_err(io::Error::other)?;
+        // A request is smaller than a pipe, so this waits for no one. A cell that is dead already
+        // is noticed by the first read.
+        match self.stdin.write_all(&frame).await {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// What it says next; after [`Said::Ended`] nothing more.
+    pub(crate) async fn next(&mut self) -> Said {
+        if self.ending.is_none() {
+            let deadline = self.deadline.min(self.heard + self.patience.quiet);
+            let heard = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => Err(Ending::Stopped),
+                frame = self.frames.next() => self.judge(frame),
+                () = tokio::time::sleep_until(deadline) => Err(Ending::TimedOut),
+            };
+            match heard {
+                Ok((reply, payload)) => return Said::Message { reply, payload },
+                Err(ending) => self.ending = Some(ending),
+            }
+        }
+        self.leave().await;
+        Said::Ended(self.settle().await)
+    }
+
+    /// Gives it the time that encoding `media` may take.
+    pub(crate) fn extend(&mut self, media: Duration) {
+        self.deadline += media.saturating_mul(self.patience.pace);
+    }
+
+    /// The time since `since` was ours and not the cell's: it waited for us to listen.
+    pub(crate) fn forgive(&mut self, since: Instant) {
+        let now = Instant::now();
+        self.deadline += now - since;
+        self.heard = now;
+    }
+
+    /// Ends it for what it said: its output breaks the plan.
+    pub(crate) async fn condemn(&mut self, how: String) -> Ending {
+        self.ending = Some(Ending::Crashed { how });
+        self.leave().await;
+        self.settle().await
+    }
+
+    /// Ends it because we cannot go on.
+    pub(crate) async fn halt(&mut self) {
+        self.ending = Some(Ending::Stopped);
+        self.leave().await;
+    }
+
+    fn judge(
+        &mut self,
+        frame: Result<Option<(Reply, Bytes)>, frames::BrokenFrame>,
+    ) -> Result<(Reply, Bytes), Ending> {
+        self.heard = Instant::now();
+        match frame {
+            Ok(Some((Reply::Done { duration_ms, damaged }, _))) => {
+                Err(Ending::Finished { duration_ms, damaged })
+            }
+            Ok(Some((Reply::Refused { reason, detail }, _))) => Err(Ending::Refused { reason, detail }),
+            Ok(Some(message)) => Ok(message),
+            Ok(None) => Err(Ending::Crashed { how: "closed its output".to_owned() }),
+            Err(error) => Err(Ending::Crashed { how: error.to_string() }),
+        }
+    }
+
+    /// Sees it out: those that are done leave by themselves, others are told to, and then made to.
+    async fn leave(&mut self) {
+        let Some(group) = self.group else { return };
+        if matches!(self.ending, Some(Ending::Stopped | Ending::TimedOut)) {
+            _ = killpg(group, Signal::SIGTERM);
+        }
+        let is_condemned = matches!(self.ending, Some(Ending::Crashed { .. }));
+        let grace = if is_condemned { Duration::from_millis(100) } else { LEAVE };
+        let left = tokio::time::timeout(grace, self.child.wait()).await;
+        // While its leader is not reaped, the group's number is its own; afterwards it stays so
+        // for as long as any other member lives, and there is none in a sandboxed cell.
+        _ = killpg(group, Signal::SIGKILL);
+        let status = match left {
+            Ok(status) => status,
+            Err(_) => self.child.wait().await,
+        };
+        self.group = None;
+        if let (Some(Ending::Crashed { how }), Ok(status)) = (&mut self.ending, &status) {
+            how.push_str(&format!(" ({status})"));
+        }
+        if let Err(error) = status {
+            tracing::warn!(%error, program = %self.program.display(), "could not wait for a cell");
+        }
+    }
+
+    /// The ending, with what its helpers know about it.
+    async fn settle(&mut self) -> Ending {
+        let mut ending = self.ending.take().unwrap_or(Ending::Stopped);
+        // Both helpers end with the process, whose descriptors are closed.
+        let tail = match tokio::time::timeout(LEAVE, &mut self.stderr).await {
+            Ok(Ok(tail)) => tail,
+            _ => String::new(),
+        };
+        if let (Ending::Crashed { how }, false) = (&mut ending, tail.is_empty()) {
+            how.push_str(": ");
+            how.push_str(&tail);
+        }
+        // A cell that ended well has read what it needed; one that did not may have been let down.
+        let is_explained = matches!(ending, Ending::Stopped | Ending::Finished { .. });
+        if let (Some(reads), false) = (self.reads.take(), is_explained)
+            && let Ok(Ok(Err(error))) = tokio::time::timeout(LEAVE, reads).await
+        {
+            return Ending::Starved(error);
+        }
+        ending
+    }
+}
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        if let Some(group) = self.group {
+            _ = killpg(group, Signal::SIGKILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use model::cell::encode_head;
+use model::{ObjectKey, VideoId};
+use storage::{Memory, ObjectStore};
+
+use super::*;
+
+const QUICK: Patience =
+    Patience { grace: Duration::from_secs(20), pace: 1, quiet: Duration::from_millis(300) };
+
+/// A child that is a shell script, in a folder with `frames` of the given replies.
+struct Fake {
+    folder: tempfile::TempDir,
+    program: PathBuf,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Fake {
+    fn new(script: &str, replies: &[Reply]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let frames: Vec<u8> = replies.iter().flat_map(|reply| encode_head(reply, 0).unwrap()).collect();
+        fs::write(folder.path().join("frames"), frames).unwrap();
+        let program = folder.path().join("fake");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        Self { folder, program, tasks: TaskTracker::new(), stop: CancellationToken::new() }
+    }
+
+    async fn start(&self, patience: Patience) -> Cell {
+        let key = ObjectKey::Original { video: VideoId::from_bits(1) };
+        let store: Arc<dyn ObjectStore> = Arc::new(Memory::new(Arc::new(model::SystemClock)));
+        store.put(&key, "film".into()).await.unwrap();
+        let media = Media::find(&store, key).await.unwrap().unwrap();
+        let start = Start {
+            program: &self.program,
+            scratch: self.folder.path(),
+            patience,
+            tasks: &self.tasks,
+            stop: &self.stop,
+        };
+        Cell::start(start, media, |source| Request::Probe { source }).await.unwrap()
+    }
+
+    /// Runs to the end; gives how many messages came before it.
+    async fn run(&self, patience: Patience) -> (usize, Ending) {
+        let mut cell = self.start(patience).await;
+        let mut messages = 0;
+        loop {
+            match cell.next().await {
+                Said::Message { .. } => messages += 1,
+                Said::Ended(ending) => {
+                    self.tasks.close();
+                    self.tasks.wait().await;
+                    return (messages, ending);
+                }
+            }
+        }
+    }
+}
+
+/// Waits until no process of the group runs; zombies are whoever's child they are.
+async fn until_dead(group: Pid) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let running = running(group);
+        if running.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still running: {running:?}");
+        tokio::task::yield_now().await;
+    }
+}
+
+fn running(group: Pid) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let stats = processes.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
+    // After the name in brackets: state, parent, group (proc(5)).
+    let is_running = |stat: &String| {
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+        fields.first() != Some(&"Z") && fields.get(2) == Some(&group.to_string().as_str())
+    };
+    stats.filter(is_running).collect()
+}
+
+#[tokio::test]
+async fn a_cell_that_is_done_is_heard_to_the_end() {
+    let done = Reply::Done { duration_ms: 4000, damaged: 1 };
+    let fake = Fake::new("cat frames", &[Reply::Progress { position_ms: 1 }, done]);
+    let (messages, ending) = fake.run(QUICK).await;
+    assert!(matches!(ending, Ending::Finished { duration_ms: 4000, damaged: 1 }), "{ending:?}");
+    assert_eq!(messages, 1);
+}
+
+#[tokio::test]
+async fn a_refusal_carries_its_reason() {
+    let refused = Reply::Refused { reason: FailureReason::NotMedia, detail: "a playlist".into() };
+    let (_, ending) = Fake::new("cat frames", &[refused]).run(QUICK).await;
+    assert!(matches!(ending, Ending::Refused { reason: FailureReason::NotMedia, .. }), "{ending:?}");
+}
+
+#[tokio::test]
+async fn a_crash_is_told_with_its_last_words() {
+    for (script, seen) in [
+        ("echo out of luck >&2; exit 1", "closed its output (exit status: 1): out of luck"),
+        ("kill -SEGV $$", "closed its output (signal: 11 (SIGSEGV)"),
+        ("head -c 7 frames", "stopped in the middle of a frame (exit status: 0)"),
+        ("echo this is not a frame; exec sleep 60", "said what no cell says"),
+        ("yes", "said what no cell says"),
+    ] {
+        let (_, ending) = Fake::new(script, &[Reply::Progress { position_ms: 1 }]).run(QUICK).await;
+        let Ending::Crashed { how } = ending else { panic!("{script}: {ending:?}") };
+        assert!(how.starts_with(seen), "{script}: {how}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_cell_is_killed_with_its_whole_group() {
+    // It ignores the polite signal, and has a child of its own that holds the output open.
+    let fake = Fake::new("trap '' TERM; sleep 60 & wait", &[]);
+    let mut cell = fake.start(QUICK).await;
+    let group = cell.group.unwrap();
+    assert!(!running(group).is_empty());
+    assert!(matches!(cell.next().await, Said::Ended(Ending::TimedOut)));
+    until_dead(group).await;
+}
+
+#[tokio::test]
+async fn a_cell_that_talks_but_gets_nowhere_is_out_of_time() {
+    let patience = Patience { grace: Duration::from_millis(500), ..QUICK };
+    let script = "while cat frames; do sleep 0.05; done";
+    let (messages, ending) = Fake::new(script, &[Reply::Progress { position_ms: 1 }]).run(patience).await;
+    assert!(matches!(ending, Ending::TimedOut), "{ending:?}");
+    assert!(messages > 1);
+}
+
+#[tokio::test]
+async fn stopping_ends_it_at_once() {
+    let fake = Fake::new("exec sleep 60", &[]);
+    let patience = Patience { quiet: Duration::from_secs(60), ..QUICK };
+    fake.stop.cancel();
+    let (_, ending) = fake.run(patience).await;
+    assert!(matches!(ending, Ending::Stopped), "{ending:?}");
+}
+
+#[tokio::test]
+async fn a_dropped_cell_is_dead() {
+    let fake = Fake::new("sleep 60 & wait", &[]);
+    let cell = fake.start(QUICK).await;
+    let group = cell.group.unwrap();
+    drop(cell);
+    until_dead(group).await;
+}
+
+#[tokio::test]
+async fn the_media_is_on_its_descriptor_and_nothing_else_is() {
+    // The socket answers a read of four bytes at 0: the film itself. No environment reaches it.
+    let script = r#"printf '\0\0\0\0\0\0\0\0\4\0\0\0' >&3; head -c 4 <&3 >&2; echo " $HOME" >&2; exit 1"#;
+    let (_, ending) = Fake::new(script, &[]).run(QUICK).await;
+    let Ending::Crashed { how } = ending else { panic!("{ending:?}") };
+    assert!(how.ends_with(": film"), "{how}");
+}

@@ -1,0 +1,155 @@
+use ffmpeg_next::frame::{Audio, Video};
+use ffmpeg_next::{Error, ffi, picture};
+
+/// Colour as the numbers of ITU-T H.273 that a file gave, unchecked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Colour {
+    /// 1 limited, 2 full.
+    pub(crate) range: i32,
+    /// 16 for PQ, 18 for HLG.
+    pub(crate) transfer: i32,
+    /// 1 for BT.709.
+    pub(crate) matrix: i32,
+}
+
+/// Reads a C enum whose value a file decides, without making it a Rust enum.
+///
+/// # Safety
+/// `field` points to a readable C enum, which has the size of an `int`.
+pub(super) unsafe fn c_int_of<T>(field: *const T) -> i32 {
+    const { assert!(size_of::<T>() == size_of::<libc::c_int>()) };
+    // SAFETY: the caller vouches for the place; the size is asserted and enums align as `int`.
+    unsafe { field.cast::<libc::c_int>().read() }
+}
+
+/// A decoded or filtered picture.
+pub(crate) struct Picture(Video);
+
+impl Picture {
+    pub(crate) fn empty() -> Self {
+        Self(Video::empty())
+    }
+
+    /// The frame for libav to fill.
+    pub(crate) fn frame(&mut self) -> &mut Video {
+        &mut self.0
+    }
+
+    /// Another handle to the same pixels, with properties of its own.
+    ///
+    /// Nobody writes pixels once a picture is made: encoders copy, filters write to new frames
+    /// or make frames writable (copying them) first.
+    pub(crate) fn share(&self) -> Result<Self, Error> {
+        let mut shared = Video::empty();
+        // SAFETY: both frames are valid and `shared` is empty, as `av_frame_ref` asks.
+        match unsafe { ffi::av_frame_ref(shared.as_mut_ptr(), self.0.as_ptr()) } {
+            status if status < 0 => Err(status.into()),
+            _ => Ok(Self(shared)),
+        }
+    }
+
+    pub(crate) fn as_video(&self) -> &Video {
+        &self.0
+    }
+
+    /// Width and height in pixels.
+    pub(crate) fn size(&self) -> (u32, u32) {
+        (self.0.width(), self.0.height())
+    }
+
+    /// libav's number of the pixel format.
+    pub(crate) fn pixel_format(&self) -> i32 {
+        // SAFETY: the frame is valid; the field is an int.
+        unsafe { (*self.0.as_ptr()).format }
+    }
+
+    /// Shape of a pixel as the frame has it.
+    pub(crate) fn pixel_aspect(&self) -> (i32, i32) {
+        // SAFETY: the frame is valid; the fields are ints.
+        let aspect = unsafe { (*self.0.as_ptr()).sample_aspect_ratio };
+        (aspect.num, aspect.den)
+    }
+
+    pub(crate) fn colour(&self) -> Colour {
+        // SAFETY: the frame is valid, and its colour fields are read as the ints that they are.
+        unsafe {
+            let frame = self.0.as_ptr();
+            Colour {
+                range: c_int_of(&raw const (*frame).color_range),
+                transfer: c_int_of(&raw const (*frame).color_trc),
+                matrix: c_int_of(&raw const (*frame).colorspace),
+            }
+        }
+    }
+
+    /// How long it is shown, in ticks of its stream; 0 when unknown.
+    pub(crate) fn duration(&self) -> i64 {
+        self.0.packet().duration.max(0)
+    }
+
+    /// Whether the decoder had to guess parts of it.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.0.has_decode_errors() || self.0.is_corrupt()
+    }
+
+    pub(crate) fn pts(&self) -> Option<i64> {
+        self.0.pts()
+    }
+
+    pub(crate) fn set_pts(&mut self, pts: i64) {
+        self.0.set_pts(Some(pts));
+    }
+
+    /// Asks the encoder for a key frame, or leaves the choice to it: a decoded frame still has
+    /// the type that it had in the source.
+    pub(crate) fn set_key(&mut self, key: bool) {
+        self.0.set_kind(if key { picture::Type::I } else { picture::Type::None });
+    }
+}
+
+/// Decoded or resampled sound.
+pub(crate) struct Sound(Audio);
+
+/// What a resampler must know of sound before it takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SoundFormat {
+    pub(crate) sample_format: i32,
+    pub(crate) sample_rate: i32,
+    pub(crate) channels: i32,
+    /// Which loudspeaker each channel is for, 0 when unknown.
+    pub(crate) layout: u64,
+}
+
+impl Sound {
+    pub(crate) fn empty() -> Self {
+        Self(Audio::empty())
+    }
+
+    /// The frame for libav to fill.
+    pub(crate) fn frame(&mut self) -> &mut Audio {
+        &mut self.0
+    }
+
+    pub(crate) fn as_audio(&self) -> &Audio {
+        &self.0
+    }
+
+    pub(crate) fn format(&self) -> SoundFormat {
+        // SAFETY: the frame is valid; `u.mask` is read only for native order, where it is set.
+        unsafe {
+            let frame = self.0.as_ptr();
+            let layout = &(*frame).ch_layout;
+            let native = layout.order == ffi::AVChannelOrder::AV_CHANNEL_ORDER_NATIVE;
+            SoundFormat {
+                sample_format: (*frame).format,
+                sample_rate: (*frame).sample_rate,
+                channels: layout.nb_channels,
+                layout: if native { layout.u.mask } else { 0 },
+            }
+        }
+    }
+
+    pub(crate) fn set_pts(&mut self, pts: i64) {
+        self.0.set_pts(Some(pts));
+    }
+}

@@ -1,0 +1,20 @@
+//! libav behind safe types: all of the cell's dealings with C that `ffmpeg-next` does not cover,
+//! or does not cover soundly for a stranger's file, are in this folder.
+//!
+//! Not used, because a crafted file makes them undefined behaviour: the crate's accessors of
+//! colour fields (exhaustive enums over unchecked bytes) and of metadata (unchecked UTF-8).
+#![expect(unsafe_code, reason = "libav is C; each block says why it is sound")]
+
+mod encoder;
+mod frame;
+mod graph;
+mod log;
+mod open;
+mod stream;
+
+pub(crate) use encoder::{Encoded, Encoder};
+pub(crate) use frame::{Colour, Picture, Sound};
+pub(crate) use graph::Chain;
+pub(crate) use log::{limit_allocations, to_stderr, warn_of_known_holes};
+pub(crate) use open::open;
+pub(crate) use stream::{PictureShape, SoundShape, decoder, duration_is_guessed, quarter_turns};

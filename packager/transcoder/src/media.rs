@@ -1,0 +1,200 @@
+//! The media file as libav reads it: a descriptor, or ranges asked of the parent.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, OnceLock};
+
+use model::cell::Source;
+
+/// Bytes asked for at once over the socket.
+const BLOCK: u64 = 1 << 20;
+/// Blocks kept: the interleaving of badly muxed files jumps between a few places.
+const KEPT_BLOCKS: usize = 16;
+
+/// The media file, with a position.
+#[derive(Debug)]
+pub(crate) struct Media {
+    origin: Origin,
+    size: u64,
+    position: u64,
+    failure: ReadFailure,
+}
+
+#[derive(Debug)]
+enum Origin {
+    File(File),
+    Ranges { socket: UnixStream, blocks: VecDeque<(u64, Vec<u8>)> },
+}
+
+/// The first failed read, told apart from the end of the file: libav reports both alike.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ReadFailure(Arc<OnceLock<(io::ErrorKind, String)>>);
+
+impl ReadFailure {
+    /// Fails if a read has failed.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.0.get().map_or(Ok(()), |(kind, text)| Err(io::Error::new(*kind, text.clone())))
+    }
+}
+
+impl Media {
+    pub(crate) fn new(descriptor: OwnedFd, source: Source) -> Self {
+        let (origin, size) = match source {
+            Source::File { size } => (Origin::File(descriptor.into()), size),
+            Source::Ranges { size } => {
+                (Origin::Ranges { socket: descriptor.into(), blocks: VecDeque::new() }, size)
+            }
+        };
+        Self { origin, size, position: 0, failure: ReadFailure::default() }
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// A handle that tells later whether reading failed.
+    pub(crate) fn failure(&self) -> ReadFailure {
+        self.failure.clone()
+    }
+
+    /// The first bytes, as many as there are of `length`; the position stays.
+    pub(crate) fn head(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let mut head = vec![0; length.min(usize::try_from(self.size).unwrap_or(usize::MAX))];
+        let mut filled = 0;
+        while filled < head.len() {
+            filled += self.origin.read_at(&mut head[filled..], filled as u64, self.size)?;
+        }
+        Ok(head)
+    }
+}
+
+impl Origin {
+    /// Reads at least one byte at `offset`, which lies before `size`.
+    fn read_at(&mut self, buffer: &mut [u8], offset: u64, size: u64) -> io::Result<usize> {
+        let read = match self {
+            Self::File(file) => file.read_at(buffer, offset)?,
+            Self::Ranges { socket, blocks } => {
+                let start = offset - offset % BLOCK;
+                let found = blocks.iter().position(|(at, _)| *at == start);
+                let block = match found.and_then(|index| blocks.remove(index)) {
+                    Some(block) => block,
+                    None => (start, fetch(socket, start, BLOCK.min(size - start))?),
+                };
+                let rest = &block.1[(offset - start) as usize..];
+                let read = rest.len().min(buffer.len());
+                buffer[..read].copy_from_slice(&rest[..read]);
+                // The most recently used block stands last.
+                blocks.push_back(block);
+                if blocks.len() > KEPT_BLOCKS {
+                    blocks.pop_front();
+                }
+                read
+            }
+        };
+        // A file that is shorter than announced is not a file that ends.
+        if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(read) }
+    }
+}
+
+/// Asks the parent for a range; see [`Source::Ranges`].
+fn fetch(socket: &mut UnixStream, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut request = [0; 12];
+    request[..8].copy_from_slice(&offset.to_le_bytes());
+    request[8..].copy_from_slice(&(length as u32).to_le_bytes());
+    socket.write_all(&request)?;
+    let mut bytes = vec![0; length as usize];
+    socket.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Read for Media {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.size.saturating_sub(self.position)).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        if wanted == 0 {
+            return Ok(0);
+        }
+        match self.origin.read_at(&mut buffer[..wanted], self.position, self.size) {
+            Ok(read) => {
+                self.position += read as u64;
+                Ok(read)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let _ = self.failure.0.set((error.kind(), error.to_string()));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Seek for Media {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => self.size.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = target.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Serves ranges of `bytes` until the socket closes; gives the offsets that were asked for.
+    fn parent(mut socket: UnixStream, bytes: Vec<u8>) -> std::thread::JoinHandle<Vec<u64>> {
+        std::thread::spawn(move || {
+            let mut asked = Vec::new();
+            let mut request = [0; 12];
+            while socket.read_exact(&mut request).is_ok() {
+                let offset = u64::from_le_bytes(request[..8].try_into().unwrap());
+                let length = u32::from_le_bytes(request[8..].try_into().unwrap());
+                asked.push(offset);
+                socket.write_all(&bytes[offset as usize..][..length as usize]).unwrap();
+            }
+            asked
+        })
+    }
+
+    #[test]
+    fn ranges_are_read_in_blocks_and_kept() {
+        let bytes: Vec<u8> = (0..2 * BLOCK + 77).map(|n| (n % 251) as u8).collect();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let served = parent(theirs, bytes.clone());
+        let mut media = Media::new(ours.into(), Source::Ranges { size: bytes.len() as u64 });
+        assert_eq!(media.head(4).unwrap(), bytes[..4]);
+        let mut read = Vec::new();
+        media.read_to_end(&mut read).unwrap();
+        assert!(read == bytes);
+        media.seek(SeekFrom::End(-5)).unwrap();
+        read.clear();
+        media.read_to_end(&mut read).unwrap();
+        assert_eq!(read, bytes[bytes.len() - 5..]);
+        media.failure().check().unwrap();
+        drop(media);
+        assert_eq!(served.join().unwrap(), [0, BLOCK, 2 * BLOCK]);
+    }
+
+    #[test]
+    fn a_closed_socket_and_a_short_file_are_failures_not_ends() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        let mut short = tempfile::tempfile().unwrap();
+        short.write_all(b"abc").unwrap();
+        for mut media in [
+            Media::new(ours.into(), Source::Ranges { size: 9 }),
+            Media::new(short.into(), Source::File { size: 9 }),
+        ] {
+            let failure = media.failure();
+            media.read_to_end(&mut Vec::new()).unwrap_err();
+            failure.check().unwrap_err();
+        }
+    }
+}

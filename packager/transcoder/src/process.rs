@@ -1,0 +1,56 @@
+//! What the process has from its parent, and what it denies itself before it reads anything.
+#![expect(unsafe_code, reason = "the media descriptor and resource limits are C's")]
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use model::cell::MEDIA_FD;
+
+/// Address space: eight renditions of a film in 8K, with room.
+const ADDRESS_SPACE: u64 = 16 << 30;
+/// Nobody needs more: three streams, the media, what a library opens in passing.
+const OPEN_FILES: u64 = 32;
+/// Niceness: playback and uploads on the same machine go first.
+const NICE: i32 = 10;
+
+/// Takes over the descriptor on which the parent gave the media. To be called once.
+pub(crate) fn media() -> io::Result<OwnedFd> {
+    // SAFETY: F_GETFD only looks at the descriptor table.
+    if unsafe { libc::fcntl(MEDIA_FD, libc::F_GETFD) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is open (checked above), was inherited for this purpose, and nothing
+    // else in the process knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(MEDIA_FD) })
+}
+
+/// No new privileges, no core dump, few descriptors, bounded memory, low priority.
+pub(crate) fn confine() -> io::Result<()> {
+    // SAFETY: PR_SET_NO_NEW_PRIVS takes plain numbers and touches no memory of ours.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+    limit(libc::RLIMIT_CORE, 0)?;
+    limit(libc::RLIMIT_NOFILE, OPEN_FILES)?;
+    limit(libc::RLIMIT_AS, ADDRESS_SPACE)?;
+    // SAFETY: setpriority takes plain numbers; 0 is the calling process.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) })
+}
+
+/// Bounds the processor time of the whole process, a last resort behind the parent's wall clock.
+pub(crate) fn limit_cpu(seconds: u64) -> io::Result<()> {
+    limit(libc::RLIMIT_CPU, seconds)
+}
+
+fn limit(resource: libc::__rlimit_resource_t, value: u64) -> io::Result<()> {
+    let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `now` is a valid place for one `rlimit`.
+    check(unsafe { libc::getrlimit(resource, &mut now) })?;
+    // A parent may have set less; raising the hard limit is not ours to try.
+    let value = value.min(now.rlim_max);
+    let new = libc::rlimit { rlim_cur: value, rlim_max: value };
+    // SAFETY: `new` is one initialised `rlimit`, read during the call only.
+    check(unsafe { libc::setrlimit(resource, &new) })
+}
+
+fn check(status: i32) -> io::Result<()> {
+    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
