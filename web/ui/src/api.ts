@@ -1,0 +1,105 @@
+import { locale } from './locale.js';
+import { m } from './paraglide/messages.js';
+
+/* The shapes of `/api/openapi.json` that these pages use. */
+
+export type Visibility = 'draft' | 'private' | 'unlisted' | 'public';
+export type State = 'uploading' | 'queued' | 'packaging' | 'ready' | 'failed';
+export type FailureCode =
+  | 'empty'
+  | 'not_media'
+  | 'unsupported_codec'
+  | 'truncated'
+  | 'nothing_to_play'
+  | 'too_large'
+  | 'crashed'
+  | 'timed_out'
+  | 'internal';
+
+export interface Video {
+  id: string;
+  title: string;
+  description: string;
+  visibility: Visibility;
+  min_tier: number;
+  state: State;
+  /** Percent, 0 to 100. */
+  progress: number;
+  eta_s: number | null;
+  failure: { code: FailureCode; text: string } | null;
+  duration_ms: number | null;
+  thumbnail_url: string | null;
+}
+
+export interface Listing<T> {
+  items: T[];
+  next: string | null;
+}
+
+export interface VideoEdit {
+  title?: string;
+  description?: string;
+  visibility?: Visibility;
+  min_tier?: number;
+}
+
+export interface Playback {
+  /** Multivariant playlist; wants the token as a bearer when there is one. */
+  url: string;
+  token: string | null;
+  /** The same for players that can't send headers. */
+  foreign_url: string;
+  /** Milliseconds since 1970; null when nothing expires. */
+  expires_at: number | null;
+}
+
+/** An answer that is not a success: `application/problem+json`, or no answer at all (status 0). */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    detail: string,
+  ) {
+    super(detail);
+  }
+}
+
+/** Calls the API as the signed-in reader; the session travels in its cookie. */
+export async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': locale };
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      credentials: 'same-origin',
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+  } catch {
+    throw new Problem(0, 'network', m.error_network());
+  }
+  if (!response.ok) throw problem(response.status, await response.text().catch(() => ''));
+  return (response.status === 204 ? undefined : await response.json()) as T;
+}
+
+/** Reads a refusal; what is not problem+json keeps its status and gets plain words. */
+export function problem(status: number, body: string): Problem {
+  if (status === 401) return new Problem(status, 'unauthenticated', m.error_signed_out());
+  try {
+    const { code, detail, title } = JSON.parse(body) as { code?: string; detail?: string; title?: string };
+    return new Problem(status, code ?? `http_${status}`, detail || title || m.error_title());
+  } catch {
+    return new Problem(status, `http_${status}`, m.error_title());
+  }
+}
+
+export const videos = {
+  mine: (cursor: string | null) =>
+    call<Listing<Video>>('GET', `/api/v1/videos?mine=true${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`),
+  get: (id: string) => call<Video>('GET', `/api/v1/videos/${id}`),
+  edit: (id: string, edit: VideoEdit) => call<Video>('PATCH', `/api/v1/videos/${id}`, edit),
+  remove: (id: string) => call<void>('DELETE', `/api/v1/videos/${id}`),
+  retry: (id: string) => call<unknown>('POST', `/api/v1/videos/${id}/retry`),
+  playback: (id: string) => call<Playback>('POST', `/api/v1/videos/${id}/playback`),
+};

@@ -1,0 +1,206 @@
+import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig } from 'hls.js';
+import workerPath from 'hls.js/dist/hls.worker.js?url';
+import { failureOf, failureOfStatus, type Failure } from './failure.js';
+import type { Lease } from './lease.js';
+import { levelOf, saverQuality, type Choice, type Quality, type Sound } from './quality.js';
+
+export interface Film {
+  lease: Lease;
+  qualities: Quality[];
+  sound: Sound | null;
+  /** A plain file for browsers that play no stream. */
+  mp4: string | null;
+  onFailure: (failure: Failure, code: string) => void;
+  /** The rendition on screen has changed. */
+  onQuality: (name: string) => void;
+}
+
+export interface Engine {
+  choose(choice: Choice): void;
+  /** Loads again from where it stopped. */
+  retry(): void;
+  destroy(): void;
+}
+
+/** Plays `film` in `video` by the first way that this browser has. */
+export function start(video: HTMLVideoElement, film: Film, choice: Choice): Engine {
+  // Chromium claims native HLS since 141 and then shows black on some streams, so MSE is asked
+  // first and `canPlayType` never decides against it.
+  if (Hls.isSupported()) return new StreamEngine(video, film, choice);
+  return plainEngine(video, film, choice);
+}
+
+const ESTIMATE_KEY = 'cocuyo:bandwidth';
+
+function rememberedEstimate(): number {
+  const stored = Number(localStorage.getItem(ESTIMATE_KEY));
+  // Without memory: half of what a slow mobile link carries, so that the first segment comes soon.
+  return stored > 0 ? stored : 300_000;
+}
+
+class StreamEngine implements Engine {
+  #hls: Hls;
+  #choice: Choice;
+  #recoveries = 0;
+  #lastRecovery = 0;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly film: Film,
+    choice: Choice,
+  ) {
+    this.#choice = choice;
+    this.#hls = this.#open(choice, 0);
+  }
+
+  choose(choice: Choice): void {
+    const changesSource = (choice === 'audio') !== (this.#choice === 'audio');
+    this.#choice = choice;
+    if (changesSource) this.#reopen();
+    else this.#apply();
+  }
+
+  retry(): void {
+    this.#reopen();
+  }
+
+  destroy(): void {
+    localStorage.setItem(ESTIMATE_KEY, String(Math.round(this.#hls.bandwidthEstimate || 0)));
+    this.#hls.destroy();
+  }
+
+  #reopen(): void {
+    const { currentTime, paused } = this.video;
+    this.destroy();
+    this.#hls = this.#open(this.#choice, currentTime);
+    if (!paused) void this.video.play().catch(() => undefined);
+  }
+
+  #open(choice: Choice, position: number): Hls {
+    const { lease, sound } = this.film;
+    const saving = choice === 'saver' || choice === 'audio';
+    const config: Partial<HlsConfig> = {
+      // A worker from a blob would need a wider content security policy.
+      workerPath,
+      startPosition: position,
+      abrEwmaDefaultEstimate: rememberedEstimate(),
+      testBandwidth: !saving,
+      maxBufferLength: saving ? 12 : 30,
+      maxMaxBufferLength: saving ? 20 : 60,
+      backBufferLength: saving ? 10 : 30,
+      capLevelOnFPSDrop: true,
+      capLevelToPlayerSize: false,
+      ...(saving && { startLevel: 0 }),
+      xhrSetup: async (xhr, url) => {
+        const token = await lease.token();
+        xhr.open('GET', url, true);
+        // The grant goes to our own origin only, whatever a playlist names.
+        if (token && new URL(url, location.href).origin === location.origin) {
+          xhr.setRequestHeader('Authorization', `Bearer ${token}`);
+        }
+      },
+    };
+    const hls = new Hls(config);
+    hls.on(Events.MANIFEST_PARSED, () => this.#apply());
+    hls.on(Events.LEVEL_SWITCHED, (_event, { level }) => {
+      const url = hls.levels[level]?.url[0] ?? '';
+      const shown = this.film.qualities.find((quality) => url.includes(`/${quality.name}/`));
+      if (shown) this.film.onQuality(shown.name);
+    });
+    hls.on(Events.FRAG_BUFFERED, () => (this.#recoveries = 0));
+    hls.on(Events.ERROR, (_event, data) => void this.#handle(data));
+    // hls.js drops sound-only variants from a multivariant with pictures, so sound alone is
+    // loaded by its own playlist.
+    hls.loadSource(choice === 'audio' && sound ? soundUrl(lease.url, sound) : lease.url);
+    hls.attachMedia(this.video);
+    return hls;
+  }
+
+  #apply(): void {
+    const hls = this.#hls;
+    if (this.#choice === 'audio' || hls.levels.length === 0) return;
+    const urls = hls.levels.map((level) => level.url[0] ?? '');
+    if (this.#choice === 'saver') {
+      const cap = saverQuality(this.film.qualities);
+      hls.capLevelToPlayerSize = false;
+      hls.autoLevelCapping = cap ? Math.max(0, levelOf(cap.name, urls)) : 0;
+      hls.config.maxBufferLength = 12;
+      hls.nextLevel = -1;
+      return;
+    }
+    hls.config.maxBufferLength = 30;
+    hls.autoLevelCapping = -1;
+    if (this.#choice === 'auto') {
+      hls.capLevelToPlayerSize = true;
+      hls.nextLevel = -1;
+    } else {
+      hls.capLevelToPlayerSize = false;
+      hls.nextLevel = levelOf(this.#choice, urls);
+    }
+  }
+
+  async #handle(data: ErrorData): Promise<void> {
+    const status = data.response?.code ?? 0;
+    if (!data.fatal) return;
+    const code = status ? `${data.details} ${status}` : data.details;
+    if (data.type === ErrorTypes.MEDIA_ERROR && this.#mayRecover()) return this.#hls.recoverMediaError();
+    if (data.type === ErrorTypes.NETWORK_ERROR && status === 401 && this.#mayRecover()) {
+      // The grant ran out while the device slept, or was revoked and may be had anew.
+      try {
+        await this.film.lease.renew();
+        return this.#reopen();
+      } catch (error) {
+        return this.film.onFailure(failureOf(error), code);
+      }
+    }
+    const fallback = data.type === ErrorTypes.NETWORK_ERROR ? 'network' : 'media';
+    this.film.onFailure(failureOfStatus(status) ?? fallback, code);
+  }
+
+  /** Two tries within ten seconds without a segment in between are one too many. */
+  #mayRecover(): boolean {
+    const now = performance.now();
+    if (now - this.#lastRecovery > 10_000) this.#recoveries = 0;
+    this.#lastRecovery = now;
+    return this.#recoveries++ < 2;
+  }
+}
+
+/** Native HLS, or the plain file, for browsers without media source extensions. */
+function plainEngine(video: HTMLVideoElement, film: Film, first: Choice): Engine {
+  const { lease, sound, mp4 } = film;
+  const isNative = video.canPlayType('application/vnd.apple.mpegurl') !== '';
+  const load = (choice: Choice) => {
+    const source = choice === 'audio' && sound ? soundUrl(lease.foreignUrl, sound) : lease.foreignUrl;
+    const url = isNative ? source : mp4;
+    if (!url) return film.onFailure('unsupported', 'no-source');
+    const { currentTime, paused } = video;
+    video.src = url;
+    video.currentTime = currentTime;
+    if (!paused) void video.play().catch(() => undefined);
+  };
+  const failed = () => {
+    if (isNative && mp4 && video.src !== new URL(mp4, location.href).href) {
+      video.src = mp4;
+      void video.play().catch(() => undefined);
+    } else {
+      film.onFailure(video.error?.code === 2 ? 'network' : 'media', `media-${video.error?.code ?? 0}`);
+    }
+  };
+  video.addEventListener('error', failed);
+  load(first);
+  let current = first;
+  return {
+    choose: (choice) => load((current = choice)),
+    retry: () => load(current),
+    destroy: () => {
+      video.removeEventListener('error', failed);
+      video.removeAttribute('src');
+      video.load();
+    },
+  };
+}
+
+function soundUrl(multivariant: string, sound: Sound): string {
+  return multivariant.replace(/multivariant\.m3u8$/, `${sound.name}/playlist.m3u8`);
+}

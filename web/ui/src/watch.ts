@@ -1,0 +1,17 @@
+import { mount } from 'svelte';
+import { boot, region } from './boot.js';
+import './locale.js';
+import Player from './player/Player.svelte';
+import type { Quality, Sound } from './player/quality.js';
+
+interface Watch {
+  id: string;
+  title: string;
+  poster: string | null;
+  qualities: Quality[];
+  sound: Sound | null;
+  mp4: string | null;
+  saver: boolean;
+}
+
+mount(Player, { target: region('player'), props: boot<Watch>() });
