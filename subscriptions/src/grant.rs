@@ -1,0 +1,152 @@
+use std::time::Duration;
+
+use model::{AUDIENCE, AccountId, Grant, ISSUER, SessionId, Tier, Timestamp, Uses, VersionId, VideoId};
+
+/// How long a grant of our own player lives; it renews at half of it.
+pub const PLAYER_LIFE: Duration = Duration::from_secs(10 * 60);
+/// The shortest life of a grant for players that cannot renew.
+const FOREIGN_LIFE: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Who will bear a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bearer {
+    /// The account,
+    pub account: AccountId,
+    /// signed in as this session.
+    pub session: SessionId,
+    /// The tier it has now; a label for metrics.
+    pub tier: Tier,
+    /// When the account's grants were last revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// What a grant is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope {
+    /// The video,
+    pub video: VideoId,
+    /// and the version of it.
+    pub version: VersionId,
+    /// How long it plays, in milliseconds.
+    pub duration_ms: u64,
+    /// The greatest height in pixels.
+    pub height: u16,
+    /// What it may be used for.
+    pub uses: Uses,
+    /// When the right to it ends: the entitlement's end, or `None` for owners and free items.
+    pub until: Option<Timestamp>,
+}
+
+/// A grant for a player that can ask for another one: ten minutes.
+pub fn player_grant(bearer: &Bearer, scope: &Scope, now: Timestamp) -> Grant {
+    grant(bearer, scope, PLAYER_LIFE, now)
+}
+
+/// A grant for a player that only has a URL (VLC, a television): six hours, or one and a half
+/// times the film if that is longer, so that pauses don't end it.
+pub fn foreign_grant(bearer: &Bearer, scope: &Scope, now: Timestamp) -> Grant {
+    let film = Duration::from_millis(scope.duration_ms.saturating_mul(3) / 2);
+    grant(bearer, scope, FOREIGN_LIFE.max(film), now)
+}
+
+fn grant(bearer: &Bearer, scope: &Scope, life: Duration, now: Timestamp) -> Grant {
+    let end = scope.until.map_or(now + life, |until| until.min(now + life));
+    Grant {
+        iss: ISSUER.to_owned(),
+        aud: AUDIENCE.to_owned(),
+        sub: bearer.account,
+        sid: bearer.session,
+        tier: bearer.tier,
+        video: scope.video,
+        version: scope.version,
+        height: scope.height,
+        uses: scope.uses,
+        rate: None,
+        iat: issued_at(bearer.revoked_at, now),
+        exp: end.as_seconds(),
+    }
+}
+
+/// The `iat` of a grant made at `now`, in seconds, for an account last revoked at `revoked_at`.
+///
+/// A token counts whole seconds, and everything issued up to the revocation's moment is void; so
+/// a grant made in the very second of a revocation, but behind it, is dated to the next second.
+fn issued_at(revoked_at: Option<Timestamp>, now: Timestamp) -> i64 {
+    revoked_at.map_or(now.as_seconds(), |revoked| now.as_seconds().max(revoked.as_seconds() + 1))
+}
+
+/// The moment to write for a revocation made at `now`, when the account's last one was at
+/// `earlier`: at or after `now`, and not before any grant dated by [`issued_at`] in between.
+pub(crate) fn revocation_moment(earlier: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    earlier.map_or(now, |earlier| now.max(Timestamp::from_seconds(earlier.as_seconds() + 1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_400);
+
+    fn bearer(revoked_at: Option<Timestamp>) -> Bearer {
+        Bearer {
+            account: AccountId::from_bits(1),
+            session: SessionId::from_bits(2),
+            tier: Tier::ALL[1],
+            revoked_at,
+        }
+    }
+
+    fn scope(duration_ms: u64, until: Option<Timestamp>) -> Scope {
+        Scope {
+            video: VideoId::from_bits(3),
+            version: VersionId::from_bits(4),
+            duration_ms,
+            height: 720,
+            uses: Uses::PLAY,
+            until,
+        }
+    }
+
+    fn life(grant: &Grant) -> i64 {
+        grant.exp - NOW.as_seconds()
+    }
+
+    #[test]
+    fn grants_live_as_long_as_their_player_needs() {
+        let hour = 3_600_000;
+        assert_eq!(life(&player_grant(&bearer(None), &scope(9 * hour, None), NOW)), 600);
+        assert_eq!(life(&foreign_grant(&bearer(None), &scope(hour, None), NOW)), 6 * 3600);
+        assert_eq!(life(&foreign_grant(&bearer(None), &scope(6 * hour, None), NOW)), 9 * 3600);
+        assert!(life(&foreign_grant(&bearer(None), &scope(u64::MAX, None), NOW)) > 0);
+    }
+
+    #[test]
+    fn no_grant_outlives_what_was_paid_for() {
+        let until = NOW + Duration::from_millis(90_999);
+        for grant in [
+            player_grant(&bearer(None), &scope(1, Some(until)), NOW),
+            foreign_grant(&bearer(None), &scope(1, Some(until)), NOW),
+        ] {
+            assert!(Timestamp::from_seconds(grant.exp) <= until, "{grant:?}");
+            assert!(grant.exp >= until.as_seconds(), "{grant:?}");
+        }
+    }
+
+    #[test]
+    fn within_one_second_a_revocation_voids_what_came_before_it_and_nothing_after() {
+        let ms = |ms| NOW + Duration::from_millis(ms);
+        let first = player_grant(&bearer(None), &scope(1, None), ms(0));
+        let revoked = revocation_moment(None, ms(1));
+        let second = player_grant(&bearer(Some(revoked)), &scope(1, None), ms(2));
+        assert!(first.issued_at() <= revoked && second.issued_at() > revoked);
+        let again = revocation_moment(Some(revoked), ms(3));
+        let third = player_grant(&bearer(Some(again)), &scope(1, None), ms(4));
+        assert!(second.issued_at() <= again && third.issued_at() > again);
+        // Long after, both are simply the present.
+        assert_eq!(revocation_moment(Some(revoked), ms(5000)), ms(5000));
+        assert_eq!(
+            player_grant(&bearer(Some(revoked)), &scope(1, None), ms(5000)).iat,
+            ms(5000).as_seconds()
+        );
+    }
+}

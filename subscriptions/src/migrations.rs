@@ -1,0 +1,21 @@
+//! The tables, one file per change, forward only.
+
+mod m0001_people;
+
+use sea_orm::DynIden;
+use sea_orm::sea_query::{Alias, IntoIden};
+use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
+
+/// All changes, oldest first.
+pub(crate) struct Migrations;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrations {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_people::People)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        Alias::new("subscriptions_migrations").into_iden()
+    }
+}
