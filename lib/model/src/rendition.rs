@@ -31,6 +31,19 @@ impl RenditionName {
         }
     }
 
+    /// Which of `sounds` goes with this picture: the smallest with one that must fit a 90 kbit/s
+    /// link, the middle one up to 360 lines, the best above.
+    pub fn sound_of(self, sounds: &[Self]) -> Option<Self> {
+        let mut sounds: Vec<_> = sounds.iter().copied().filter(|sound| !sound.is_video()).collect();
+        sounds.sort();
+        match self.height() {
+            ..=144 => sounds.first(),
+            145..=360 => sounds.get(1).or(sounds.last()),
+            _ => sounds.last(),
+        }
+        .copied()
+    }
+
     /// Whether this is a video track.
     pub const fn is_video(self) -> bool {
         matches!(self, Self::Video { .. })
@@ -86,6 +99,19 @@ impl<'de> Deserialize<'de> for RenditionName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_pictures_have_small_sounds() {
+        let audio = |kbps| RenditionName::Audio { kbps };
+        let (low, middle, best) = (audio(32), audio(64), audio(128));
+        let all = [best, low, RenditionName::Video { height: 360 }, middle];
+        for (height, expected) in [(144, low), (240, middle), (360, middle), (480, best), (2160, best)] {
+            let picture = RenditionName::Video { height };
+            assert_eq!(picture.sound_of(&all), Some(expected), "{height}");
+            assert_eq!(picture.sound_of(&[low]), Some(low), "{height}");
+            assert_eq!(picture.sound_of(&[picture]), None, "{height}");
+        }
+    }
 
     #[test]
     fn names_read_back_and_nothing_else_does() {
