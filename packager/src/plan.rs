@@ -124,6 +124,11 @@ fn plan_audio(stream: &AudioStream, video: Option<&VideoPlan>) -> AudioPlan {
     AudioPlan { stream: stream.stream, sample_rate: SAMPLE_RATE, segment, rungs }
 }
 
+/// A rate in lowest terms.
+pub(crate) fn reduced(rate: Ratio) -> Ratio {
+    frame_rate::reduced(rate.num.into(), rate.den.into())
+}
+
 fn audio_rung(kbps: u16, channels: u16) -> AudioRung {
     AudioRung { rendition: RenditionName::Audio { kbps }, channels, bit_rate_bps: u32::from(kbps) * 1000 }
 }

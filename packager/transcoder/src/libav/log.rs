@@ -1,3 +1,4 @@
+use std::ffi::CStr;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,24 +31,33 @@ pub(crate) fn limit_allocations() {
     unsafe { ffi::av_max_alloc(MAX_ALLOCATION) }
 }
 
-/// Says on standard error when the libavcodec in use is older than the fix of CVE-2026-8461.
+/// Says on standard error when the libav in use is older than the fix of CVE-2026-8461.
 pub(crate) fn warn_of_known_holes() {
-    // SAFETY: returns a constant.
-    let version = unsafe { ffi::avcodec_version() };
-    let (major, minor, micro) = (version >> 16, version >> 8 & 0xff, version & 0xff);
-    if predates_magicyuv_fix((major, minor, micro)) {
+    // SAFETY: returns a constant text that ends in NUL.
+    let version = unsafe { CStr::from_ptr(ffi::av_version_info()) }.to_string_lossy();
+    if predates_magicyuv_fix(&version) {
         let _ = writeln!(
             std::io::stderr(),
-            "libavcodec {major}.{minor}.{micro} may lack the fix of CVE-2026-8461 (MagicYUV); the decoder is \
-             not allowed here, yet please update FFmpeg to 5.1.10, 6.1.6, 7.1.5, 8.1.2 or later"
+            "FFmpeg {version} may lack the fix of CVE-2026-8461 (MagicYUV): that decoder is not allowed here, \
+             yet update to 5.1.10, 6.1.6, 7.1.5, 8.1.2 or later"
         );
     }
 }
 
-/// libavcodec of FFmpeg 5.1 is 59.37, of 6.1 60.31, of 7.1 61.19, of 8.1 62.28. Point releases
-/// of a branch do not change these numbers, so only a newer branch is known to be sound.
-fn predates_magicyuv_fix(version: (u32, u32, u32)) -> bool {
-    version <= (62, 28, 100)
+/// Whether a release is older than the fix in its branch; of a build that is no release nothing
+/// is known and nothing said.
+fn predates_magicyuv_fix(version: &str) -> bool {
+    let mut numbers = version.trim_start_matches('n').split(|c: char| !c.is_ascii_digit());
+    let mut next = || numbers.next().and_then(|digits| digits.parse::<u32>().ok());
+    let Some(major) = next() else { return false };
+    let (minor, patch) = (next().unwrap_or(0), next().unwrap_or(0));
+    match (major, minor) {
+        (5, 1) => patch < 10,
+        (6, 1) => patch < 6,
+        (7, 1) => patch < 5,
+        (8, 1) => patch < 2,
+        branch => branch < (8, 1),
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -86,11 +96,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_branches_with_the_hole_are_named() {
-        for (version, holed) in
-            [((59, 37, 100), true), ((62, 28, 100), true), ((62, 29, 100), false), ((63, 1, 100), false)]
-        {
-            assert_eq!(predates_magicyuv_fix(version), holed, "{version:?}");
+    fn releases_before_the_fix_are_named() {
+        for (version, holed) in [
+            ("5.1.9-0+deb12u1", true),
+            ("5.1.10", false),
+            ("n7.1.4", true),
+            ("7.1.5-1", false),
+            ("7.0.9", true),
+            ("8.1.2", false),
+            ("8.1", true),
+            ("9.0.2", false),
+            ("N-123456-gabcdef", false),
+        ] {
+            assert_eq!(predates_magicyuv_fix(version), holed, "{version}");
         }
     }
 }

@@ -1,0 +1,69 @@
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Limits;
+use crate::cell::Patience;
+
+/// How a process packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The program `cocuyo-transcoder`; if absent, the one beside the running program.
+    pub transcoder: Option<PathBuf>,
+    /// Videos packaged at once; if absent, one for each two cores.
+    pub slots: Option<NonZeroUsize>,
+    /// Seconds without a heartbeat after which another worker may take a job over, at least 3.
+    pub lease_s: u32,
+    /// Where chunks are put together before they are stored; best on the file system of a folder
+    /// store. If absent, a folder of the system's for temporary files.
+    pub scratch: Option<PathBuf>,
+    /// The greatest files that are packaged.
+    pub limits: Limits,
+    /// How long a transcoder may take.
+    #[serde(skip)]
+    pub patience: Patience,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            transcoder: None,
+            slots: None,
+            lease_s: 30,
+            scratch: None,
+            limits: Limits::default(),
+            patience: Patience::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The name of the transcoder's program.
+    const PROGRAM: &'static str = "cocuyo-transcoder";
+
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_s.max(3).into())
+    }
+
+    /// Six chances to say that a worker lives before its lease ends.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        self.lease() / 6
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.slots.map_or_else(|| (cores() / 2).max(1), NonZeroUsize::get)
+    }
+
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.scratch.clone().unwrap_or_else(|| std::env::temp_dir().join("cocuyo"))
+    }
+
+    pub(crate) fn transcoder(&self) -> PathBuf {
+        let beside = || Some(std::env::current_exe().ok()?.with_file_name(Self::PROGRAM));
+        self.transcoder.clone().or_else(beside).unwrap_or_else(|| Self::PROGRAM.into())
+    }
+}

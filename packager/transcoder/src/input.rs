@@ -1,0 +1,244 @@
+//! Opening a stranger's file: what is allowed, and what is said of a file that is not.
+
+use ffmpeg_next::format::context::{Input as Container, StreamIo};
+use ffmpeg_next::{Error, Packet, Stream, media};
+use model::FailureReason;
+
+use crate::error::{CellError, Result};
+use crate::libav::{self, PictureShape};
+use crate::media::{Media, ReadFailure};
+
+/// Containers that are opened, by libav's names; never one that names other files (HLS, DASH,
+/// concat, SDP…), a picture, a text or a device.
+const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,avi,flv,ogg,asf,wav,mp3,\
+                       aac,flac,gif,h264,hevc,m4v,ac3,eac3,amr,aiff,w64,caf";
+
+/// Decoders that may run, by libav's names.
+const DECODERS: &str = "h264,hevc,vp8,vp9,libdav1d,av1,mpeg1video,mpeg2video,mpeg4,msmpeg4v1,msmpeg4v2,msmpeg4,\
+                        h263,h263p,mjpeg,prores,dnxhd,dvvideo,wmv1,wmv2,wmv3,vc1,flv,theora,gif,png,\
+                        aac,aac_latm,mp3float,mp3,mp2float,mp2,ac3,eac3,dca,opus,libopus,vorbis,flac,alac,\
+                        pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_u8,pcm_s8,pcm_f32le,\
+                        pcm_f32be,pcm_f64le,pcm_f64be,pcm_alaw,pcm_mulaw,pcm_bluray,pcm_dvd,adpcm_ms,\
+                        adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,amrnb,amrwb,wmav1,wmav2,wmapro,wmalossless";
+
+/// 8K in 16:9.
+const MAX_PIXELS: i64 = 8192 * 4608;
+const MAX_PIXELS_TEXT: &str = "37748736";
+const MAX_STREAMS: usize = 32;
+
+const DEMUXER_OPTIONS: &[(&str, &str)] = &[
+    // An empty list matches nothing: no file, no network, whatever the file asks for.
+    ("protocol_whitelist", ""),
+    ("format_whitelist", FORMATS),
+    ("codec_whitelist", DECODERS),
+    ("max_streams", "32"),
+    ("probesize", "20000000"),
+    ("max_probe_packets", "5000"),
+];
+
+/// Bytes of a file that tell a cut MP4 from something else.
+const HEAD: usize = 12;
+/// Bytes read at once.
+const IO_BUFFER: usize = 64 << 10;
+/// Packets in a row that the demuxer may refuse before the file counts as ended.
+const MAX_REFUSED: u32 = 1000;
+
+/// An opened file.
+pub(crate) struct Input {
+    pub(crate) container: Container,
+    failure: ReadFailure,
+}
+
+/// Options under which decoders are opened, with this many threads.
+pub(crate) fn decoder_options(threads: &str) -> [(&str, &str); 3] {
+    [("codec_whitelist", DECODERS), ("max_pixels", MAX_PIXELS_TEXT), ("threads", threads)]
+}
+
+/// What comes next from a file.
+pub(crate) enum Next {
+    Packet(Packet),
+    /// A stretch that the demuxer could not make sense of.
+    Damaged,
+    End,
+}
+
+impl Input {
+    /// Opens a file and looks at its streams.
+    ///
+    /// # Errors
+    /// `Refused` with the reason when the file is not one that we process; `Read` when its bytes
+    /// cannot be had.
+    pub(crate) fn open(mut media: Media) -> Result<Self> {
+        if media.size() == 0 {
+            return Err(CellError::refused(FailureReason::Empty, "no bytes"));
+        }
+        let head = media.head(HEAD).map_err(CellError::Read)?;
+        let failure = media.failure();
+        let io = StreamIo::from_read_seek_with_capacity(media, IO_BUFFER)
+            .map_err(CellError::libav("allocate a reader"))?;
+        match libav::open(io, DEMUXER_OPTIONS, &decoder_options("1")) {
+            Ok(container) => Ok(Self { container, failure }),
+            Err(error) => {
+                failure.check().map_err(CellError::Read)?;
+                Err(refuse_unopened(error, &head))
+            }
+        }
+    }
+
+    /// Reads the next packet.
+    pub(crate) fn next(&mut self) -> Result<Next> {
+        let mut packet = Packet::empty();
+        for _ in 0..MAX_REFUSED {
+            match packet.read(&mut self.container) {
+                Ok(()) => return Ok(Next::Packet(packet)),
+                Err(Error::Eof) => break,
+                Err(Error::Other { errno: libc::EAGAIN }) => {}
+                Err(_) => {
+                    self.failure.check().map_err(CellError::Read)?;
+                    return Ok(Next::Damaged);
+                }
+            }
+        }
+        // libav reports a failed read as the end of the file.
+        self.failure.check().map_err(CellError::Read)?;
+        Ok(Next::End)
+    }
+
+    /// The picture stream to show, if there is one: the default one, else the largest.
+    ///
+    /// # Errors
+    /// `UnsupportedCodec` when there are some and none can be decoded, `TooLarge`.
+    pub(crate) fn picture_stream(&self) -> Result<Option<Stream<'_>>> {
+        let streams: Vec<_> = self.streams_of(media::Type::Video).collect();
+        let Some(best) = best(&streams, "picture", |stream| {
+            let shape = PictureShape::of(stream);
+            i64::from(shape.width) * i64::from(shape.height)
+        })?
+        .first()
+        .map(|best| best.index()) else {
+            return Ok(None);
+        };
+        let stream = self.container.stream(best);
+        if let Some(shape) = stream.as_ref().map(PictureShape::of) {
+            if i64::from(shape.width) * i64::from(shape.height) > MAX_PIXELS {
+                let detail = format!("pictures of {}x{}", shape.width, shape.height);
+                return Err(CellError::refused(FailureReason::TooLarge, detail));
+            }
+            if shape.width <= 0 || shape.height <= 0 {
+                let detail = "no picture came before the end of what was looked at";
+                return Err(CellError::refused(FailureReason::Truncated, detail));
+            }
+        }
+        Ok(stream)
+    }
+
+    /// Indices of the sound streams that can be decoded, best first: the default one, then by
+    /// channels.
+    ///
+    /// # Errors
+    /// `UnsupportedCodec` when there are some and none can be decoded.
+    pub(crate) fn sound_streams(&self) -> Result<Vec<usize>> {
+        let streams: Vec<_> = self.streams_of(media::Type::Audio).collect();
+        let best = best(&streams, "sound", |stream| {
+            libav::SoundShape::of(&stream.parameters()).channels.into()
+        })?;
+        Ok(best.iter().map(|stream| stream.index()).collect())
+    }
+
+    /// The stream with this index in a plan.
+    pub(crate) fn stream(&self, index: u32) -> Result<Stream<'_>> {
+        let missing = || CellError::refused(FailureReason::Internal, format!("no stream {index}"));
+        self.container.stream(index as usize).ok_or_else(missing)
+    }
+
+    fn streams_of(&self, medium: media::Type) -> impl Iterator<Item = Stream<'_>> {
+        self.container.streams().filter(move |stream| {
+            // A cover is a stream of one picture, not a film.
+            stream.parameters().medium() == medium && !is_cover(stream)
+        })
+    }
+}
+
+/// The streams that can be decoded, best first.
+fn best<'a, 's>(
+    streams: &'a [Stream<'s>],
+    what: &str,
+    score: impl Fn(&Stream<'s>) -> i64,
+) -> Result<Vec<&'a Stream<'s>>> {
+    let mut usable: Vec<_> = streams.iter().filter(|stream| is_decodable(stream)).collect();
+    if let ([first, ..], []) = (streams, &usable[..]) {
+        let codec = format!("{:?}", first.parameters().id());
+        let detail = format!("{what} in {codec} only");
+        return Err(CellError::refused(FailureReason::UnsupportedCodec, detail));
+    }
+    usable.sort_by_key(|stream| {
+        let default = stream.disposition().contains(ffmpeg_next::format::stream::Disposition::DEFAULT);
+        std::cmp::Reverse((default, score(stream)))
+    });
+    Ok(usable)
+}
+
+fn is_cover(stream: &Stream<'_>) -> bool {
+    use ffmpeg_next::format::stream::Disposition;
+    stream.disposition().intersects(Disposition::ATTACHED_PIC)
+}
+
+fn is_decodable(stream: &Stream<'_>) -> bool {
+    ffmpeg_next::codec::decoder::find(stream.parameters().id())
+        .is_some_and(|decoder| DECODERS.split(',').any(|allowed| allowed == decoder.name()))
+}
+
+/// Why a file could not be opened, from libav's error and the first bytes.
+fn refuse_unopened(error: Error, head: &[u8]) -> CellError {
+    let detail = format!("not opened: {error}");
+    let reason = match error {
+        // libav's demuxers run out of streams, or of memory for them.
+        Error::Other { errno: libc::ENOMEM } => FailureReason::TooLarge,
+        // A limit of ours that this libav does not know.
+        Error::OptionNotFound => FailureReason::Internal,
+        _ if is_film_in_boxes(head) => FailureReason::Truncated,
+        _ => FailureReason::NotMedia,
+    };
+    CellError::refused(reason, detail)
+}
+
+/// Whether a file starts as an MP4 or MOV does, and not as a picture in the same boxes: one that
+/// does not open lacks its index.
+fn is_film_in_boxes(head: &[u8]) -> bool {
+    const PICTURES: [&[u8]; 6] = [b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"];
+    match (head.get(4..8), head.get(8..12)) {
+        (Some(b"ftyp"), Some(brand)) => !PICTURES.contains(&brand),
+        (Some(b"mdat" | b"moov" | b"wide"), _) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_and_their_texts_agree() {
+        assert_eq!(MAX_PIXELS.to_string(), MAX_PIXELS_TEXT);
+        assert!(DEMUXER_OPTIONS.contains(&("max_streams", &MAX_STREAMS.to_string())));
+    }
+
+    #[test]
+    fn names_that_must_never_be_allowed_are_not() {
+        for name in ["hls", "concat", "dash", "sdp", "rtsp", "image2", "lavfi", "tty", "imf", "mpjpeg"] {
+            assert!(FORMATS.split(',').all(|format| format != name), "{name}");
+        }
+        for name in ["magicyuv", "ansi", "xbin", "rawvideo", "tiff", "exr", "jpeg2000"] {
+            assert!(DECODERS.split(',').all(|decoder| decoder != name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_cut_film_is_told_from_other_files() {
+        assert!(is_film_in_boxes(b"\0\0\0\x20ftypisom"));
+        assert!(is_film_in_boxes(b"\0\0\0\x08wide\0\0\0\0"));
+        assert!(!is_film_in_boxes(b"\0\0\0\x20ftypheic"));
+        assert!(!is_film_in_boxes(b"#EXTM3U\n"));
+        assert!(!is_film_in_boxes(b"ab"));
+    }
+}

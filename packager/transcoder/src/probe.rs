@@ -1,0 +1,114 @@
+//! What a file holds, as far as a plan must know.
+
+use ffmpeg_next::{Error, Stream};
+use model::FailureReason;
+use model::cell::{AudioStream, Probe, Ratio, VideoStream};
+
+use crate::error::{CellError, Result};
+use crate::input::{Input, Next, decoder_options};
+use crate::libav::{self, Picture, PictureShape, SoundShape};
+
+/// Pictures that decide whether a film is interlaced.
+const LOOKED_AT: u32 = 48;
+/// Packets of any stream read for them.
+const MAX_PACKETS: u32 = 2000;
+
+/// PQ and HLG among the transfer characteristics of ITU-T H.273.
+const HDR_TRANSFERS: [i32; 2] = [16, 18];
+
+/// Looks at an opened file.
+///
+/// # Errors
+/// `NothingToPlay`, and the refusals of [`Input::picture_stream`] and [`Input::sound_streams`].
+pub(crate) fn probe(mut input: Input) -> Result<Probe> {
+    let video = input.picture_stream()?.as_ref().map(video_stream);
+    let audio = input.sound_streams()?.into_iter().map(|index| audio_stream(&input, index)).collect::<Result<Vec<_>>>()?;
+    if video.is_none() && audio.is_empty() {
+        return Err(CellError::refused(FailureReason::NothingToPlay, "no picture and no sound"));
+    }
+    let container = input.container.format().name().to_owned();
+    let duration_ms = u64::try_from(input.container.duration() / 1000).ok().filter(|ms| *ms > 0);
+    let bit_rate_bps = u64::try_from(input.container.bit_rate()).ok().filter(|rate| *rate > 0);
+    let video = match video {
+        Some(stream) => Some(VideoStream { interlaced: is_interlaced(&mut input, stream.stream)?, ..stream }),
+        None => None,
+    };
+    Ok(Probe { container, duration_ms, bit_rate_bps, video, audio })
+}
+
+fn video_stream(stream: &Stream<'_>) -> VideoStream {
+    let shape = PictureShape::of(stream);
+    let rotation = stream
+        .side_data()
+        .find(|data| data.kind() == ffmpeg_next::packet::side_data::Type::DisplayMatrix)
+        .map_or(0, |data| 90 * libav::quarter_turns(data.data()));
+    let rates = [stream.avg_frame_rate(), stream.rate()].map(|r| ratio(r.numerator(), r.denominator()));
+    VideoStream {
+        stream: stream.index() as u32,
+        codec: codec_name(stream),
+        width: shape.width as u32,
+        height: shape.height as u32,
+        pixel_aspect: ratio(shape.pixel_aspect.0, shape.pixel_aspect.1).unwrap_or(Ratio::new(1, 1)),
+        rotation,
+        // One picture has no rate; any will do.
+        frame_rate: rates.into_iter().flatten().next().unwrap_or(Ratio::new(25, 1)),
+        interlaced: false,
+        hdr: HDR_TRANSFERS.contains(&shape.colour.transfer),
+    }
+}
+
+fn audio_stream(input: &Input, index: usize) -> Result<AudioStream> {
+    let stream = input.stream(index as u32)?;
+    let shape = SoundShape::of(&stream.parameters());
+    Ok(AudioStream {
+        stream: index as u32,
+        codec: codec_name(&stream),
+        channels: shape.channels.clamp(0, u16::MAX.into()) as u16,
+        sample_rate: shape.sample_rate.max(0) as u32,
+    })
+}
+
+fn codec_name(stream: &Stream<'_>) -> String {
+    stream.parameters().id().name().to_owned()
+}
+
+/// A fraction of a file, if it is one.
+fn ratio(num: i32, den: i32) -> Option<Ratio> {
+    (num > 0 && den > 0).then(|| Ratio::new(num as u32, den as u32))
+}
+
+/// Whether most of the first pictures are interlaced: containers often say nothing, or lie.
+fn is_interlaced(input: &mut Input, index: u32) -> Result<bool> {
+    let stream = input.stream(index)?;
+    let mut decoder = libav::decoder(&stream, &decoder_options("2")).map_err(CellError::libav("open a decoder"))?;
+    let (mut seen, mut interlaced) = (0, 0);
+    let mut look = |decoder: &mut ffmpeg_next::decoder::Opened| -> bool {
+        let mut picture = Picture::empty();
+        while decoder.receive_frame(picture.frame()).is_ok() {
+            seen += 1;
+            interlaced += u32::from(picture.as_video().is_interlaced());
+        }
+        seen >= LOOKED_AT
+    };
+    for _ in 0..MAX_PACKETS {
+        match input.next()? {
+            Next::Packet(packet) if packet.stream() == index as usize => {
+                // A refused packet says nothing about fields.
+                match decoder.send_packet(&packet) {
+                    Ok(()) | Err(Error::InvalidData) => {}
+                    Err(_) => continue,
+                }
+                if look(&mut decoder) {
+                    break;
+                }
+            }
+            Next::Packet(_) | Next::Damaged => {}
+            Next::End => {
+                let _ = decoder.send_eof();
+                look(&mut decoder);
+                break;
+            }
+        }
+    }
+    Ok(2 * interlaced > seen)
+}
