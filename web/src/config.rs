@@ -10,13 +10,10 @@ pub struct Config {
     /// Whether session cookies are for HTTPS only; true wherever people reach the site by HTTPS.
     /// Default: false.
     pub secure_cookies: bool,
-    /// The greatest height, in pixels, that is free for all on a public video without a tier.
-    /// It is never more than what tier 0 may see. Default: 480.
-    pub free_height: u16,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { registration: true, secure_cookies: false, free_height: 480 }
+        Self { registration: true, secure_cookies: false }
     }
 }

@@ -6,15 +6,19 @@ use model::{ObjectKey, Timestamp, VideoId};
 use storage::ObjectStore;
 
 use crate::WebError;
+use crate::error::chain;
+
+/// Deletions at the same time; each is one request to a store.
+const AT_ONCE: usize = 8;
 
 /// Deletes a video and all its objects.
 ///
-/// From the first step on nobody sees or plays it; what a crash leaves of the rest,
-/// [`finish_erasures`] does.
+/// From its first step on nobody sees or plays it, and it succeeds from then on: what a crash or
+/// a lost store leaves of the rest, [`finish_erasures`] does.
 ///
 /// # Errors
 ///
-/// `NotFound` when there is no such video; failures of either side.
+/// `NotFound` when there is no such video, failures of the catalog.
 pub async fn erase(
     catalog: &Catalog,
     store: &dyn ObjectStore,
@@ -22,32 +26,41 @@ pub async fn erase(
     now: Timestamp,
 ) -> Result<(), WebError> {
     catalog.delete_video(video, now).await?;
-    finish(catalog, store, video).await
-}
-
-/// Finishes the deletions that a crash or a lost store interrupted; for start-up and now and then.
-///
-/// # Errors
-///
-/// The first failure; the others are tried the next time.
-pub async fn finish_erasures(catalog: &Catalog, store: &dyn ObjectStore) -> Result<(), WebError> {
-    for video in catalog.deleted_videos().await? {
-        finish(catalog, store, video).await?;
+    if let Err(error) = finish(catalog, store, video, now).await {
+        let why = chain(&error);
+        tracing::warn!(video.id = %video, error = why, "objects of deleted video `{video}` are left: {why}");
     }
     Ok(())
 }
 
-async fn finish(catalog: &Catalog, store: &dyn ObjectStore, video: VideoId) -> Result<(), WebError> {
-    let prefix = ObjectKey::video_prefix(video);
-    let mut listed = store.list(&prefix);
-    let mut count = 0_u64;
-    while let Some(object) = listed.try_next().await? {
-        // What is not one of our keys was put there by somebody else, and is theirs to delete.
-        let Ok(key) = object.name.parse::<ObjectKey>() else { continue };
-        store.delete(&key).await?;
-        count += 1;
+/// Finishes the deletions that something interrupted, or that a worker was in the way of; for
+/// start-up and every minute.
+///
+/// # Errors
+///
+/// The first failure; the rest is tried the next time.
+pub async fn finish_erasures(
+    catalog: &Catalog,
+    store: &dyn ObjectStore,
+    now: Timestamp,
+) -> Result<(), WebError> {
+    for video in catalog.deleted_videos().await? {
+        finish(catalog, store, video, now).await?;
     }
-    catalog.forget_video(video).await?;
-    tracing::info!(video.id = %video, objects = count, "erased video `{video}` and its {count} objects");
+    Ok(())
+}
+
+async fn finish(
+    catalog: &Catalog,
+    store: &dyn ObjectStore,
+    video: VideoId,
+    now: Timestamp,
+) -> Result<(), WebError> {
+    let listed = store.list(&ObjectKey::video_prefix(video));
+    let keys = listed.try_filter_map(async |object| Ok(object.name.parse::<ObjectKey>().ok()));
+    keys.try_for_each_concurrent(AT_ONCE, async |key| store.delete(&key).await).await?;
+    if catalog.forget_video(video, now).await? {
+        tracing::info!(video.id = %video, "erased video `{video}`");
+    }
     Ok(())
 }

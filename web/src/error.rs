@@ -81,7 +81,8 @@ impl IntoResponse for WebError {
     }
 }
 
-fn chain(error: &dyn Error) -> String {
+/// The error and its causes, on one line for the log.
+pub(crate) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

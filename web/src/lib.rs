@@ -9,6 +9,7 @@
 //! Handlers fail with a [`WebError`]; one layer turns it into `application/problem+json` in the
 //! reader's language, on pages into a page. What went wrong inside is logged there, once.
 
+mod access;
 mod api;
 mod config;
 mod erase;
@@ -16,10 +17,13 @@ mod error;
 mod layers;
 mod origin;
 mod pages;
+mod playback;
 mod problems;
 mod session;
 mod state;
+mod views;
 
+pub use access::free_height;
 pub use config::Config;
 pub use erase::{erase, finish_erasures};
 pub use error::WebError;

@@ -1,12 +1,12 @@
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderValue};
 use http::request::Parts;
 use listener::{Language, cookie};
 use model::{ErrorKind, Role, Timestamp};
-use subscriptions::SignedIn;
+use subscriptions::{SessionToken, SignedIn};
 
-use crate::{State, WebError};
+use crate::{Config, State, WebError};
 
 /// The cookie that carries a session's token.
 pub const SESSION_COOKIE: &str = "cocuyo_session";
@@ -106,4 +106,25 @@ impl FromRequestParts<State> for Administrator {
             Err(WebError::from(ErrorKind::Forbidden))
         }
     }
+}
+
+/// Browsers keep the cookie as long as a session can live.
+const COOKIE_LIFE_S: u32 = 180 * 24 * 60 * 60;
+
+/// The cookie that carries `token`: not for scripts, and not sent along when another site's page
+/// sends a form.
+pub(crate) fn cookie_for(token: &SessionToken, config: &Config) -> HeaderValue {
+    set_cookie(token.as_str(), COOKIE_LIFE_S, config)
+}
+
+/// The cookie that ends the other one.
+pub(crate) fn cookie_gone(config: &Config) -> HeaderValue {
+    set_cookie("", 0, config)
+}
+
+fn set_cookie(value: &str, max_age_s: u32, config: &Config) -> HeaderValue {
+    let secure = if config.secure_cookies { "; Secure" } else { "" };
+    let cookie =
+        format!("{SESSION_COOKIE}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::try_from(cookie).expect("tokens are base 64")
 }

@@ -1,0 +1,62 @@
+use catalog::Video;
+use model::{Timestamp, Uses, VersionId, VideoId};
+use serde::Serialize;
+use subscriptions::{Scope, SignedIn, foreign_grant, player_grant};
+use utoipa::ToSchema;
+
+use crate::access::{Playable, Right, may_play};
+use crate::{State, WebError};
+
+/// Where and with what a video plays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(title = "Playback")]
+pub(crate) struct Playback {
+    /// Path of the multivariant playlist. With a token it wants `Authorization: Bearer <token>` on
+    /// this and on every request that follows from it.
+    pub(crate) url: String,
+    /// The grant for a player that can send headers, and ask for the next one before
+    /// `expires_at`; null when the video is free for all.
+    pub(crate) token: Option<String>,
+    /// Path of the same playlist for players that only take a URL; lives for hours.
+    pub(crate) foreign_url: String,
+    /// When the token expires, in milliseconds since 1970; null when there is none.
+    pub(crate) expires_at: Option<i64>,
+}
+
+/// Lets `person` play `video`.
+///
+/// # Errors
+///
+/// What [`may_play`] refuses; 401, 403, 404 or 409.
+pub(crate) async fn playback(
+    state: &State,
+    video: &Video,
+    person: Option<&SignedIn>,
+    now: Timestamp,
+) -> Result<Playback, WebError> {
+    let Playable { version, right } = may_play(video, person).map_err(listener::Problem::from)?;
+    let url = multivariant(video.id, version);
+    let (Right::Granted { height, until }, Some(person)) = (right, person) else {
+        return Ok(Playback { foreign_url: url.clone(), url, token: None, expires_at: None });
+    };
+    let duration_ms = video.duration_ms.unwrap_or_default();
+    let scope = Scope { video: video.id, version, duration_ms, height, uses: Uses::PLAY, until };
+    let grant = player_grant(&person.bearer(), &scope, now);
+    let foreign = foreign_grant(&person.bearer(), &scope, now);
+    let foreign = state.subscriptions.sign_grant(&foreign).await?;
+    Ok(Playback {
+        foreign_url: format!("/t/{foreign}{url}"),
+        url,
+        token: Some(state.subscriptions.sign_grant(&grant).await?),
+        expires_at: Some(Timestamp::from_seconds(grant.exp).as_millis()),
+    })
+}
+
+/// The prefix of everything of one version at the edge.
+pub(crate) fn at_edge(video: VideoId, version: VersionId) -> String {
+    format!("/v/{video}/{version}")
+}
+
+fn multivariant(video: VideoId, version: VersionId) -> String {
+    format!("{}/multivariant.m3u8", at_edge(video, version))
+}

@@ -1,0 +1,237 @@
+//! What clients see of rows: types of their own, so that nothing is shown by accident.
+
+use std::time::Duration;
+
+use catalog::{RenditionSummary, Video};
+use listener::Language;
+use model::{RenditionName, Timestamp, Uses, VersionId, VideoState, Visibility};
+use serde::Serialize;
+use subscriptions::{Scope, SignedIn, player_grant};
+use utoipa::ToSchema;
+
+use crate::access::{Playable, Right, may_play};
+use crate::pages::text::say;
+use crate::playback::at_edge;
+use crate::session::Visitor;
+use crate::{State, WebError};
+
+/// Pictures behind a grant keep their URL for this long, so that browsers' caches work; half the
+/// life of a player's grant.
+const PICTURE_STEP: Duration = Duration::from_secs(5 * 60);
+
+/// A video.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Video")]
+pub(crate) struct VideoView {
+    /// Its id: 26 characters.
+    #[schema(value_type = String)]
+    pub(crate) id: model::VideoId,
+    pub(crate) title: String,
+    pub(crate) description: String,
+    /// Who may find it: `draft`, `private`, `unlisted` or `public`.
+    #[schema(value_type = String)]
+    pub(crate) visibility: Visibility,
+    /// The lowest tier that may play it, 0 to 3.
+    #[schema(value_type = u8)]
+    pub(crate) min_tier: model::Tier,
+    /// `uploading`, `queued`, `packaging`, `ready` or `failed`.
+    pub(crate) state: &'static str,
+    /// Percent of the way to `ready`.
+    pub(crate) progress: u8,
+    /// Seconds to go, once that can be told.
+    pub(crate) eta_s: Option<u32>,
+    /// Why it failed, if it did.
+    pub(crate) failure: Option<FailureView>,
+    pub(crate) duration_ms: Option<u64>,
+    /// Milliseconds since 1970.
+    #[schema(value_type = i64)]
+    pub(crate) created_at: Timestamp,
+    /// When it first stood in the public list, in milliseconds since 1970.
+    #[schema(value_type = Option<i64>)]
+    pub(crate) published_at: Option<Timestamp>,
+    /// The owner's username.
+    pub(crate) owner: String,
+    /// The version that plays, if one does.
+    #[schema(value_type = Option<String>)]
+    pub(crate) version: Option<VersionId>,
+    /// Path of a picture for lists.
+    pub(crate) thumbnail_url: Option<String>,
+    /// Path of a picture at player size; null for those who may not play the video.
+    pub(crate) poster_url: Option<String>,
+    pub(crate) renditions: Vec<RenditionView>,
+}
+
+/// Why a video failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(title = "Failure")]
+pub(crate) struct FailureView {
+    /// A word for programs.
+    pub(crate) code: &'static str,
+    /// A sentence in the reader's language.
+    pub(crate) text: String,
+}
+
+/// One quality of a video.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(title = "Rendition")]
+pub(crate) struct RenditionView {
+    /// `360p`, `a64`…
+    #[schema(value_type = String)]
+    pub(crate) name: RenditionName,
+    /// `video` or `audio`.
+    pub(crate) kind: &'static str,
+    pub(crate) width: Option<u32>,
+    pub(crate) height: Option<u32>,
+    /// Rate of the fastest segment of this track, in bit/s.
+    pub(crate) bandwidth_bps: u64,
+    /// Rate of this track over its whole length, in bit/s.
+    pub(crate) average_bandwidth_bps: u64,
+    /// Megabytes that a minute costs, with the sound that goes with a picture.
+    pub(crate) mb_per_minute: f64,
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct ListView<T> {
+    pub(crate) items: Vec<T>,
+    /// The `cursor` of the next part; null at the end.
+    pub(crate) next: Option<String>,
+}
+
+/// Videos as `visitor` sees them; they may see all of these.
+pub(crate) async fn videos(
+    state: &State,
+    visitor: &Visitor,
+    videos: Vec<Video>,
+) -> Result<Vec<VideoView>, WebError> {
+    let names = state.subscriptions.usernames(videos.iter().map(|video| video.owner)).await?;
+    let mut views = Vec::with_capacity(videos.len());
+    for video in videos {
+        let owner = names.get(&video.owner).cloned().unwrap_or_default();
+        let pictures = pictures(state, &video, visitor.person.as_ref(), visitor.now).await?;
+        views.push(view(video, owner, pictures, visitor.language));
+    }
+    Ok(views)
+}
+
+/// One video as `visitor` sees it.
+pub(crate) async fn video(state: &State, visitor: &Visitor, video: Video) -> Result<VideoView, WebError> {
+    let mut views = videos(state, visitor, vec![video]).await?;
+    Ok(views.pop().expect("one video has one view"))
+}
+
+fn view(video: Video, owner: String, pictures: Pictures, language: Language) -> VideoView {
+    let failure = match video.state {
+        VideoState::Failed { reason, .. } => Some(FailureView {
+            code: reason.as_str(),
+            text: say(language, &format!("failure_{reason}")).to_owned(),
+        }),
+        _ => None,
+    };
+    let version = video.version();
+    VideoView {
+        id: video.id,
+        visibility: video.visibility,
+        min_tier: video.min_tier,
+        state: video.state.as_str(),
+        progress: if version.is_some() { 100 } else { video.progress.percent },
+        eta_s: video.progress.eta_s.filter(|_| version.is_none()),
+        failure,
+        duration_ms: video.duration_ms,
+        created_at: video.created_at,
+        published_at: video.published_at,
+        owner,
+        version,
+        thumbnail_url: pictures.thumbnail,
+        poster_url: pictures.poster,
+        renditions: renditions(&video.renditions),
+        title: video.title,
+        description: video.description,
+    }
+}
+
+fn renditions(summaries: &[RenditionSummary]) -> Vec<RenditionView> {
+    let names: Vec<_> = summaries.iter().map(|summary| summary.name).collect();
+    let average = |name| {
+        let found = summaries.iter().find(|summary| summary.name == name);
+        found.map_or(0, |summary| summary.average_bandwidth_bps)
+    };
+    let view = |summary: &RenditionSummary| {
+        let is_video = summary.name.is_video();
+        let sound = if is_video { summary.name.sound_of(&names).map_or(0, average) } else { 0 };
+        RenditionView {
+            name: summary.name,
+            kind: if is_video { "video" } else { "audio" },
+            width: summary.width,
+            height: summary.height,
+            bandwidth_bps: summary.bandwidth_bps,
+            average_bandwidth_bps: summary.average_bandwidth_bps,
+            mb_per_minute: mb_per_minute(summary.average_bandwidth_bps + sound),
+        }
+    };
+    summaries.iter().map(view).collect()
+}
+
+/// Megabytes of a minute at `bps`, to the hundredth.
+fn mb_per_minute(bps: u64) -> f64 {
+    (bps as f64 * 60.0 / 8.0 / 10_000.0).round() / 100.0
+}
+
+#[derive(Default)]
+struct Pictures {
+    thumbnail: Option<String>,
+    poster: Option<String>,
+}
+
+/// Where the pictures are: plainly for what is everybody's, under a grant's prefix for the rest.
+async fn pictures(
+    state: &State,
+    video: &Video,
+    person: Option<&SignedIn>,
+    now: Timestamp,
+) -> Result<Pictures, WebError> {
+    let Some(version) = video.version() else { return Ok(Pictures::default()) };
+    let plain = at_edge(video.id, version);
+    let is_free = may_play(video, None).is_ok();
+    let path = match (may_play(video, person), person) {
+        _ if is_free => Some(plain.clone()),
+        (Ok(Playable { right: Right::Granted { height, until }, .. }), Some(person)) => {
+            let step = now.as_millis().rem_euclid(PICTURE_STEP.as_millis() as i64);
+            let then = Timestamp::from_millis(now.as_millis() - step);
+            let duration_ms = video.duration_ms.unwrap_or_default();
+            let scope = Scope { video: video.id, version, duration_ms, height, uses: Uses::PLAY, until };
+            let grant = player_grant(&person.bearer(), &scope, then);
+            Some(format!("/t/{}{plain}", state.subscriptions.sign_grant(&grant).await?))
+        }
+        _ => None,
+    };
+    let is_listed = video.visibility == Visibility::Public;
+    let thumbnail = if is_listed { Some(&plain) } else { path.as_ref() };
+    Ok(Pictures {
+        thumbnail: thumbnail.map(|path| format!("{path}/thumbnail.jpg")),
+        poster: path.map(|path| format!("{path}/poster.jpg")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_costs_picture_and_sound_together() {
+        let summary = |name: &str, average_bandwidth_bps| RenditionSummary {
+            name: name.parse().unwrap(),
+            width: None,
+            height: None,
+            bandwidth_bps: 2 * average_bandwidth_bps,
+            average_bandwidth_bps,
+            size_bytes: 1,
+        };
+        let summaries =
+            [summary("a32", 32_000), summary("a128", 128_000), summary("144p", 40_000), summary("720p", 1_472_000)];
+        let costs: Vec<_> =
+            renditions(&summaries).into_iter().map(|view| (view.name.to_string(), view.mb_per_minute)).collect();
+        let expected = [("a32", 0.24), ("a128", 0.96), ("144p", 0.54), ("720p", 12.0)];
+        assert_eq!(costs, expected.map(|(name, mb)| (name.to_owned(), mb)));
+    }
+}
