@@ -1,1 +1,42 @@
-//! x
+//! The edge: media goes out here, over bare hyper, to whoever holds a grant. It verifies tokens
+//! offline with public keys and reads immutable objects; it has no database, no private key and
+//! no ffmpeg, and never sees a password.
+//!
+//! ```text
+//! path → Route → Bearer → Decision → object, range → bytes
+//! ```
+//!
+//! # Consistency
+//!
+//! Every request is decided anew, before anything is looked up, by the same identifiers that are
+//! then looked up. A revocation holds within two seconds of being written while the origin can
+//! be reached, for bodies under way within seven; when it cannot, grants hold until they expire.
+//! What is sent was compared with its hash when it was first read; bytes that do not fit are
+//! never sent.
+//!
+//! # Errors
+//!
+//! A refusal says 401, 403 or 404 and nothing else; why a token is no good, and what the store
+//! said, goes to the log.
+
+mod carrier;
+mod config;
+mod decision;
+mod edge;
+mod error;
+mod files;
+mod keyring;
+mod media;
+mod origin;
+mod playlist;
+mod policies;
+mod response;
+mod revocations;
+mod route;
+mod verified;
+mod versions;
+
+pub use config::Config;
+pub use edge::Edge;
+pub use error::EdgeError;
+pub use origin::Origin;

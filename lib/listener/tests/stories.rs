@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -94,7 +95,7 @@ fn start_with(change: impl FnOnce(&mut Config), wrap: impl FnOnce(Fixture) -> Ar
     let listener = Listener::bind(&config).unwrap();
     let address = listener.address();
     let stop = CancellationToken::new();
-    let run = tokio::spawn(listener.run(Doors::new([door]), stop.clone()));
+    let run = TaskTracker::new().spawn(listener.run(Doors::new([door]), stop.clone()));
     Running { address, stop, go_on, uploads, run }
 }
 

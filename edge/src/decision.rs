@@ -1,0 +1,112 @@
+//! Who may have what: a pure function of the route, the bearer, the policy and the time.
+//!
+//! It is asked on every request, before anything is looked up, so that an answer says nothing
+//! about what exists to whoever may not know.
+
+use std::sync::Arc;
+
+use model::{ErrorKind, Grant, PublicPolicy, Timestamp, Use};
+
+use crate::revocations::Revocations;
+use crate::route::{Resource, Route};
+
+/// Who is asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Bearer {
+    /// Somebody without a token.
+    Nobody,
+    /// Somebody whose token is no grant of ours.
+    Forged {
+        /// As with a grant.
+        ambient: bool,
+    },
+    /// The bearer of a verified grant, which may have expired or been revoked.
+    Grant {
+        /// Its claims.
+        grant: Arc<Grant>,
+        /// Whether a browser added it by itself (a cookie): then it may be about something else,
+        /// and what is public stays public.
+        ambient: bool,
+    },
+}
+
+/// By which right something is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// A grant: private to its bearer.
+    Granted(Arc<Grant>),
+    /// The policy of a public item: everybody's.
+    Public {
+        /// The greatest height.
+        height: u16,
+    },
+}
+
+impl Right {
+    /// The greatest height that may be served.
+    pub(crate) fn height(&self) -> u16 {
+        match self {
+            Self::Granted(grant) => grant.height,
+            Self::Public { height } => *height,
+        }
+    }
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// It is served.
+    Allowed(Right),
+    /// It is refused with this kind.
+    Refused(ErrorKind),
+    /// The grant does not help; the item's policy decides, and if it does not allow it, this is
+    /// the kind of refusal.
+    AskPolicy(ErrorKind),
+}
+
+/// What `bearer` may do with `route` at `now` by their grant.
+pub(crate) fn by_grant(
+    route: &Route,
+    bearer: &Bearer,
+    revocations: &Revocations,
+    now: Timestamp,
+) -> Decision {
+    let (kind, ambient) = match bearer {
+        Bearer::Nobody => (ErrorKind::Unauthenticated, true),
+        Bearer::Forged { ambient } => (ErrorKind::Unauthenticated, *ambient),
+        Bearer::Grant { grant, ambient } => match judge(route, grant, revocations, now) {
+            None => return Decision::Allowed(Right::Granted(Arc::clone(grant))),
+            Some(kind) => (kind, *ambient),
+        },
+    };
+    // A token that was sent on purpose is answered for what it is. In its scope it is not worth
+    // less than none, so what it does not reach may still be everybody's.
+    if ambient || kind == ErrorKind::Forbidden { Decision::AskPolicy(kind) } else { Decision::Refused(kind) }
+}
+
+/// What everybody may do with `route`, or else `otherwise`.
+pub(crate) fn by_policy(route: &Route, policy: Option<&PublicPolicy>, otherwise: ErrorKind) -> Decision {
+    let policy = policy.filter(|policy| policy.video == route.video && policy.version == route.version);
+    let height = policy.and_then(|policy| policy.height);
+    match (route.resource, policy, height) {
+        (Resource::Thumbnail, Some(policy), _) if policy.listed => {
+            Decision::Allowed(Right::Public { height: 0 })
+        }
+        (_, _, Some(height)) if route.height() <= height => Decision::Allowed(Right::Public { height }),
+        _ => Decision::Refused(otherwise),
+    }
+}
+
+/// Why the grant does not allow the route, if it does not.
+fn judge(route: &Route, grant: &Grant, revocations: &Revocations, now: Timestamp) -> Option<ErrorKind> {
+    if grant.is_expired(now) || revocations.void_bearer(grant) {
+        return Some(ErrorKind::Unauthenticated);
+    }
+    if (grant.video, grant.version) != (route.video, route.version)
+        || revocations.void_version(route.version, grant.issued_at())
+    {
+        return Some(ErrorKind::NotFound);
+    }
+    let allowed = grant.uses.allows(Use::Play) && route.height() <= grant.height;
+    if allowed { None } else { Some(ErrorKind::Forbidden) }
+}

@@ -1,0 +1,356 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::{HeaderMap, Method, Request, Response};
+use hyper::body::Incoming;
+use listener::{Body, BoxError, Door, ETag, Language, Problem, RouteName, Text, empty, sized};
+use model::{Clock, ErrorKind, ObjectKey, Timestamp};
+use storage::ObjectStore;
+use tokio_util::sync::CancellationToken;
+
+use crate::carrier::{carried, query_token};
+use crate::config::Config;
+use crate::decision::{Bearer, Decision, Right, by_grant, by_policy};
+use crate::error::EdgeError;
+use crate::files::{Files, init_key};
+use crate::keyring::is_three_parts;
+use crate::media::{Media, MediaCache};
+use crate::origin::{Follower, Origin, Told};
+use crate::playlist;
+use crate::policies::Policies;
+use crate::response::{self, Entity, Head, Keep};
+use crate::route::{METHODS, Resource, Route, Undecodable};
+use crate::versions::{Document, Versions};
+
+const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+
+/// How often the right to a body is looked at again while the body is sent.
+const RECHECK: Duration = Duration::from_secs(5);
+
+/// The door that media goes out of.
+#[derive(Clone)]
+pub struct Edge(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    follower: Follower,
+    policies: Policies,
+    versions: Versions,
+    media: Arc<MediaCache>,
+    files: Files,
+}
+
+/// A request that was decoded, without its body, which is never read.
+struct Asked {
+    method: Method,
+    headers: HeaderMap,
+    route: Route,
+}
+
+impl Edge {
+    /// An edge over `store` that believes `origin`. It refuses everything until
+    /// [`Edge::refresh`] or [`Edge::follow`] has heard from the origin once.
+    pub fn new(
+        config: Config,
+        store: Arc<dyn ObjectStore>,
+        origin: Arc<dyn Origin>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let media = Arc::new(MediaCache::new(Arc::clone(&store), config.media_cache_bytes));
+        Self(Arc::new(Inner {
+            policies: Policies::new(&config, Arc::clone(&origin)),
+            follower: Follower::new(origin),
+            versions: Versions::new(Arc::clone(&store), config.index_cache_bytes / 2),
+            files: Files::new(store, Arc::clone(&media), config.index_cache_bytes / 2),
+            media,
+            config,
+            clock,
+        }))
+    }
+
+    /// Asks the origin for its keys and revocations once.
+    ///
+    /// # Errors
+    ///
+    /// When the origin does not answer, or with keys that cannot be used; what it said before
+    /// still holds.
+    pub async fn refresh(&self) -> Result<(), EdgeError> {
+        self.0.follower.refresh().await
+    }
+
+    /// Keeps asking until `stop`.
+    pub async fn follow(&self, stop: CancellationToken) {
+        self.0.follower.follow(Duration::from_secs(self.0.config.follow_s.get()), stop).await;
+    }
+}
+
+impl Door for Edge {
+    fn name(&self) -> &'static str {
+        "edge"
+    }
+
+    fn takes(&self, _: &Method, path: &str) -> bool {
+        path.starts_with("/v/") || path.starts_with("/t/")
+    }
+
+    fn serve(&self, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>> {
+        let this = self.clone();
+        async move {
+            let (parts, _body) = request.into_parts();
+            let mut response = this.answer(&parts.method, &parts.uri, parts.headers).await;
+            response::open_to_players(response.headers_mut());
+            response
+        }
+        .boxed()
+    }
+}
+
+impl Edge {
+    async fn answer(&self, method: &Method, uri: &http::Uri, headers: HeaderMap) -> Response<Body> {
+        let language = Language::of(&headers);
+        let target = match Route::decode(method, uri.path()) {
+            Ok(target) => target,
+            Err(Undecodable::NotFound) => return response::refusal(ErrorKind::NotFound, language),
+            Err(Undecodable::Method) => return Problem::method_not_allowed(METHODS, language),
+        };
+        let route = target.route;
+        let mut response = if *method == Method::OPTIONS {
+            response::preflight()
+        } else if let Some(redirect) = redirect(&route, target.token, uri.query(), language) {
+            redirect
+        } else {
+            let asked = Asked { method: method.clone(), headers, route };
+            match self.respond(asked, target.token).await {
+                Ok(response) => response,
+                Err(error) => {
+                    if error.kind() != ErrorKind::NotFound {
+                        tracing::error!(
+                            video.id = %route.video,
+                            version.id = %route.version,
+                            route = route.name(),
+                            error = &*error as &dyn std::error::Error,
+                            "cannot serve {route}"
+                        );
+                    }
+                    response::refusal(error.kind(), language)
+                }
+            }
+        };
+        response.extensions_mut().insert(RouteName(route.name()));
+        response
+    }
+
+    /// Decides, and only then looks anything up.
+    async fn respond(&self, asked: Asked, prefix: Option<&str>) -> Result<Response<Body>, Arc<EdgeError>> {
+        let now = self.0.clock.now();
+        let told = self.0.follower.told()?;
+        let bearer = bearer(&told, prefix, &asked.headers);
+        let right = match self.decide(&asked.route, &bearer, &told, now).await? {
+            Ok(right) => right,
+            Err(kind) => return Ok(response::refusal(kind, Language::of(&asked.headers))),
+        };
+        let (video, version) = (asked.route.video, asked.route.version);
+        match asked.route.resource {
+            Resource::Poster => self.picture(ObjectKey::Poster { video, version }, &asked, &right).await,
+            Resource::Thumbnail => {
+                self.picture(ObjectKey::Thumbnail { video, version }, &asked, &right).await
+            }
+            Resource::Multivariant => {
+                let index = self.0.versions.index(video, version).await?;
+                let playlist = Document::new(playlist::multivariant(&index, right.height()));
+                Ok(text(&playlist, Keep::Briefly, &asked, &right))
+            }
+            Resource::Playlist(name) => {
+                let index = self.0.versions.index(video, version).await?;
+                let playlist = self.0.versions.playlist(&index, name).await?;
+                Ok(text(&playlist, Keep::Forever, &asked, &right))
+            }
+            Resource::Init(name) => {
+                let index = self.0.versions.index(video, version).await?;
+                let rendition = index.rendition(name).ok_or(EdgeError::Absent)?;
+                let key = init_key(&index, name);
+                let init = self.0.media.object(key, Some(rendition.init_hash)).await?;
+                Ok(media(&init, key.content_type(), &asked, &right))
+            }
+            Resource::Segment(name, number) => {
+                let index = self.0.versions.index(video, version).await?;
+                let rendition = index.rendition(name).ok_or(EdgeError::Absent)?;
+                let segment = self.0.media.segment(&index, rendition, number).await?;
+                let content_type = if name.is_video() { "video/mp4" } else { "audio/mp4" };
+                Ok(media(&segment, content_type, &asked, &right))
+            }
+            Resource::Mp4(name) => self.mp4(name, &asked, right, now).await,
+        }
+    }
+
+    async fn decide(
+        &self,
+        route: &Route,
+        bearer: &Bearer,
+        told: &Told,
+        now: Timestamp,
+    ) -> Result<Result<Right, ErrorKind>, EdgeError> {
+        let decision = match by_grant(route, bearer, &told.revocations, now) {
+            Decision::AskPolicy(otherwise) => {
+                let policy = self.0.policies.of(route.video, now).await?;
+                by_policy(route, policy.as_ref(), otherwise)
+            }
+            decision => decision,
+        };
+        Ok(match decision {
+            Decision::Allowed(right) => Ok(right),
+            Decision::Refused(kind) | Decision::AskPolicy(kind) => Err(kind),
+        })
+    }
+
+    async fn picture(
+        &self,
+        key: ObjectKey,
+        asked: &Asked,
+        right: &Right,
+    ) -> Result<Response<Body>, Arc<EdgeError>> {
+        let picture = self.0.media.object(key, None).await?;
+        Ok(media(&picture, key.content_type(), asked, right))
+    }
+
+    async fn mp4(
+        &self,
+        name: model::RenditionName,
+        asked: &Asked,
+        right: Right,
+        since: Timestamp,
+    ) -> Result<Response<Body>, Arc<EdgeError>> {
+        let index = self.0.versions.index(asked.route.video, asked.route.version).await?;
+        let file = self.0.files.of(&index, name).await?;
+        let etag = ETag::strong(file.map.etag().trim_matches('"'));
+        let entity =
+            Entity { content_type: "video/mp4", etag: &etag, len: file.map.len(), keep: Keep::Forever };
+        let (head, part) = match response::head(&entity, &asked.method, &asked.headers, &right) {
+            Head::Send(head, Some(part)) => (head, part),
+            Head::Send(head, None) => return Ok(head.map(|()| empty())),
+            Head::Refuse(response) => return Ok(response),
+        };
+        // The first piece is read before the head is sent: what is damaged is a 503 and not a
+        // body that breaks off, as far as that can be known.
+        let first = self.0.files.read(&file, part.clone()).await?;
+        let state = Sending {
+            edge: self.clone(),
+            route: asked.route,
+            right,
+            since,
+            checked: since,
+            file,
+            at: part.start,
+            end: part.end,
+            first: Some(first),
+        };
+        let pieces = futures::stream::try_unfold(state, Sending::next);
+        Ok(head.map(|()| sized(part.end - part.start, pieces)))
+    }
+}
+
+/// A file on its way to a client.
+struct Sending {
+    edge: Edge,
+    route: Route,
+    right: Right,
+    /// When the right was found good,
+    since: Timestamp,
+    /// and when it was last looked at.
+    checked: Timestamp,
+    file: Arc<crate::files::File>,
+    at: u64,
+    end: u64,
+    first: Option<bytes::Bytes>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the right to this body was withdrawn while it was sent")]
+struct Withdrawn;
+
+impl Sending {
+    async fn next(mut self) -> Result<Option<(bytes::Bytes, Self)>, BoxError> {
+        if self.at >= self.end {
+            return Ok(None);
+        }
+        let now = self.edge.0.clock.now();
+        if now.since(self.checked) >= RECHECK {
+            self.checked = now;
+            if self.is_withdrawn()? {
+                return Err(Withdrawn.into());
+            }
+        }
+        let bytes = match self.first.take() {
+            Some(bytes) => bytes,
+            None => self.edge.0.files.read(&self.file, self.at..self.end).await.inspect_err(|error| {
+                tracing::error!(
+                    video.id = %self.route.video,
+                    error = &**error as &dyn std::error::Error,
+                    "cannot go on with {}", self.route
+                );
+            })?,
+        };
+        self.at += bytes.len() as u64;
+        Ok(Some((bytes, self)))
+    }
+
+    /// Whether a revocation has come in since the body began. Expiry does not count: who was
+    /// allowed to begin may finish.
+    fn is_withdrawn(&self) -> Result<bool, EdgeError> {
+        let told = self.edge.0.follower.told()?;
+        Ok(match &self.right {
+            Right::Granted(grant) => {
+                told.revocations.void_bearer(grant)
+                    || told.revocations.void_version(grant.version, grant.issued_at())
+            }
+            Right::Public { .. } => told.revocations.void_version(self.route.version, self.since),
+        })
+    }
+}
+
+/// `?token=` on the multivariant, for players to which one can only give a URL: the token moves
+/// into the path, where the relative names of the playlist inherit it.
+fn redirect(
+    route: &Route,
+    prefix: Option<&str>,
+    query: Option<&str>,
+    language: Language,
+) -> Option<Response<Body>> {
+    let (Resource::Multivariant, None, Some(query)) = (route.resource, prefix, query) else { return None };
+    match query_token(query) {
+        Ok(None) => None,
+        Ok(Some(token)) if is_three_parts(token) => Some(response::found(&format!("/t/{token}{route}"))),
+        Ok(Some(_)) => Some(response::refusal(ErrorKind::Unauthenticated, language)),
+        Err(_) => {
+            let title = Text::new("El parámetro `token` está repetido", "The parameter `token` is repeated");
+            Some(Problem::of(ErrorKind::Invalid).named("two_tokens", title).response(language))
+        }
+    }
+}
+
+fn bearer(told: &Told, prefix: Option<&str>, headers: &HeaderMap) -> Bearer {
+    let Some(carried) = carried(prefix, headers) else { return Bearer::Nobody };
+    let ambient = carried.ambient;
+    match told.epoch.verify(carried.token) {
+        Ok(grant) => Bearer::Grant { grant, ambient },
+        Err(error) => {
+            tracing::debug!(reason = %error, "token refused");
+            Bearer::Forged { ambient }
+        }
+    }
+}
+
+fn text(document: &Document, keep: Keep, asked: &Asked, right: &Right) -> Response<Body> {
+    let len = document.bytes.len() as u64;
+    let entity = Entity { content_type: PLAYLIST, etag: &document.etag, len, keep };
+    response::in_memory(&entity, &document.bytes, &asked.method, &asked.headers, right)
+}
+
+fn media(media: &Media, content_type: &'static str, asked: &Asked, right: &Right) -> Response<Body> {
+    let len = media.bytes.len() as u64;
+    let entity = Entity { content_type, etag: &media.etag, len, keep: Keep::Forever };
+    response::in_memory(&entity, &media.bytes, &asked.method, &asked.headers, right)
+}

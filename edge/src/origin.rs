@@ -1,0 +1,122 @@
+//! What an edge must be told, and by whom.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use listener::BoxError;
+use model::{PublicPolicy, Revocation, VideoId};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::EdgeError;
+use crate::keyring::Keyring;
+use crate::revocations::Revocations;
+use crate::verified::Epoch;
+
+/// The one who decides: in one process a function call, later the internal door of a parent.
+///
+/// Calls come from the edge's accepting threads: an implementation that speaks SQL moves to
+/// another runtime by itself.
+#[async_trait]
+pub trait Origin: Send + Sync + 'static {
+    /// The public keys that grants are signed with, as a JWK set (RFC 7517 §5).
+    async fn jwks(&self) -> Result<String, BoxError>;
+
+    /// What everybody may have of a video; `None` if there is no such video.
+    async fn policy(&self, video: VideoId) -> Result<Option<PublicPolicy>, BoxError>;
+
+    /// Whose grants are void: everything that can still concern a grant that has not expired.
+    async fn revocations(&self) -> Result<Vec<Revocation>, BoxError>;
+}
+
+/// How long one question to the origin may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Keys and revocations as the origin last told them.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) epoch: Arc<Epoch>,
+    pub(crate) revocations: Arc<Revocations>,
+    jwks: String,
+}
+
+/// Keeps [`Told`] up to date.
+///
+/// While the origin is away the last word holds: grants are short, and an edge with a broken
+/// link must go on serving those who already have one.
+pub(crate) struct Follower {
+    origin: Arc<dyn Origin>,
+    told: ArcSwapOption<Told>,
+    /// So that an origin that is away is logged when it goes and when it comes back.
+    away: AtomicBool,
+}
+
+impl Follower {
+    pub(crate) fn new(origin: Arc<dyn Origin>) -> Self {
+        Self { origin, told: ArcSwapOption::empty(), away: AtomicBool::new(false) }
+    }
+
+    /// The last word.
+    pub(crate) fn told(&self) -> Result<Arc<Told>, EdgeError> {
+        self.told.load_full().ok_or(EdgeError::NoKeys)
+    }
+
+    /// Asks the origin once.
+    pub(crate) async fn refresh(&self) -> Result<(), EdgeError> {
+        let failed = |what| move |source| EdgeError::Origin { what, source };
+        let (jwks, revocations) = tokio::time::timeout(PATIENCE, async {
+            tokio::try_join!(async { self.origin.jwks().await.map_err(failed("keys")) }, async {
+                self.origin.revocations().await.map_err(failed("revocations"))
+            },)
+        })
+        .await
+        .map_err(|elapsed| failed("keys and revocations")(elapsed.into()))??;
+
+        let last = self.told.load_full();
+        let epoch = match &last {
+            Some(last) if last.jwks == jwks => Arc::clone(&last.epoch),
+            _ => {
+                let keyring = Keyring::from_jwks(&jwks).map_err(|error| failed("keys")(error.into()))?;
+                tracing::info!("the origin's keys are new to this edge");
+                Arc::new(Epoch::new(keyring))
+            }
+        };
+        let revocations = Revocations::new(&revocations);
+        let revocations = match last {
+            Some(last) if *last.revocations == revocations => Arc::clone(&last.revocations),
+            _ => Arc::new(revocations),
+        };
+        self.told.store(Some(Arc::new(Told { epoch, revocations, jwks })));
+        Ok(())
+    }
+
+    /// Asks again every `interval` until `stop`.
+    pub(crate) async fn follow(&self, interval: Duration, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            match self.refresh().await {
+                Ok(()) => {
+                    if self.away.swap(false, Ordering::Relaxed) {
+                        tracing::info!("the origin answers again");
+                    }
+                }
+                Err(error) => {
+                    if !self.away.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "the origin does not answer; its last word holds"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

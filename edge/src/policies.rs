@@ -1,0 +1,69 @@
+//! The policies of public items, as the origin last told them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{PublicPolicy, Timestamp, VideoId};
+use moka::future::Cache;
+
+use crate::config::Config;
+use crate::error::EdgeError;
+use crate::origin::{Origin, PATIENCE};
+
+/// Policies that are remembered: a few hundred bytes each, asked for by whoever has no grant.
+const REMEMBERED: u64 = 65_536;
+
+/// Asks the origin at most once per video and period, however many are waiting.
+pub(crate) struct Policies {
+    origin: Arc<dyn Origin>,
+    /// By video and period, so that an answer is never older than one period.
+    fresh: Cache<(VideoId, i64), Option<PublicPolicy>>,
+    /// The last answers, for when the origin is away.
+    last: Cache<VideoId, (Timestamp, Option<PublicPolicy>)>,
+    period: Duration,
+    stale: Duration,
+}
+
+impl Policies {
+    pub(crate) fn new(config: &Config, origin: Arc<dyn Origin>) -> Self {
+        let period = Duration::from_secs(config.policy_fresh_s.get());
+        Self {
+            origin,
+            fresh: Cache::builder().max_capacity(REMEMBERED).time_to_live(period * 2).build(),
+            last: Cache::builder().max_capacity(REMEMBERED).build(),
+            period,
+            stale: Duration::from_secs(config.policy_stale_s),
+        }
+    }
+
+    /// What everybody may have of `video`, not older than the configuration allows.
+    pub(crate) async fn of(&self, video: VideoId, now: Timestamp) -> Result<Option<PublicPolicy>, EdgeError> {
+        let period = i64::try_from(self.period.as_millis()).unwrap_or(i64::MAX);
+        let key = (video, now.as_millis().div_euclid(period));
+        if let Some(policy) = self.fresh.get(&key).await {
+            return Ok(policy);
+        }
+        // A failure that is covered by an older answer counts as an answer: an origin that is
+        // away is asked once per period and not by every viewer.
+        let asked = self.fresh.try_get_with(key, async {
+            match self.ask(video).await {
+                Ok(policy) => {
+                    self.last.insert(video, (now, policy)).await;
+                    Ok(policy)
+                }
+                Err(error) => match self.last.get(&video).await {
+                    Some((at, policy)) if now.since(at) <= self.stale => Ok(policy),
+                    _ => Err(error),
+                },
+            }
+        });
+        asked.await.map_err(|error| {
+            let source = error.to_string().into();
+            EdgeError::Origin { what: "a policy", source }
+        })
+    }
+
+    async fn ask(&self, video: VideoId) -> Result<Option<PublicPolicy>, listener::BoxError> {
+        tokio::time::timeout(PATIENCE, self.origin.policy(video)).await?
+    }
+}

@@ -1,0 +1,173 @@
+//! The heads of responses: everything that players and caches depend on, in one place.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, VARY,
+    WWW_AUTHENTICATE,
+};
+use http::{Method, Response, StatusCode};
+use listener::{Answer, Body, ETag, Language, Problem, Text, answer, empty};
+use model::ErrorKind;
+
+use crate::decision::Right;
+use crate::route::METHODS;
+
+/// How long who may keep a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// As long as they like: other bytes would have another path.
+    Forever,
+    /// Until they have asked again: what it says depends on the bearer.
+    Briefly,
+}
+
+/// Something that can be served, whole or in part.
+#[derive(Debug)]
+pub(crate) struct Entity<'a> {
+    pub(crate) content_type: &'static str,
+    pub(crate) etag: &'a ETag,
+    pub(crate) len: u64,
+    pub(crate) keep: Keep,
+}
+
+/// How a request for an entity is answered.
+pub(crate) enum Head {
+    /// With this head, and these bytes of the entity under it; a `HEAD` has the same head and
+    /// none, as has a 304.
+    Send(Response<()>, Option<Range<u64>>),
+    /// With this refusal.
+    Refuse(Response<Body>),
+}
+
+/// The answer to a request for `entity`, as far as it does not need its bytes.
+pub(crate) fn head(entity: &Entity<'_>, method: &Method, request: &HeaderMap, right: &Right) -> Head {
+    let mut response = Response::new(());
+    let (status, part) = match answer(method, request, entity.etag, entity.len) {
+        Answer::Whole => (StatusCode::OK, Some(0..entity.len)),
+        Answer::Part(range) => (StatusCode::PARTIAL_CONTENT, Some(range)),
+        Answer::NotModified => (StatusCode::NOT_MODIFIED, None),
+        Answer::PreconditionFailed => {
+            return Head::Refuse(refusal(ErrorKind::Precondition, Language::of(request)));
+        }
+        Answer::Unsatisfiable => {
+            let mut response = refusal(ErrorKind::Range, Language::of(request));
+            // RFC 9110 §15.5.17: the length, so that the client can ask again.
+            response.headers_mut().insert(CONTENT_RANGE, ascii(&format!("bytes */{}", entity.len)));
+            return Head::Refuse(response);
+        }
+    };
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(ETAG, entity.etag.value().clone());
+    headers.insert(CACHE_CONTROL, cache_control(entity.keep, right));
+    if entity.keep == Keep::Briefly {
+        headers.insert(VARY, HeaderValue::from_static("authorization, cookie"));
+    }
+    if let Some(part) = &part {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(entity.content_type));
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
+        if status == StatusCode::PARTIAL_CONTENT {
+            let value = format!("bytes {}-{}/{}", part.start, part.end - 1, entity.len);
+            headers.insert(CONTENT_RANGE, ascii(&value));
+        }
+    }
+    Head::Send(response, part.filter(|_| *method != Method::HEAD))
+}
+
+/// The answer with an entity whose bytes are in memory.
+pub(crate) fn in_memory(
+    entity: &Entity<'_>,
+    bytes: &Bytes,
+    method: &Method,
+    request: &HeaderMap,
+    right: &Right,
+) -> Response<Body> {
+    match head(entity, method, request, right) {
+        Head::Send(head, Some(part)) => {
+            head.map(|()| listener::full(bytes.slice(part.start as usize..part.end as usize)))
+        }
+        Head::Send(head, None) => head.map(|()| empty()),
+        Head::Refuse(response) => response,
+    }
+}
+
+/// The refusal of this kind.
+pub(crate) fn refusal(kind: ErrorKind, language: Language) -> Response<Body> {
+    let problem = match kind {
+        ErrorKind::Unauthenticated => Problem::of(kind).named(
+            "grant_required",
+            Text::new("Hace falta un permiso vigente para ver esto", "Watching this needs a valid grant"),
+        ),
+        ErrorKind::Forbidden => Problem::of(kind)
+            .named("tier_required", Text::new("Su plan no incluye esto", "Your plan does not include this")),
+        kind => Problem::of(kind),
+    };
+    let mut response = problem.response(language);
+    if kind == ErrorKind::Unauthenticated {
+        // RFC 9110 §11.6.1: a 401 says which scheme would do.
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// The answer to a browser that asks whether a page of another origin may ask.
+pub(crate) fn preflight() -> Response<Body> {
+    let mut response = Response::new(empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("authorization, range, if-range, if-none-match"),
+    );
+    // Browsers cap it themselves: two hours in Chromium, a day in Firefox.
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Sends the client to `path`, made of our own words and a token in its narrow alphabet.
+pub(crate) fn found(path: &str) -> Response<Body> {
+    let mut response = Response::new(empty());
+    *response.status_mut() = StatusCode::FOUND;
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, ascii(path));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Adds what every answer of an edge carries, refusals included: without it a page of another
+/// origin could not even tell a refusal from a broken link.
+pub(crate) fn open_to_players(headers: &mut HeaderMap) {
+    // Any page may play, with a token that it was given; never with somebody's cookies, which a
+    // browser does not send along with `*`.
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("content-length, content-range, etag, date, retry-after"),
+    );
+    headers.insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("cross-origin"),
+    );
+    // The path may hold a token.
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+}
+
+fn cache_control(keep: Keep, right: &Right) -> HeaderValue {
+    HeaderValue::from_static(match (right, keep) {
+        (Right::Granted(_), Keep::Forever) => "private, max-age=31536000, immutable",
+        (Right::Granted(_), Keep::Briefly) => "private, no-cache",
+        (Right::Public { .. }, Keep::Forever) => "public, max-age=31536000, immutable",
+        (Right::Public { .. }, Keep::Briefly) => "public, max-age=10",
+    })
+}
+
+fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("made of our own words and numbers")
+}
