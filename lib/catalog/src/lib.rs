@@ -1,1 +1,57 @@
-//! x
+//! Rows about media: videos and what they consist of, uploads, jobs, withdrawn versions.
+//!
+//! The only code with SQL about media. It knows ids, states and moments, never bytes, URLs or
+//! people: an owner is an id. Row structs stay inside; functions are sentences and each one is
+//! a single transaction.
+//!
+//! # Consistency
+//!
+//! * A state change is a conditional update that names the state it was decided on and checks
+//!   that one row changed; whoever comes second gets a `Conflict` and nothing half done.
+//! * Work is enqueued in the transaction that makes it necessary. A [`Job`] is leased, its
+//!   `attempt` grows with every claim, and [`Catalog::publish`] checks it: a worker that lost its
+//!   lease, however late it wakes, publishes nothing.
+//! * An upload's bytes count against its owner's limits from the transaction that creates it.
+//! * A deleted video is invisible from the transaction that marks it. Its row stays, named by
+//!   [`Catalog::deleted_videos`], until its objects are gone and [`Catalog::forget_video`] ends it.
+//! * Where a transaction locks several rows it takes upload, job, video, in this order.
+//!
+//! # Cancellation
+//!
+//! Dropping a future before it answers rolls its transaction back, or leaves it committed if the
+//! commit was under way. Every function may be called again: those that were already effective
+//! say so or change nothing.
+//!
+//! # Errors
+//!
+//! [`CatalogError::kind`]: `Unavailable` is worth another try, `Conflict` means that the row moved
+//! on, the rest is final.
+
+mod catalog;
+mod census;
+mod convert;
+mod copy;
+mod error;
+mod jobs;
+mod migrations;
+mod page;
+mod renditions;
+mod revocations;
+mod upload_parts;
+mod uploads;
+mod versions;
+mod videos;
+
+#[cfg(test)]
+mod tests;
+
+pub use catalog::Catalog;
+pub use census::KnownVideo;
+pub use error::CatalogError;
+pub use jobs::{Job, JobFailure};
+pub use page::{Listing, Page};
+pub use renditions::RenditionSummary;
+pub use upload_parts::UploadPart;
+pub use uploads::{NewUpload, Upload, UploadLimits};
+pub use versions::NewVersion;
+pub use videos::{Progress, Video, VideoEdit};

@@ -1,0 +1,86 @@
+//! What the sweeper and the doctor ask: which objects does a row name?
+
+use model::{UploadId, VersionId, VideoId, VideoState};
+use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, QuerySelect};
+
+use crate::convert::Row;
+use crate::error::Result;
+use crate::{Catalog, uploads, versions, videos};
+
+/// How many videos are read at once.
+const AT_ONCE: u64 = 500;
+
+/// A video as far as its objects are concerned, deleted ones included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownVideo {
+    /// Its id.
+    pub id: VideoId,
+    /// Its state. While it is `Packaging`, versions that nobody knows yet are being written.
+    pub state: VideoState,
+    /// Whether it is deleted, so that none of its objects is named any more.
+    pub deleted: bool,
+    /// Its published versions.
+    pub versions: Vec<VersionId>,
+    /// Its upload, while that is not finished.
+    pub upload: Option<UploadId>,
+    /// Length of the uploaded file in bytes.
+    pub size_bytes: u64,
+}
+
+impl KnownVideo {
+    /// Whether there must be an original in storage: the upload is complete.
+    pub fn has_original(&self) -> bool {
+        !self.deleted && self.state != VideoState::Uploading
+    }
+
+    /// Whether objects of `version` are named: published, or perhaps about to be.
+    pub fn names(&self, version: VersionId) -> bool {
+        let packaging = matches!(self.state, VideoState::Packaging { .. });
+        !self.deleted && (packaging || self.versions.contains(&version))
+    }
+}
+
+impl Catalog {
+    /// The video, deleted or not; `None` when no row names it or any of its objects.
+    pub async fn known_video(&self, id: VideoId) -> Result<Option<KnownVideo>> {
+        let row = videos::Entity::find_by_id(id.to_string()).one(self.read()).await?;
+        Ok(self.known(row.into_iter().collect()).await?.pop())
+    }
+
+    /// Up to 500 videos in the order of their ids, those behind `after`; empty at the end.
+    pub async fn known_videos(&self, after: Option<VideoId>) -> Result<Vec<KnownVideo>> {
+        let mut query = videos::Entity::find().order_by_asc(videos::Column::Id).limit(AT_ONCE);
+        if let Some(after) = after {
+            query = query.filter(videos::Column::Id.gt(after.to_string()));
+        }
+        self.known(query.all(self.read()).await?).await
+    }
+
+    async fn known(&self, rows: Vec<videos::Model>) -> Result<Vec<KnownVideo>> {
+        let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        let versions = versions::Entity::find()
+            .filter(versions::Column::Video.is_in(ids.clone()))
+            .all(self.read())
+            .await?;
+        let open = uploads::Entity::find()
+            .filter(uploads::Column::Video.is_in(ids))
+            .filter(uploads::Column::FinishedAt.is_null())
+            .all(self.read())
+            .await?;
+        let of = |row: &videos::Model| {
+            let named = Row { table: "videos", id: &row.id };
+            let ids = versions.iter().filter(|version| version.video == row.id);
+            let upload = open.iter().find(|upload| upload.video == row.id).map(|upload| upload.id.as_str());
+            Ok(KnownVideo {
+                id: row.id()?,
+                state: row.state()?,
+                deleted: row.deleted_at.is_some(),
+                versions: ids.map(|version| named.word("version", &version.id)).collect::<Result<_>>()?,
+                upload: named.optional_word("upload", upload)?,
+                size_bytes: named.number("size_bytes", row.size_bytes)?,
+            })
+        };
+        rows.iter().map(of).collect()
+    }
+}

@@ -1,0 +1,29 @@
+//! The schema, one file per change, numbered, forward-only.
+//!
+//! Statements are written once for both engines: ids and words are TEXT, every number and
+//! moment is BIGINT (PostgreSQL refuses an `i64` for an INT4), no defaults, no NOW().
+
+mod m0001_media;
+
+use sea_orm::sea_query::{Alias, IntoIden};
+use sea_orm::{ConnectionTrait, DbErr, DynIden};
+use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
+
+pub(crate) struct Migrations;
+
+impl MigratorTrait for Migrations {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_media::Media)]
+    }
+
+    fn migration_table_name() -> DynIden {
+        Alias::new("catalog_migrations").into_iden()
+    }
+}
+
+async fn run(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    for statement in statements {
+        manager.get_connection().execute_unprepared(statement).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! The table of videos: what one is, and how it is found. How it changes is in `change`.
+
+mod change;
+
+use std::collections::HashMap;
+
+use model::{
+    AccountId, PublicPolicy, RenditionName, Tier, Timestamp, VersionId, VideoId, VideoState, Visibility,
+};
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{Alias, Expr, ExprTrait};
+use sea_orm::{Condition, QueryOrder, QuerySelect, Select};
+
+pub use change::VideoEdit;
+pub(crate) use change::{change_state, delete_row, insert, record_progress};
+
+use crate::convert::{Row, moment, number};
+use crate::error::Result;
+use crate::page::{Position, cut};
+use crate::{Catalog, CatalogError, Listing, Page, RenditionSummary, renditions, versions};
+
+/// An uploaded title, with its current version where it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Video {
+    /// Its id.
+    pub id: VideoId,
+    /// Whose.
+    pub owner: AccountId,
+    /// Title, as its owner wrote it.
+    pub title: String,
+    /// Description, as its owner wrote it.
+    pub description: String,
+    /// Name of the uploaded file on its owner's disk.
+    pub filename: String,
+    /// Length of the uploaded file in bytes.
+    pub size_bytes: u64,
+    /// Who may find it.
+    pub visibility: Visibility,
+    /// The lowest tier that may watch it.
+    pub min_tier: Tier,
+    /// Where it is on its way to the player.
+    pub state: VideoState,
+    /// How far its packaging is.
+    pub progress: Progress,
+    /// When its upload began.
+    pub created_at: Timestamp,
+    /// When it was last edited or its state last changed.
+    pub updated_at: Timestamp,
+    /// When it first stood in the public list.
+    pub published_at: Option<Timestamp>,
+    /// Length of the film in milliseconds, once that is known.
+    pub duration_ms: Option<u64>,
+    /// The renditions of its current version, in the order in which they were published.
+    pub renditions: Vec<RenditionSummary>,
+}
+
+impl Video {
+    /// The version that plays, if one does.
+    pub fn version(&self) -> Option<VersionId> {
+        match self.state {
+            VideoState::Ready { version, .. } => Some(version),
+            _ => None,
+        }
+    }
+
+    /// The rendition of that name, if the current version has it.
+    pub fn rendition(&self, name: RenditionName) -> Option<&RenditionSummary> {
+        self.renditions.iter().find(|rendition| rendition.name == name)
+    }
+}
+
+/// How far a packaging is; never goes back while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// 0 to 100.
+    pub percent: u8,
+    /// Seconds to go, once that can be told.
+    pub eta_s: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "videos")]
+pub(crate) struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: String,
+    pub owner: String,
+    pub title: String,
+    pub description: String,
+    pub filename: String,
+    pub size_bytes: i64,
+    pub visibility: String,
+    pub min_tier: i64,
+    pub state: String,
+    pub state_at: i64,
+    /// The last attempt at packaging it, 0 before the first.
+    pub attempt: i64,
+    pub version: Option<String>,
+    pub failure: Option<String>,
+    pub progress_percent: i64,
+    pub eta_s: Option<i64>,
+    pub created_at: i64,
+    pub updated_at: i64,
+    pub published_at: Option<i64>,
+    pub deleted_at: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    fn row(&self) -> Row<'_> {
+        Row { table: "videos", id: &self.id }
+    }
+
+    pub(crate) fn id(&self) -> Result<VideoId> {
+        self.row().word("id", &self.id)
+    }
+
+    pub(crate) fn state(&self) -> Result<VideoState> {
+        let (row, at) = (self.row(), moment(self.state_at));
+        Ok(match self.state.as_str() {
+            "uploading" => VideoState::Uploading,
+            "queued" => VideoState::Queued { since: at },
+            "packaging" => VideoState::Packaging { since: at, attempt: row.number("attempt", self.attempt)? },
+            "ready" => {
+                let version = row.required("version", self.version.as_deref())?;
+                VideoState::Ready { version: row.word("version", version)?, at }
+            }
+            "failed" => {
+                let reason = row.required("failure", self.failure.as_deref())?;
+                VideoState::Failed { reason: row.word("failure", reason)?, at }
+            }
+            _ => return Err(row.unreadable("state")),
+        })
+    }
+
+    fn visibility(&self) -> Result<Visibility> {
+        self.row().word("visibility", &self.visibility)
+    }
+
+    fn min_tier(&self) -> Result<Tier> {
+        self.row().tier("min_tier", self.min_tier)
+    }
+
+    fn video(&self, duration_ms: Option<u64>, renditions: Vec<RenditionSummary>) -> Result<Video> {
+        let row = self.row();
+        Ok(Video {
+            id: self.id()?,
+            owner: row.word("owner", &self.owner)?,
+            title: self.title.clone(),
+            description: self.description.clone(),
+            filename: self.filename.clone(),
+            size_bytes: row.number("size_bytes", self.size_bytes)?,
+            visibility: self.visibility()?,
+            min_tier: self.min_tier()?,
+            state: self.state()?,
+            progress: Progress {
+                percent: row.number("progress_percent", self.progress_percent)?,
+                eta_s: row.optional_number("eta_s", self.eta_s)?,
+            },
+            created_at: moment(self.created_at),
+            updated_at: moment(self.updated_at),
+            published_at: self.published_at.map(moment),
+            duration_ms,
+            renditions,
+        })
+    }
+}
+
+impl Catalog {
+    /// The video, unless it is deleted.
+    pub async fn video(&self, id: VideoId) -> Result<Option<Video>> {
+        let row = alive().filter(Column::Id.eq(id.to_string())).one(self.read()).await?;
+        Ok(with_renditions(self.read(), row.into_iter().collect()).await?.pop())
+    }
+
+    /// An owner's videos in all states, newest upload first.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a cursor that is not one of this list.
+    pub async fn videos_of(&self, owner: AccountId, page: &Page) -> Result<Listing<Video>> {
+        let query = alive().filter(Column::Owner.eq(owner.to_string()));
+        self.list(query, Column::CreatedAt, page, |row| row.created_at).await
+    }
+
+    /// The videos that everybody may find, newest publication first.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a cursor that is not one of this list.
+    pub async fn public_videos(&self, page: &Page) -> Result<Listing<Video>> {
+        let query = alive().filter(Column::Visibility.eq("public")).filter(Column::State.eq("ready"));
+        let query = query.filter(Column::PublishedAt.is_not_null());
+        self.list(query, Column::PublishedAt, page, |row| row.published_at.unwrap_or_default()).await
+    }
+
+    /// What anybody may have of a video without a grant, up to `free_height` where no tier is
+    /// asked for; `None` unless it plays and is shared.
+    pub async fn public_policy(&self, id: VideoId, free_height: u16) -> Result<Option<PublicPolicy>> {
+        let Some(row) = alive().filter(Column::Id.eq(id.to_string())).one(self.read()).await? else {
+            return Ok(None);
+        };
+        let (VideoState::Ready { version, .. }, visibility) = (row.state()?, row.visibility()?) else {
+            return Ok(None);
+        };
+        let height = (row.min_tier()? == Tier::NONE).then_some(free_height);
+        let listed = visibility == Visibility::Public;
+        Ok(visibility.is_shared().then_some(PublicPolicy { video: id, version, listed, height }))
+    }
+
+    async fn list(
+        &self,
+        mut query: Select<Entity>,
+        order: Column,
+        page: &Page,
+        at: fn(&Model) -> i64,
+    ) -> Result<Listing<Video>> {
+        if let Some(Position { at, id }) = page.position()? {
+            let later = Condition::all().add(order.eq(at.as_millis())).add(Column::Id.lt(id));
+            query = query.filter(Condition::any().add(order.lt(at.as_millis())).add(later));
+        }
+        // One more than asked for tells whether there is a next page.
+        let query = query.order_by_desc(order).order_by_desc(Column::Id).limit(number_of_rows(page) + 1);
+        let rows = query.all(self.read()).await?;
+        let (rows, next) = cut(rows, page.rows(), |row| Position { at: moment(at(row)), id: row.id.clone() });
+        Ok(Listing { items: with_renditions(self.read(), rows).await?, next })
+    }
+}
+
+fn number_of_rows(page: &Page) -> u64 {
+    page.rows() as u64
+}
+
+fn alive() -> Select<Entity> {
+    Entity::find().filter(Column::DeletedAt.is_null())
+}
+
+/// The row of a video that is not deleted, for a transaction that will change it: locked on
+/// PostgreSQL, so that what is decided on it holds until the commit.
+pub(crate) async fn find(connection: &impl ConnectionTrait, id: &str) -> Result<Model> {
+    let row = alive().filter(Column::Id.eq(id)).lock_exclusive().one(connection).await?;
+    row.ok_or_else(|| CatalogError::Absent { what: "video", id: id.to_owned() })
+}
+
+/// Bytes of an owner's originals: complete, coming in, and deleted but not yet forgotten.
+pub(crate) async fn bytes_of(connection: &impl ConnectionTrait, owner: AccountId) -> Result<u64> {
+    // PostgreSQL adds BIGINTs up to a NUMERIC.
+    let sum = Expr::col(Column::SizeBytes).sum().cast_as(Alias::new("BIGINT"));
+    let query = Entity::find().select_only().column_as(sum, "sum");
+    let query = query.filter(Column::Owner.eq(owner.to_string()));
+    let sum: Option<Option<i64>> = query.into_tuple().one(connection).await?;
+    Ok(sum.flatten().and_then(|bytes| bytes.try_into().ok()).unwrap_or(0))
+}
+
+async fn with_renditions(connection: &impl ConnectionTrait, rows: Vec<Model>) -> Result<Vec<Video>> {
+    let ready = rows.iter().filter_map(|row| row.version.clone());
+    let ids: Vec<String> = ready.collect();
+    let mut summaries: HashMap<String, Vec<RenditionSummary>> = HashMap::new();
+    for rendition in renditions::of(connection, &ids).await? {
+        summaries.entry(rendition.version.clone()).or_default().push((&rendition).try_into()?);
+    }
+    let durations = versions::durations(connection, &ids).await?;
+    rows.iter()
+        .map(|row| {
+            let version = row.version.as_deref().unwrap_or_default();
+            row.video(durations.get(version).copied(), summaries.remove(version).unwrap_or_default())
+        })
+        .collect()
+}
+
+pub(crate) fn of_state(id: &str, attempt: i64, state: &str) -> Condition {
+    Condition::all()
+        .add(Column::Id.eq(id))
+        .add(Column::Attempt.eq(attempt))
+        .add(Column::State.eq(state))
+        .add(Column::DeletedAt.is_null())
+}
+
+pub(crate) fn attempt_number(attempt: i32) -> i64 {
+    number(attempt)
+}

@@ -1,0 +1,213 @@
+use model::{Tier, Timestamp, VideoId, VideoState, Visibility};
+use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, QuerySelect};
+
+use super::{ActiveModel, Column, Entity, Model, Progress, Video, attempt_number, find, of_state};
+use crate::convert::number;
+use crate::error::{Result, one_row};
+use crate::{Catalog, CatalogError, NewUpload, jobs, revocations, uploads, versions};
+
+/// What an owner changes; `None` leaves it as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VideoEdit {
+    /// New title.
+    pub title: Option<String>,
+    /// New description.
+    pub description: Option<String>,
+    /// Who may find it from now on.
+    pub visibility: Option<Visibility>,
+    /// The lowest tier that may watch it from now on.
+    pub min_tier: Option<Tier>,
+}
+
+impl Catalog {
+    /// Changes what the owner says about a video, and returns it as it is then.
+    ///
+    /// Hiding it from everybody else, or asking for a higher tier, makes void all grants for its
+    /// version in the same transaction.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when it is absent or deleted.
+    pub async fn edit_video(&self, id: VideoId, edit: VideoEdit, now: Timestamp) -> Result<Video> {
+        let transaction = self.begin().await?;
+        let row = find(&transaction, &id.to_string()).await?;
+        let (was_shared, old_tier) = (row.visibility()?.is_shared(), row.min_tier()?);
+        let visibility = edit.visibility.map_or_else(|| row.visibility(), Ok)?;
+        let min_tier = edit.min_tier.unwrap_or(old_tier);
+        if (was_shared && !visibility.is_shared()) || min_tier > old_tier {
+            revocations::revoke(&transaction, row.version.clone(), now).await?;
+        }
+        let listed = visibility == Visibility::Public && matches!(row.state()?, VideoState::Ready { .. });
+        let change = ActiveModel {
+            title: edit.title.map_or(NotSet, Set),
+            description: edit.description.map_or(NotSet, Set),
+            visibility: Set(visibility.as_str().to_owned()),
+            min_tier: Set(number(min_tier.number())),
+            updated_at: Set(now.as_millis()),
+            published_at: first_listing(&row, listed, now),
+            ..Default::default()
+        };
+        let update = Entity::update_many().set(change).filter(Column::Id.eq(&row.id));
+        one_row(update.exec(&transaction).await?.rows_affected, "video", &row.id)?;
+        let rows = vec![find(&transaction, &row.id).await?];
+        let video = super::with_renditions(&transaction, rows).await?.pop();
+        transaction.commit().await?;
+        video.ok_or_else(|| CatalogError::Absent { what: "video", id: id.to_string() })
+    }
+
+    /// Deletes a video for everybody: ends its uploads and jobs, makes void all grants for all
+    /// of its versions. Its objects are then to be deleted, and [`Catalog::forget_video`] called.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when it is absent or deleted already.
+    pub async fn delete_video(&self, id: VideoId, now: Timestamp) -> Result<()> {
+        let transaction = self.begin().await?;
+        let row = id.to_string();
+        uploads::delete_of_video(&transaction, &row).await?;
+        jobs::end_of_video(&transaction, &row, now).await?;
+        let change = ActiveModel {
+            deleted_at: Set(Some(now.as_millis())),
+            updated_at: Set(now.as_millis()),
+            ..Default::default()
+        };
+        let update = Entity::update_many().set(change).filter(Column::Id.eq(&row));
+        let deleted = update.filter(Column::DeletedAt.is_null()).exec(&transaction).await?.rows_affected;
+        if deleted == 0 {
+            return Err(CatalogError::Absent { what: "video", id: row });
+        }
+        let versions = versions::of_video(&transaction, &row).await?;
+        revocations::revoke(&transaction, versions.into_iter().map(|version| version.id), now).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Videos whose deletion is to be finished, the longest deleted first, at most 100.
+    pub async fn deleted_videos(&self) -> Result<Vec<VideoId>> {
+        let deleted = Entity::find().filter(Column::DeletedAt.is_not_null());
+        let rows = deleted.order_by_asc(Column::DeletedAt).limit(100).all(self.read()).await?;
+        rows.iter().map(Model::id).collect()
+    }
+
+    /// Forgets a deleted video whose objects are gone; one that is forgotten already is fine.
+    ///
+    /// `false` means not yet: when it was deleted a worker held its lease, may not have noticed
+    /// and still be writing. Delete its objects again and ask again, after a lease's length.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` when it is not deleted.
+    pub async fn forget_video(&self, id: VideoId, now: Timestamp) -> Result<bool> {
+        let transaction = self.begin().await?;
+        let Some(row) = Entity::find_by_id(id.to_string()).one(&transaction).await? else {
+            return Ok(true);
+        };
+        if row.deleted_at.is_none() {
+            return Err(CatalogError::MovedOn { what: "video", id: row.id });
+        }
+        if jobs::may_be_running(&transaction, &row.id, now).await? {
+            return Ok(false);
+        }
+        delete_row(&transaction, &row.id).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+pub(crate) async fn insert(
+    connection: &impl ConnectionTrait,
+    upload: &NewUpload,
+    now: Timestamp,
+) -> Result<()> {
+    let row = ActiveModel {
+        id: Set(upload.video.to_string()),
+        owner: Set(upload.owner.to_string()),
+        title: Set(upload.title.clone()),
+        description: Set(String::new()),
+        filename: Set(upload.filename.clone()),
+        size_bytes: Set(number(upload.size_bytes)),
+        visibility: Set(Visibility::Draft.as_str().to_owned()),
+        min_tier: Set(number(Tier::NONE.number())),
+        state: Set(VideoState::Uploading.as_str().to_owned()),
+        state_at: Set(now.as_millis()),
+        attempt: Set(0),
+        progress_percent: Set(0),
+        created_at: Set(now.as_millis()),
+        updated_at: Set(now.as_millis()),
+        ..Default::default()
+    };
+    Entity::insert(row).exec_without_returning(connection).await?;
+    Ok(())
+}
+
+/// Brings a video from the state in which `row` was read into `next`, or fails with `Conflict`.
+pub(crate) async fn change_state(
+    connection: &impl ConnectionTrait,
+    row: &Model,
+    next: VideoState,
+    now: Timestamp,
+) -> Result<()> {
+    let mut change = ActiveModel {
+        state: Set(next.as_str().to_owned()),
+        updated_at: Set(now.as_millis()),
+        eta_s: Set(None),
+        ..Default::default()
+    };
+    match next {
+        VideoState::Uploading => {}
+        VideoState::Queued { since } => {
+            change.state_at = Set(since.as_millis());
+            change.failure = Set(None);
+        }
+        VideoState::Packaging { since, attempt } => {
+            change.state_at = Set(since.as_millis());
+            change.attempt = Set(attempt_number(attempt));
+        }
+        VideoState::Ready { version, at } => {
+            change.state_at = Set(at.as_millis());
+            change.version = Set(Some(version.to_string()));
+            change.progress_percent = Set(100);
+            change.published_at = first_listing(row, row.visibility()? == Visibility::Public, at);
+        }
+        VideoState::Failed { reason, at } => {
+            change.state_at = Set(at.as_millis());
+            change.failure = Set(Some(reason.as_str().to_owned()));
+            // Another try begins from the beginning; a crash or a pause does not go back.
+            change.progress_percent = Set(0);
+        }
+    }
+    let update = Entity::update_many().set(change).filter(of_state(&row.id, row.attempt, &row.state));
+    one_row(update.exec(connection).await?.rows_affected, "video", &row.id)
+}
+
+/// Records how far `attempt` is; a lower percentage than the one shown is not shown.
+pub(crate) async fn record_progress(
+    connection: &impl ConnectionTrait,
+    id: &str,
+    attempt: i32,
+    progress: Progress,
+) -> Result<()> {
+    let percent = number(progress.percent.min(100));
+    let change = ActiveModel {
+        progress_percent: Set(percent),
+        eta_s: Set(progress.eta_s.map(number)),
+        ..Default::default()
+    };
+    let update = Entity::update_many().set(change).filter(of_state(id, attempt_number(attempt), "packaging"));
+    update.filter(Column::ProgressPercent.lte(percent)).exec(connection).await?;
+    Ok(())
+}
+
+/// Removes the row and everything that refers to it; revocations stay.
+pub(crate) async fn delete_row(connection: &impl ConnectionTrait, id: &str) -> Result<()> {
+    uploads::delete_of_video(connection, id).await?;
+    jobs::delete_of_video(connection, id).await?;
+    versions::delete_of_video(connection, id).await?;
+    Entity::delete_by_id(id.to_owned()).exec(connection).await?;
+    Ok(())
+}
+
+fn first_listing(row: &Model, listed: bool, now: Timestamp) -> sea_orm::ActiveValue<Option<i64>> {
+    if listed && row.published_at.is_none() { Set(Some(now.as_millis())) } else { NotSet }
+}
