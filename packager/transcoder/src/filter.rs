@@ -189,7 +189,10 @@ mod tests {
         for (height, matrix) in [(576, "bt601"), (720, "bt709")] {
             let from = PictureFormat { height, colour: unknown, ..HD };
             let text = to_first_rung(&from, &plan(), (640, 360));
-            assert!(text.contains(&format!("in_color_matrix={matrix}:out_color_matrix=bt709:out_range=tv")), "{text}");
+            assert!(
+                text.contains(&format!("in_color_matrix={matrix}:out_color_matrix=bt709:out_range=tv")),
+                "{text}"
+            );
         }
     }
 

@@ -77,9 +77,15 @@ impl Grid {
         moment.minus(self.zero).in_frames(self.rate)
     }
 
+    /// The grid frame that is shown at a time in milliseconds.
+    pub(crate) fn frame_at_millis(&self, ms: u64) -> i64 {
+        Seconds { num: ms.into(), den: 1000 }.in_frames(self.rate)
+    }
+
     /// When grid frame `n` is shown, in milliseconds.
     pub(crate) fn millis(&self, n: u64) -> u64 {
-        n * 1000 * u64::from(self.rate.den) / u64::from(self.rate.num.max(1))
+        let ms = u128::from(n) * 1000 * u128::from(self.rate.den) / u128::from(self.rate.num.max(1));
+        u64::try_from(ms).unwrap_or(u64::MAX)
     }
 }
 

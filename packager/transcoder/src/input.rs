@@ -24,7 +24,6 @@ const DECODERS: &str = "h264,hevc,vp8,vp9,libdav1d,av1,mpeg1video,mpeg2video,mpe
 /// 8K in 16:9.
 const MAX_PIXELS: i64 = 8192 * 4608;
 const MAX_PIXELS_TEXT: &str = "37748736";
-const MAX_STREAMS: usize = 32;
 
 const DEMUXER_OPTIONS: &[(&str, &str)] = &[
     // An empty list matches nothing: no file, no network, whatever the file asks for.
@@ -139,9 +138,8 @@ impl Input {
     /// `UnsupportedCodec` when there are some and none can be decoded.
     pub(crate) fn sound_streams(&self) -> Result<Vec<usize>> {
         let streams: Vec<_> = self.streams_of(media::Type::Audio).collect();
-        let best = best(&streams, "sound", |stream| {
-            libav::SoundShape::of(&stream.parameters()).channels.into()
-        })?;
+        let best =
+            best(&streams, "sound", |stream| libav::SoundShape::of(&stream.parameters()).channels.into())?;
         Ok(best.iter().map(|stream| stream.index()).collect())
     }
 
@@ -220,7 +218,6 @@ mod tests {
     #[test]
     fn the_limits_and_their_texts_agree() {
         assert_eq!(MAX_PIXELS.to_string(), MAX_PIXELS_TEXT);
-        assert!(DEMUXER_OPTIONS.contains(&("max_streams", &MAX_STREAMS.to_string())));
     }
 
     #[test]

@@ -1,1 +1,96 @@
-fn main() {}
+//! `cocuyo-transcoder`, the cell: the only program that links libav, and so the only one that a
+//! stranger's file can hurt.
+//!
+//! It reads one request from standard input, the media from a descriptor, and writes replies
+//! (see `model::cell`): a probe, or inits, segments and stills of a plan that leaves it nothing
+//! to decide. It opens no file, no socket, knows no database and no storage.
+//!
+//! `input` opens, `probe` looks, `encode` drives `video` → `rung` and `audio`, which fill
+//! `segments`; `grid`, `filter` and `h264` are pure; all C is behind `libav` and `process`.
+//!
+//! Exit status: 0 after `Done` or `Refused`, or when nobody reads the replies; 64 for a request
+//! that is none; 74 when the media could not be read, which is worth another try.
+
+mod audio;
+mod encode;
+mod error;
+mod filter;
+mod grid;
+mod h264;
+mod input;
+mod libav;
+mod media;
+mod probe;
+mod process;
+mod reply;
+mod rung;
+mod segments;
+mod stills;
+mod video;
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use model::cell::{FrameLengths, Reply, Request, decode_head};
+
+use crate::error::{CellError, Result, chain};
+use crate::input::Input;
+use crate::media::Media;
+use crate::reply::Replies;
+
+/// Processor seconds that any request may take.
+const CPU_BASE_S: u64 = 600;
+/// Processor seconds per second of film on top: a dozen rungs of 4K with slow presets.
+const CPU_PER_SECOND: u64 = 200;
+
+fn main() -> ExitCode {
+    let replies = Replies::new(io::stdout());
+    match run(&replies) {
+        Ok(()) | Err(CellError::Gone(_)) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "failed to {}", chain(&error));
+            match error {
+                CellError::Request(_) => ExitCode::from(64),
+                CellError::Read(_) => ExitCode::from(74),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn run(replies: &Replies) -> Result<()> {
+    process::confine().map_err(CellError::Request)?;
+    libav::to_stderr();
+    libav::limit_allocations();
+    libav::warn_of_known_holes();
+    let request = read_request(&mut io::stdin().lock()).map_err(CellError::Request)?;
+    answer(&request, replies).or_else(|error| match error.refusal() {
+        Some((reason, detail)) => {
+            let _ = writeln!(io::stderr(), "refused as {reason}: {detail}");
+            replies.send(&Reply::Refused { reason, detail }, &[])
+        }
+        None => Err(error),
+    })
+}
+
+fn answer(request: &Request, replies: &Replies) -> Result<()> {
+    let (source, seconds) = match request {
+        Request::Probe { source } => (*source, 0),
+        Request::Encode { source, plan } => (*source, plan.expected_ms.min(plan.max_ms) / 1000),
+    };
+    process::limit_cpu(CPU_BASE_S + CPU_PER_SECOND * seconds).map_err(CellError::Request)?;
+    let input = Input::open(Media::new(process::media().map_err(CellError::Read)?, source))?;
+    match request {
+        Request::Probe { .. } => replies.send(&Reply::Probed { probe: probe::probe(input)? }, &[]),
+        Request::Encode { plan, .. } => encode::encode(input, plan, replies),
+    }
+}
+
+fn read_request(from: &mut impl Read) -> io::Result<Request> {
+    let mut lengths = [0; FrameLengths::SIZE];
+    from.read_exact(&mut lengths)?;
+    let lengths = FrameLengths::parse(lengths).map_err(io::Error::other)?;
+    let mut head = vec![0; lengths.head as usize];
+    from.read_exact(&mut head)?;
+    decode_head(&head).map_err(io::Error::other)
+}

@@ -22,7 +22,11 @@ const HDR_TRANSFERS: [i32; 2] = [16, 18];
 /// `NothingToPlay`, and the refusals of [`Input::picture_stream`] and [`Input::sound_streams`].
 pub(crate) fn probe(mut input: Input) -> Result<Probe> {
     let video = input.picture_stream()?.as_ref().map(video_stream);
-    let audio = input.sound_streams()?.into_iter().map(|index| audio_stream(&input, index)).collect::<Result<Vec<_>>>()?;
+    let audio = input
+        .sound_streams()?
+        .into_iter()
+        .map(|index| audio_stream(&input, index))
+        .collect::<Result<Vec<_>>>()?;
     if video.is_none() && audio.is_empty() {
         return Err(CellError::refused(FailureReason::NothingToPlay, "no picture and no sound"));
     }
@@ -80,7 +84,8 @@ fn ratio(num: i32, den: i32) -> Option<Ratio> {
 /// Whether most of the first pictures are interlaced: containers often say nothing, or lie.
 fn is_interlaced(input: &mut Input, index: u32) -> Result<bool> {
     let stream = input.stream(index)?;
-    let mut decoder = libav::decoder(&stream, &decoder_options("2")).map_err(CellError::libav("open a decoder"))?;
+    let mut decoder =
+        libav::decoder(&stream, &decoder_options("2")).map_err(CellError::libav("open a decoder"))?;
     let (mut seen, mut interlaced) = (0, 0);
     let mut look = |decoder: &mut ffmpeg_next::decoder::Opened| -> bool {
         let mut picture = Picture::empty();

@@ -1,5 +1,5 @@
 use ffmpeg_next::frame::{Audio, Video};
-use ffmpeg_next::{Error, ffi, picture};
+use ffmpeg_next::{ChannelLayout, Error, Frame, ffi, format, picture};
 
 /// Colour as the numbers of ITU-T H.273 that a file gave, unchecked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,15 @@ pub(super) unsafe fn c_int_of<T>(field: *const T) -> i32 {
     unsafe { field.cast::<libc::c_int>().read() }
 }
 
+/// Makes `to`, which is empty, another handle to the data of `from`.
+fn refer(to: &mut Frame, from: &Frame) -> Result<(), Error> {
+    // SAFETY: both frames are valid and `to` is empty, as `av_frame_ref` asks.
+    match unsafe { ffi::av_frame_ref(to.as_mut_ptr(), from.as_ptr()) } {
+        status if status < 0 => Err(status.into()),
+        _ => Ok(()),
+    }
+}
+
 /// A decoded or filtered picture.
 pub(crate) struct Picture(Video);
 
@@ -40,12 +49,8 @@ impl Picture {
     /// Nobody writes pixels once a picture is made: encoders copy, filters write to new frames
     /// or make frames writable (copying them) first.
     pub(crate) fn share(&self) -> Result<Self, Error> {
-        let mut shared = Video::empty();
-        // SAFETY: both frames are valid and `shared` is empty, as `av_frame_ref` asks.
-        match unsafe { ffi::av_frame_ref(shared.as_mut_ptr(), self.0.as_ptr()) } {
-            status if status < 0 => Err(status.into()),
-            _ => Ok(Self(shared)),
-        }
+        let mut shared = Self::empty();
+        refer(&mut shared.0, &self.0).map(|()| shared)
     }
 
     pub(crate) fn as_video(&self) -> &Video {
@@ -92,6 +97,11 @@ impl Picture {
         self.0.has_decode_errors() || self.0.is_corrupt()
     }
 
+    /// When it is shown, in ticks of its stream, as far as the decoder can tell.
+    pub(crate) fn timestamp(&self) -> Option<i64> {
+        self.0.timestamp()
+    }
+
     pub(crate) fn pts(&self) -> Option<i64> {
         self.0.pts()
     }
@@ -125,13 +135,41 @@ impl Sound {
         Self(Audio::empty())
     }
 
+    /// Planar floats, one slice per channel, all of one length.
+    pub(crate) fn of_planes(planes: &[&[f32]], layout: ChannelLayout) -> Self {
+        let length = planes.first().map_or(0, |plane| plane.len());
+        let mut audio = Audio::new(format::Sample::F32(format::sample::Type::Planar), length, layout);
+        for (index, plane) in planes.iter().enumerate() {
+            audio.plane_mut::<f32>(index).copy_from_slice(plane);
+        }
+        Self(audio)
+    }
+
     /// The frame for libav to fill.
     pub(crate) fn frame(&mut self) -> &mut Audio {
         &mut self.0
     }
 
-    pub(crate) fn as_audio(&self) -> &Audio {
-        &self.0
+    /// Another handle to the same samples, with properties of its own; nobody writes samples
+    /// once they are decoded.
+    pub(crate) fn share(&self) -> Result<Self, Error> {
+        let mut shared = Self::empty();
+        refer(&mut shared.0, &self.0).map(|()| shared)
+    }
+
+    /// One channel of planar floats.
+    pub(crate) fn plane(&self, channel: usize) -> &[f32] {
+        self.0.plane::<f32>(channel)
+    }
+
+    /// Samples per channel.
+    pub(crate) fn samples(&self) -> usize {
+        self.0.samples()
+    }
+
+    /// When it is heard, in ticks of its stream.
+    pub(crate) fn timestamp(&self) -> Option<i64> {
+        self.0.timestamp()
     }
 
     pub(crate) fn format(&self) -> SoundFormat {

@@ -34,8 +34,9 @@ pub(crate) fn open(
             return Err(Error::OptionNotFound);
         }
         // One dictionary per stream that is known so far, as the function wants it.
-        let mut per_stream: Vec<_> =
-            (0..input.nb_streams()).map(|_| decoder_options.iter().collect::<Dictionary<'_>>().disown()).collect();
+        let mut per_stream: Vec<_> = (0..input.nb_streams())
+            .map(|_| decoder_options.iter().collect::<Dictionary<'_>>().disown())
+            .collect();
         let array = if per_stream.is_empty() { ptr::null_mut() } else { per_stream.as_mut_ptr() };
         let found = ffi::avformat_find_stream_info(context, array);
         for dictionary in per_stream {

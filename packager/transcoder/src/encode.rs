@@ -1,0 +1,180 @@
+//! One decode, many renditions.
+//!
+//! The calling thread reads packets. A thread decodes pictures and one encodes each picture
+//! rendition, the greatest first: it scales from the picture before it, so the work of scaling is
+//! small, and bounded channels between them keep a handful of pictures in memory. A last thread
+//! decodes and encodes sound.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, Scope, ScopedJoinHandle};
+
+use ffmpeg_next::{Packet, Stream};
+use model::FailureReason;
+use model::cell::{EncodePlan, Reply};
+
+use crate::audio::SoundLane;
+use crate::error::{CellError, Result};
+use crate::grid::{Grid, Seconds};
+use crate::input::{Input, Next, decoder_options};
+use crate::libav;
+use crate::reply::Replies;
+use crate::rung::{Rung, Shot};
+use crate::video::PictureLane;
+
+/// Packets on their way to a decoder.
+const PACKETS: usize = 64;
+/// Pictures on their way to an encoder: enough to ride out a key frame.
+const SHOTS: usize = 6;
+/// Threads of the picture decoder.
+const DECODER_THREADS: &str = "2";
+/// Of a hundred parts of the declared duration, how many must decode.
+const WHOLE_PERCENT: u64 = 90;
+
+/// Frames or packets that decoders refused, counted over all threads.
+#[derive(Debug, Default)]
+pub(crate) struct Damage(AtomicU64);
+
+impl Damage {
+    pub(crate) fn count(&self, damaged: bool) {
+        if damaged {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Carries out a plan and says `Done`.
+pub(crate) fn encode(mut input: Input, plan: &EncodePlan, replies: &Replies) -> Result<()> {
+    let damage = Damage::default();
+    let start = start_of(&input, plan)?;
+    let declared_ms = declared_ms(&input, plan)?;
+
+    let duration_ms = thread::scope(|scope| -> Result<u64> {
+        let mut lanes = Vec::new();
+        let mut routes = Vec::new();
+        let mut zero = start;
+        if let Some(video) = &plan.video {
+            let stream = input.stream(video.stream)?;
+            let decoder = libav::decoder(&stream, &decoder_options(DECODER_THREADS))
+                .map_err(CellError::libav("open the picture decoder"))?;
+            let grid = Grid::new(video.frame_rate, start_time(&stream).unwrap_or(start), start);
+            zero = grid.zero();
+            let (shots, packets) = (spawn_rungs(scope, &mut lanes, plan, replies)?, sync_channel(PACKETS));
+            let base = stream.time_base();
+            let lane = PictureLane::new(decoder, base, grid, video, plan, &damage, replies, shots);
+            lanes.push(scope.spawn(move || lane.run(packets.1)));
+            routes.push((video.stream as usize, packets.0));
+        }
+        if let Some(audio) = &plan.audio {
+            let stream = input.stream(audio.stream)?;
+            let decoder = libav::decoder(&stream, &decoder_options("1"))
+                .map_err(CellError::libav("open the sound decoder"))?;
+            let packets = sync_channel(PACKETS);
+            let base = stream.time_base();
+            let lane = SoundLane::open(decoder, base, zero, audio, plan.max_ms, &damage, replies)?;
+            lanes.push(scope.spawn(move || lane.run(packets.1)));
+            routes.push((audio.stream as usize, packets.0));
+        }
+        let read = demux(&mut input, &routes, &damage);
+        drop(routes);
+        finish(read, lanes)
+    })?;
+
+    if declared_ms.is_some_and(|declared| duration_ms < declared * WHOLE_PERCENT / 100) {
+        let detail = format!("{duration_ms} ms of {} ms decode", declared_ms.unwrap_or(0));
+        return Err(CellError::refused(FailureReason::Truncated, detail));
+    }
+    replies.send(&Reply::Done { duration_ms, damaged: damage.0.into_inner() }, &[])
+}
+
+type Lane<'scope> = ScopedJoinHandle<'scope, Result<u64>>;
+
+/// Starts the picture rungs and gives the way into the greatest.
+fn spawn_rungs<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    lanes: &mut Vec<Lane<'scope>>,
+    plan: &'env EncodePlan,
+    replies: &'env Replies,
+) -> Result<SyncSender<Shot>> {
+    let nothing = || CellError::refused(FailureReason::Internal, "a picture plan without rungs");
+    let video = plan.video.as_ref().ok_or_else(nothing)?;
+    let mut below = None;
+    for count in 1..=video.rungs.len() {
+        let rung = Rung::open(video, &video.rungs[..count], replies)?;
+        let (sender, shots) = sync_channel(SHOTS);
+        let next = below.replace(sender);
+        lanes.push(scope.spawn(move || rung.run(shots, next).map(|()| 0)));
+    }
+    below.ok_or_else(nothing)
+}
+
+/// Reads the file to its end and hands each packet to its lane.
+fn demux(input: &mut Input, routes: &[(usize, SyncSender<Packet>)], damage: &Damage) -> Result<()> {
+    loop {
+        match input.next()? {
+            Next::Packet(packet) => {
+                if let Some((_, lane)) = routes.iter().find(|(stream, _)| *stream == packet.stream()) {
+                    lane.send(packet).map_err(|_| CellError::Stopped)?;
+                }
+            }
+            Next::Damaged => damage.count(true),
+            Next::End => return Ok(()),
+        }
+    }
+}
+
+/// Waits for all threads and gives the longest lane's length, or the error that came first.
+fn finish(read: Result<()>, lanes: Vec<Lane<'_>>) -> Result<u64> {
+    let mut longest = 0;
+    let mut failed = read.err();
+    for lane in lanes {
+        match lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) {
+            Ok(length) => longest = longest.max(length),
+            // Those that were stopped by another say nothing.
+            Err(error) if matches!(failed, None | Some(CellError::Stopped)) => failed = Some(error),
+            Err(_) => {}
+        }
+    }
+    failed.map_or(Ok(longest), Err)
+}
+
+fn used_streams<'a>(input: &'a Input, plan: &EncodePlan) -> Result<Vec<Stream<'a>>> {
+    let video = plan.video.iter().map(|video| video.stream);
+    video.chain(plan.audio.iter().map(|audio| audio.stream)).map(|index| input.stream(index)).collect()
+}
+
+/// The earliest start of the streams that are used.
+fn start_of(input: &Input, plan: &EncodePlan) -> Result<Seconds> {
+    let streams = used_streams(input, plan)?;
+    let starts = streams.iter().filter_map(start_time);
+    Ok(starts.reduce(|a, b| if b.is_before(a) { b } else { a }).unwrap_or(Seconds::ZERO))
+}
+
+fn start_time(stream: &Stream<'_>) -> Option<Seconds> {
+    let base = stream.time_base();
+    let start = stream.start_time();
+    (start != ffmpeg_next::ffi::AV_NOPTS_VALUE)
+        .then(|| Seconds::of(start, base.numerator(), base.denominator()))
+}
+
+/// How long the file says that it is, if it says so and not only guesses: by its streams, or by
+/// the whole, whichever is less.
+fn declared_ms(input: &Input, plan: &EncodePlan) -> Result<Option<u64>> {
+    if libav::duration_is_guessed(&input.container) {
+        return Ok(None);
+    }
+    let whole = u64::try_from(input.container.duration() / 1000).ok().filter(|ms| *ms > 0);
+    let streams = used_streams(input, plan)?;
+    let lengths = streams.iter().map(|stream| {
+        let base = stream.time_base();
+        let length = Some(stream.duration()).filter(|duration| *duration > 0)?;
+        u64::try_from(Seconds::of(length, base.numerator(), base.denominator()).as_millis()).ok()
+    });
+    // One stream of unknown length leaves only the whole.
+    let longest: Option<u64> =
+        lengths.collect::<Option<Vec<_>>>().and_then(|lengths| lengths.into_iter().max());
+    Ok(match (whole, longest) {
+        (Some(whole), Some(longest)) => Some(whole.min(longest)),
+        (whole, _) => whole,
+    })
+}

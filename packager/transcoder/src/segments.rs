@@ -1,0 +1,86 @@
+//! Coded frames become segments on the grid.
+
+use cmaf::{Sample, media_segment};
+use model::RenditionName;
+use model::cell::Reply;
+
+use crate::error::{CellError, Result};
+use crate::reply::Replies;
+
+/// Collects one rendition's samples and sends each segment when it is whole.
+pub(crate) struct Segments<'a> {
+    replies: &'a Replies,
+    rendition: RenditionName,
+    /// Ticks of every sample.
+    sample_duration: u32,
+    number: u32,
+    /// Samples before the segment that is being filled.
+    before: u64,
+    samples: Vec<Sample>,
+    payload: Vec<u8>,
+}
+
+impl<'a> Segments<'a> {
+    pub(crate) fn new(replies: &'a Replies, rendition: RenditionName, sample_duration: u32) -> Self {
+        Self {
+            replies,
+            rendition,
+            sample_duration,
+            number: 0,
+            before: 0,
+            samples: Vec::new(),
+            payload: Vec::new(),
+        }
+    }
+
+    /// The number of the segment that is being filled.
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Samples in the segment that is being filled.
+    pub(crate) fn filled(&self) -> u64 {
+        self.samples.len() as u64
+    }
+
+    /// Samples so far.
+    pub(crate) fn total(&self) -> u64 {
+        self.before + self.filled()
+    }
+
+    /// Adds a sample that is presented as sample `shown` of the rendition.
+    pub(crate) fn push(&mut self, shown: u64, sync: bool, bytes: &[u8]) -> Result<()> {
+        // Decode times run evenly from the segment's start, so that the first sample is presented
+        // when it is decoded; others are presented later, or, where frames are reordered, earlier.
+        let ahead = shown as i64 - self.total() as i64;
+        let too_far = || self.off_plan(format!("frame {shown} is coded at place {}", self.total()));
+        let cts_offset =
+            ahead.checked_mul(i64::from(self.sample_duration)).and_then(|ticks| i32::try_from(ticks).ok());
+        let cts_offset = cts_offset.ok_or_else(too_far)?;
+        let size = u32::try_from(bytes.len()).map_err(|_| self.off_plan("a frame of 4 GiB".into()))?;
+        self.samples.push(Sample { size, duration: self.sample_duration, cts_offset, sync });
+        self.payload.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Ends the segment that is being filled and sends it; nothing if there is none.
+    pub(crate) fn cut(&mut self) -> Result<()> {
+        if self.samples.is_empty() {
+            return Ok(());
+        }
+        let decode_time = self.before * u64::from(self.sample_duration);
+        // `mfhd` counts from 1 (ISO/IEC 14496-12 §8.8.5).
+        let segment = media_segment(self.number + 1, decode_time, &self.samples, &self.payload)?;
+        let reply = Reply::Segment { rendition: self.rendition, number: self.number };
+        self.replies.send(&reply, &segment)?;
+        self.before = self.total();
+        self.number += 1;
+        self.samples.clear();
+        self.payload.clear();
+        Ok(())
+    }
+
+    pub(crate) fn off_plan(&self, fault: String) -> CellError {
+        CellError::OffPlan { rendition: self.rendition.to_string(), fault }
+    }
+}
