@@ -199,9 +199,7 @@ impl Catalog {
                 Next::Again { crashes, at } => put_off(&transaction, &row, crashes, at, now).await?,
             },
         }
-        transaction.commit().await?;
-        self.announce_job();
-        Ok(())
+        Ok(transaction.commit().await?)
     }
 
     /// Gives the lease back, for a worker that stops; not counted as a crash.
@@ -210,7 +208,9 @@ impl Catalog {
     ///
     /// `Conflict` when the lease is lost already.
     pub async fn release_job(&self, job: JobId, attempt: i32, now: Timestamp) -> Result<()> {
-        self.fail_job(job, attempt, JobFailure::Retry { at: now }, now).await
+        self.fail_job(job, attempt, JobFailure::Retry { at: now }, now).await?;
+        self.announce_job();
+        Ok(())
     }
 
     /// Queues a failed video once more, as its owner asks, with no crash counted.

@@ -1,0 +1,51 @@
+use model::{ErrorKind, VideoState};
+
+use super::*;
+use crate::{Page, UploadPart, VideoEdit};
+
+/// Everything that an outsider can ask, as text.
+async fn everything(catalog: &Catalog) -> String {
+    let page = Page { limit: 100, cursor: None };
+    let mut text = format!("{:#?}\n", catalog.videos_of(OWNER, &page).await.unwrap());
+    for n in 1..=4 {
+        let (upload, parts) = (catalog.upload(upload_id(n)).await, catalog.upload_parts(upload_id(n)).await);
+        text += &format!("{:#?} {:#?}\n", upload.unwrap(), parts.unwrap());
+        text += &format!("{:#?}\n", catalog.known_video(video_id(n)).await.unwrap());
+    }
+    text + &format!("{:#?}", catalog.revocations(NOW).await.unwrap())
+}
+
+#[tokio::test]
+async fn a_catalog_moves_to_the_other_engine_and_back() {
+    let (first, second) = (TestDatabase::sqlite().await, TestDatabase::postgres().await);
+    let (source, target) = (open(&first).await, open(&second).await);
+    publish(&source, 1).await;
+    publish(&source, 2).await;
+    source.delete_video(video_id(2), NOW).await.unwrap();
+    queue(&source, 3).await;
+    source.create_upload(new_upload(4), &NO_LIMITS, NOW).await.unwrap();
+    let part = UploadPart { number: 1, size_bytes: 5, tag: "\"etag\"".to_owned() };
+    source.start_upload_parts(upload_id(4), "token").await.unwrap();
+    source.add_upload_part(upload_id(4), part).await.unwrap();
+
+    source.copy_to(&target).await.unwrap();
+    assert_eq!(everything(&target).await, everything(&source).await);
+    let third = TestDatabase::sqlite().await;
+    let back = open(&third).await;
+    target.copy_to(&back).await.unwrap();
+    assert_eq!(everything(&back).await, everything(&source).await);
+    let twice = source.copy_to(&target).await.unwrap_err();
+    assert_eq!(twice.kind(), ErrorKind::Conflict);
+
+    // Life goes on in the copies: the job is there, and numbers are not given twice.
+    for copy in [&target, &back] {
+        assert_eq!(claim(copy, NOW).await.map(|job| job.video), Some(video_id(3)));
+        copy.delete_video(video_id(1), NOW).await.unwrap();
+        let numbers: Vec<_> = copy.revocations(NOW).await.unwrap().iter().map(|line| line.number).collect();
+        assert_eq!(numbers, [1, 2]);
+    }
+    assert!(matches!(
+        source.edit_video(video_id(1), VideoEdit::default(), NOW).await.unwrap().state,
+        VideoState::Ready { .. }
+    ));
+}
