@@ -15,6 +15,12 @@ use model::cell::{AudioPlan, AudioRung, EncodePlan, Ratio, VideoPlan, VideoRung}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Breach(String);
 
+impl Breach {
+    pub(crate) fn new(how: impl Into<String>) -> Self {
+        Self(how.into())
+    }
+}
+
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -22,7 +28,7 @@ impl fmt::Display for Breach {
 }
 
 fn breach<T>(how: impl Into<String>) -> Result<T, Breach> {
-    Err(Breach(how.into()))
+    Err(Breach::new(how))
 }
 
 /// Samples of an AAC frame.

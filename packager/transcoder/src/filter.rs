@@ -112,7 +112,7 @@ pub(crate) fn to_smaller_rung((width, height): (u32, u32)) -> String {
 pub(crate) fn to_jpeg((width, height): (u32, u32)) -> String {
     format!(
         "scale={width}:{height}:flags=lanczos:in_color_matrix=bt709:out_color_matrix=bt601:in_range=tv:out_range=pc,\
-         format=yuvj420p"
+         format=yuv420p"
     )
 }
 

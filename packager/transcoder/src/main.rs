@@ -8,7 +8,7 @@
 //! `input` opens, `probe` looks, `encode` drives `video` → `rung` and `audio`, which fill
 //! `segments`; `grid`, `filter` and `h264` are pure; all C is behind `libav` and `process`.
 //!
-//! Exit status: 0 after `Done` or `Refused`, or when nobody reads the replies; 64 for a request
+//! Exit status: 0 after `Done` or `Refused`, or when the packager is gone; 64 for a request
 //! that is none; 74 when the media could not be read, which is worth another try.
 
 mod audio;
@@ -30,6 +30,7 @@ mod video;
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
+use std::thread;
 
 use model::cell::{FrameLengths, Reply, Request, decode_head};
 
@@ -63,7 +64,8 @@ fn run(replies: &Replies) -> Result<()> {
     libav::to_stderr();
     libav::limit_allocations();
     libav::warn_of_known_holes();
-    let request = read_request(&mut io::stdin().lock()).map_err(CellError::Request)?;
+    let request = read_request(&mut io::stdin()).map_err(CellError::Request)?;
+    thread::spawn(leave_with_parent);
     answer(&request, replies).or_else(|error| match error.refusal() {
         Some((reason, detail)) => {
             let _ = writeln!(io::stderr(), "refused as {reason}: {detail}");
@@ -84,6 +86,13 @@ fn answer(request: &Request, replies: &Replies) -> Result<()> {
         Request::Probe { .. } => replies.send(&Reply::Probed { probe: probe::probe(input)? }, &[]),
         Request::Encode { plan, .. } => encode::encode(input, plan, replies),
     }
+}
+
+/// Ends the process when standard input ends: the packager is gone, and an encode that nobody
+/// reads must not hold the machine.
+fn leave_with_parent() {
+    let _ = io::copy(&mut io::stdin(), &mut io::sink());
+    std::process::exit(0);
 }
 
 fn read_request(from: &mut impl Read) -> io::Result<Request> {

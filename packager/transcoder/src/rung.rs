@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use cmaf::VideoTrack;
-use ffmpeg_next::format::Pixel;
+use ffmpeg_next::color::Range as ColourRange;
 use model::cell::{Ratio, Reply, VideoPlan, VideoRung};
 
 use crate::error::{CellError, Result};
@@ -183,7 +183,7 @@ fn open_encoder(plan: &VideoPlan, rung: &VideoRung) -> Result<Encoder> {
         ("threads", &threads),
         ("x264-params", "stitchable=1:open-gop=0:scenecut=0"),
     ];
-    Encoder::video("libx264", Pixel::YUV420P, (rung.width, rung.height), rung_rate(plan, rung), &options)
+    Encoder::video("libx264", ColourRange::MPEG, (rung.width, rung.height), rung_rate(plan, rung), &options)
         .map_err(CellError::libav("open the video encoder"))
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ffmpeg_next::format::Pixel;
+use ffmpeg_next::color::Range as ColourRange;
 use model::cell::{Picture as Still, Ratio, Reply, VideoPlan};
 
 use crate::error::{CellError, Result};
@@ -106,8 +106,9 @@ fn jpeg(picture: &Picture, width: u32) -> Result<Vec<u8>> {
     chain.take(scaled.frame()).map_err(doing("scale a still"))?;
     scaled.set_key(true);
     let options = [("flags", "+qscale"), ("global_quality", JPEG_QUALITY), ("threads", "1")];
-    let mut encoder = Encoder::video("mjpeg", Pixel::YUVJ420P, (width, height), Ratio::new(25, 1), &options)
-        .map_err(doing("open the JPEG encoder"))?;
+    let mut encoder =
+        Encoder::video("mjpeg", ColourRange::JPEG, (width, height), Ratio::new(25, 1), &options)
+            .map_err(doing("open the JPEG encoder"))?;
     encoder.put(Some(scaled.frame())).map_err(doing("encode a still"))?;
     encoder.put(None).map_err(doing("encode a still"))?;
     let coded = encoder.take().map_err(doing("encode a still"))?;

@@ -1,6 +1,6 @@
 use ffmpeg_next::codec::{self, Context};
 use ffmpeg_next::encoder::Encoder as Inner;
-use ffmpeg_next::{ChannelLayout, Dictionary, Error, Frame, Packet, ffi, format};
+use ffmpeg_next::{ChannelLayout, Dictionary, Error, Frame, Packet, color, ffi, format};
 
 use model::cell::Ratio;
 
@@ -15,10 +15,10 @@ pub(crate) struct Encoded {
 }
 
 impl Encoder {
-    /// A video encoder of limited-range 4:2:0 pictures in BT.709; `rate` is frames per second.
+    /// An encoder of 4:2:0 pictures in BT.709; `rate` is frames per second.
     pub(crate) fn video(
         name: &str,
-        format: format::Pixel,
+        range: color::Range,
         (width, height): (u32, u32),
         rate: Ratio,
         options: &[(&str, &str)],
@@ -27,17 +27,14 @@ impl Encoder {
         let mut video = Context::new_with_codec(codec).encoder().video()?;
         video.set_width(width);
         video.set_height(height);
-        video.set_format(format);
+        video.set_format(format::Pixel::YUV420P);
         video.set_time_base((rate.den as i32, rate.num as i32));
         video.set_frame_rate(Some((rate.num as i32, rate.den as i32)));
         video.set_aspect_ratio((1, 1));
-        video.set_colorspace(ffmpeg_next::color::Space::BT709);
-        video.set_color_primaries(ffmpeg_next::color::Primaries::BT709);
-        video.set_color_transfer_characteristic(ffmpeg_next::color::TransferCharacteristic::BT709);
-        video.set_color_range(match format {
-            format::Pixel::YUVJ420P => ffmpeg_next::color::Range::JPEG,
-            _ => ffmpeg_next::color::Range::MPEG,
-        });
+        video.set_colorspace(color::Space::BT709);
+        video.set_color_primaries(color::Primaries::BT709);
+        video.set_color_transfer_characteristic(color::TransferCharacteristic::BT709);
+        video.set_color_range(range);
         Self::open(video.0, options)
     }
 

@@ -1,11 +1,12 @@
 //! Drives the real program as the packager does, and looks at what it wrote with other programs.
+#![expect(clippy::unwrap_used, reason = "test support, outside any test function")]
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use model::cell::{
     AudioPlan, AudioRung, EncodePlan, FrameLengths, Picture, Probe, Ratio, Reply, Request, Source, VideoPlan,
@@ -42,10 +43,8 @@ impl Rendition {
 /// Runs the cell on a file.
 pub(crate) fn ask(media: &Path, request: impl FnOnce(Source) -> Request) -> Said {
     let size = std::fs::metadata(media).unwrap().len();
-    // The shell opens the descriptor: doing so in a child is beyond safe Rust.
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"exec "$0" 3<"$1""#, env!("CARGO_BIN_EXE_cocuyo-transcoder")]).arg(media);
-    run(command.stderr(Stdio::piped()), &request(Source::File { size }))
+    let mut command = shell(r#"exec "$0" 3<"$1""#);
+    run(command.arg(media).stderr(Stdio::piped()), &request(Source::File { size }))
 }
 
 /// Runs the cell on bytes that it must ask for.
@@ -62,17 +61,41 @@ pub(crate) fn ask_for_ranges(bytes: Vec<u8>, request: impl FnOnce(Source) -> Req
             }
         }
     });
-    let mut command = Command::new("sh");
-    command.args(["-c", r#"exec "$0" 3<&2 2>/dev/null"#, env!("CARGO_BIN_EXE_cocuyo-transcoder")]);
+    let mut command = shell(r#"exec "$0" 3<&2 2>/dev/null"#);
     let said = run(command.stderr(Stdio::from(OwnedFd::from(theirs))), &request(Source::Ranges { size }));
     drop(command);
     server.join().unwrap();
     said
 }
 
+/// Starts the cell on a file and leaves it to the caller.
+pub(crate) fn start(media: &Path, request: impl FnOnce(Source) -> Request) -> Child {
+    let size = std::fs::metadata(media).unwrap().len();
+    let mut command = shell(r#"exec "$0" 3<"$1""#);
+    let mut child = command
+        .arg(media)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let stdin = child.stdin.as_mut().unwrap();
+    stdin.write_all(&encode_head(&request(Source::File { size }), 0).unwrap()).unwrap();
+    child
+}
+
+/// The shell opens the media's descriptor: doing so in a child is beyond safe Rust.
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_cocuyo-transcoder")]);
+    command
+}
+
 fn run(command: &mut Command, request: &Request) -> Said {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(&encode_head(request, 0).unwrap()).unwrap();
+    // Held open until the end: the cell leaves when it closes.
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&encode_head(request, 0).unwrap()).unwrap();
     let Output { stdout, stderr, status } = child.wait_with_output().unwrap();
     let mut said =
         Said { status: status.code(), log: String::from_utf8_lossy(&stderr).into_owned(), ..Said::default() };
@@ -228,6 +251,20 @@ impl Clips {
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.is_empty(), "{said}");
+    }
+
+    /// Decodes bytes with the `ffmpeg` program into raw samples or pixels.
+    pub(crate) fn raw(&self, bytes: &[u8], arguments: &str) -> Vec<u8> {
+        let path = self.file("raw.mp4", bytes);
+        let mut command = Command::new("ffmpeg");
+        command
+            .args(["-v", "error", "-nostdin", "-i"])
+            .arg(&path)
+            .args(arguments.split_whitespace())
+            .arg("-");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
     }
 
     /// What `ffprobe` prints for one entry per frame or packet, or per stream.

@@ -1,0 +1,45 @@
+use std::io;
+
+use catalog::CatalogError;
+use model::{ErrorKind, ObjectKey};
+use storage::StorageError;
+
+/// Why the packager, the sweeper or the doctor could not do their work.
+#[derive(Debug, thiserror::Error)]
+pub enum PackagerError {
+    /// The object store failed.
+    #[error("reach the object store")]
+    Storage(#[from] StorageError),
+    /// The catalog failed.
+    #[error("reach the catalog")]
+    Catalog(#[from] CatalogError),
+    /// The scratch folder failed.
+    #[error("use the scratch folder")]
+    Scratch(#[source] io::Error),
+    /// The transcoder's program could not be started.
+    #[error("start the transcoder")]
+    Start(#[source] io::Error),
+    /// An object that a finished upload must have left is not there.
+    #[error("find `{0}`")]
+    Missing(ObjectKey),
+    /// A worker ended for a reason that is a defect of ours.
+    #[error("keep the workers running")]
+    Worker(#[source] tokio::task::JoinError),
+}
+
+impl PackagerError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Storage(error) => error.kind(),
+            Self::Catalog(error) => error.kind(),
+            Self::Scratch(error) => match error.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
+                _ => ErrorKind::Unavailable,
+            },
+            Self::Start(_) => ErrorKind::Unavailable,
+            Self::Missing(_) => ErrorKind::NotFound,
+            Self::Worker(_) => ErrorKind::Internal,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use model::VersionId;
+
+/// A folder for one attempt, gone with the value. A worker that is killed leaves its folder; the
+/// next one to start removes it, because nobody holds its lock.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    folder: PathBuf,
+    lock_path: PathBuf,
+    _lock: File,
+}
+
+impl Scratch {
+    /// The folder for the attempt at `version`, under `root`.
+    pub(crate) fn create(root: &Path, version: VersionId) -> io::Result<Self> {
+        fs::create_dir_all(root)?;
+        let folder = root.join(version.to_string());
+        let lock_path = folder.with_extension("lock");
+        let lock = File::create(&lock_path)?;
+        lock.try_lock()?;
+        // Locked first, so that there is no moment in which the folder seems to be nobody's.
+        fs::create_dir_all(folder.join(Self::CELL))?;
+        Ok(Self { folder, lock_path, _lock: lock })
+    }
+
+    const CELL: &'static str = "cell";
+
+    /// Where chunks are put together.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// An empty folder for a cell to run in.
+    pub(crate) fn cell(&self) -> PathBuf {
+        self.folder.join(Self::CELL)
+    }
+
+    /// Removes what killed workers left under `root`; other files there are not ours.
+    pub(crate) fn clear(root: &Path) -> io::Result<()> {
+        fs::create_dir_all(root)?;
+        for entry in fs::read_dir(root)? {
+            let lock_path = entry?.path();
+            let name = lock_path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let is_lock = lock_path.extension().is_some_and(|extension| extension == "lock");
+            if !is_lock || name.parse::<VersionId>().is_err() {
+                continue;
+            }
+            let lock = File::open(&lock_path)?;
+            if lock.try_lock().is_ok() {
+                remove(&lock_path.with_extension(""), &lock_path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn remove(folder: &Path, lock_path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => fs::remove_file(lock_path),
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = remove(&self.folder, &self.lock_path) {
+            tracing::warn!(%error, folder = %self.folder.display(), "could not remove scratch folder");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_killed_workers_left_is_cleared() {
+        let root = tempfile::tempdir().unwrap();
+        let held = Scratch::create(root.path(), VersionId::from_bits(1)).unwrap();
+        let left = Scratch::create(root.path(), VersionId::from_bits(2)).unwrap();
+        let gone = Scratch::create(root.path(), VersionId::from_bits(3)).unwrap();
+        let (gone_folder, left_folder) = (gone.folder().to_owned(), left.folder().to_owned());
+        drop(gone);
+        assert!(!gone_folder.exists());
+        // A killed process runs no destructor, and the kernel lets its locks go.
+        let Scratch { ref _lock, .. } = left;
+        _lock.unlock().unwrap();
+        std::mem::forget(left);
+        fs::write(root.path().join("not ours"), "").unwrap();
+
+        Scratch::clear(root.path()).unwrap();
+        assert!(held.cell().is_dir());
+        assert!(!left_folder.exists());
+        drop(held);
+        let names: Vec<_> =
+            fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["not ours"]);
+    }
+}

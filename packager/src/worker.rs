@@ -1,0 +1,246 @@
+//! The packager's workers: claim a job, keep its lease while the attempt runs, report its end.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use catalog::{Catalog, CatalogError, Job, JobFailure, Progress};
+use model::{Clock, ErrorKind, FailureReason, VersionId, WorkerId};
+use storage::ObjectStore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::package::{Attempt, Halt};
+use crate::progress::{Estimate, Estimator};
+use crate::scratch::Scratch;
+use crate::{Config, PackagerError};
+
+/// How long an idle worker waits before it looks for a job that another process queued, or whose
+/// time has come.
+const IDLE: Duration = Duration::from_secs(1);
+/// How long a job waits after something around it failed.
+const LATER: Duration = Duration::from_secs(20);
+/// How long it waits for an operator to make room.
+const FULL: Duration = Duration::from_secs(60);
+
+/// Packages videos until it is stopped.
+#[derive(Debug)]
+pub struct Packager {
+    config: Config,
+    catalog: Catalog,
+    store: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+    tasks: TaskTracker,
+}
+
+impl Packager {
+    /// A packager of the videos in `catalog`, whose objects are in `store`.
+    pub fn new(config: Config, catalog: Catalog, store: Arc<dyn ObjectStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { config, catalog, store, clock, tasks: TaskTracker::new() }
+    }
+
+    /// Works until `stop`; then ends its transcoders, gives their jobs back and returns.
+    ///
+    /// # Errors
+    ///
+    /// When the scratch folder cannot be used, or a worker dies of a defect.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), PackagerError> {
+        Scratch::clear(&self.config.scratch()).map_err(PackagerError::Scratch)?;
+        let packager = Arc::new(self);
+        let host = tokio::fs::read_to_string("/proc/sys/kernel/hostname").await.unwrap_or_default();
+        let workers: Vec<_> = (0..packager.config.slots())
+            .map(|slot| {
+                let id = WorkerId::new(format!("{}/{}/{slot}", host.trim(), std::process::id()));
+                let (packager, stop) = (packager.clone(), stop.clone());
+                packager.tasks.clone().spawn(async move { packager.work(&id, &stop).await })
+            })
+            .collect();
+        let worked = futures::future::try_join_all(workers).await;
+        if worked.is_err() {
+            stop.cancel();
+        }
+        packager.tasks.close();
+        packager.tasks.wait().await;
+        worked.map(drop).map_err(PackagerError::Worker)
+    }
+
+    async fn work(&self, worker: &WorkerId, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.catalog.claim_next_job(worker, self.clock.now(), self.config.lease()).await {
+                Ok(Some(job)) => {
+                    let span = tracing::info_span!("package", video.id = %job.video, attempt = job.attempt);
+                    self.carry_out(job, stop).instrument(span).await;
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "could not look for jobs"),
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = self.catalog.job_queued() => {}
+                () = tokio::time::sleep(IDLE) => {}
+            }
+        }
+    }
+
+    /// Carries out one attempt; what becomes of the job is in the catalog when this returns.
+    async fn carry_out(&self, job: Job, stop: &CancellationToken) {
+        let started = Instant::now();
+        let (halt, ended) = (stop.child_token(), CancellationToken::new());
+        let progress = Mutex::new(None);
+        let attempt = Attempt {
+            config: &self.config,
+            catalog: &self.catalog,
+            store: &self.store,
+            clock: &self.clock,
+            tasks: &self.tasks,
+            stop: &halt,
+            job,
+            version: VersionId::generate(&mut rand::rng()),
+            progress: &progress,
+        };
+        let run = async {
+            let result = attempt.run().await;
+            ended.cancel();
+            result
+        };
+        let keep = async {
+            let is_lost = self.keep_lease(job, &progress, &ended).await;
+            if is_lost {
+                halt.cancel();
+            }
+            is_lost
+        };
+        let (result, is_lost) = tokio::join!(run, keep);
+        let took_s = started.elapsed().as_secs();
+        let video = job.video;
+        let failure = match result {
+            Ok(()) => {
+                tracing::info!(took_s, "published video `{video}`");
+                return;
+            }
+            Err(Halt::Lost) => {
+                tracing::warn!(took_s, "lost the lease of video `{video}`, publishing nothing");
+                return;
+            }
+            Err(Halt::Stopped) if is_lost => {
+                tracing::warn!(took_s, "lost the lease of video `{video}`, stopped packaging it");
+                return;
+            }
+            Err(Halt::Stopped) => {
+                tracing::info!(took_s, "stopped packaging video `{video}`, giving it back");
+                None
+            }
+            Err(Halt::Failed { reason, detail }) => {
+                tracing::info!(took_s, %reason, detail, "video `{video}` cannot be packaged");
+                Some(JobFailure::Final(reason))
+            }
+            Err(Halt::Crashed { how }) => {
+                tracing::warn!(took_s, how, "the transcoder crashed on video `{video}`");
+                Some(JobFailure::Crashed)
+            }
+            Err(Halt::Later(error)) => Some(self.later(job, error)),
+        };
+        if let Err(error) = self.report(job, failure).await {
+            tracing::warn!(error = %Chain(&error), "could not report on video `{video}`; its lease will run out");
+        }
+    }
+
+    /// What to do about a failure that is not the file's.
+    fn later(&self, job: Job, error: PackagerError) -> JobFailure {
+        let (video, chain) = (job.video, Chain(&error));
+        match &error {
+            // The row says that the upload is complete, and its bytes are gone: no wait brings
+            // them back.
+            PackagerError::Missing(_) => {
+                tracing::error!(error = %chain, "video `{video}` has lost its original");
+                JobFailure::Final(FailureReason::Internal)
+            }
+            PackagerError::Start(_) => {
+                tracing::error!(error = %chain, "no transcoder for video `{video}`");
+                JobFailure::Retry { at: self.clock.now() + FULL }
+            }
+            _ => {
+                tracing::warn!(error = %chain, "video `{video}` has to wait");
+                let wait = if error.kind() == ErrorKind::NoSpace { FULL } else { LATER };
+                JobFailure::Retry { at: self.clock.now() + wait }
+            }
+        }
+    }
+
+    /// Tells the catalog how an attempt ended; without a failure the job is given back.
+    async fn report(&self, job: Job, failure: Option<JobFailure>) -> Result<(), CatalogError> {
+        let mut tries = 0;
+        loop {
+            let now = self.clock.now();
+            let reported = match failure {
+                Some(failure) => self.catalog.fail_job(job.id, job.attempt, failure, now).await,
+                None => self.catalog.release_job(job.id, job.attempt, now).await,
+            };
+            tries += 1;
+            match reported {
+                Err(error) if error.kind() == ErrorKind::Unavailable && tries < 4 => {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                reported => return reported,
+            }
+        }
+    }
+
+    /// Extends the lease until the attempt has ended; gives whether it was lost meanwhile.
+    ///
+    /// A database that is away is not a lost lease until the lease has run out: its word counts,
+    /// and it may have given the job to somebody else.
+    async fn keep_lease(
+        &self,
+        job: Job,
+        progress: &Mutex<Option<Estimator>>,
+        ended: &CancellationToken,
+    ) -> bool {
+        let lease = self.config.lease();
+        let mut good_until = Instant::now() + lease;
+        loop {
+            tokio::select! {
+                biased;
+                () = ended.cancelled() => return false,
+                () = tokio::time::sleep(self.config.heartbeat()) => {}
+            }
+            let now = self.clock.now();
+            let estimate = progress
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .as_mut()
+                .map_or_else(Estimate::default, |progress| progress.estimate(now));
+            let progress = Progress { percent: estimate.percent, eta_s: estimate.eta_s };
+            let asked = Instant::now();
+            match self.catalog.extend_lease(job.id, job.attempt, progress, now, lease).await {
+                Ok(true) => good_until = asked + lease,
+                // The attempt may have published a moment ago, which ends the lease as well.
+                Ok(false) => return !ended.is_cancelled(),
+                Err(error) => {
+                    tracing::warn!(%error, "could not extend the lease of video `{}`", job.video);
+                    if Instant::now() >= good_until {
+                        return true;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// An error with its causes, for one line of a log.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
