@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use model::{AccountId, Role, SessionId, Tier, Timestamp};
 use rand::CryptoRng;
-use sea_orm::ActiveValue::{Set, Unchanged};
+use sea_orm::ActiveValue::{NotSet, Set, Unchanged};
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect};
 
@@ -44,6 +44,19 @@ pub struct NewAccount {
     pub tier: Tier,
 }
 
+/// What is to be changed about an account; `None` leaves it as it is.
+#[derive(Clone, Default)]
+pub struct AccountChange {
+    /// What they may do on the site.
+    pub role: Option<Role>,
+    /// What they have paid for.
+    pub entitlement: Option<Entitlement>,
+    /// Whether nobody may sign in to it.
+    pub disabled: Option<bool>,
+    /// As typed.
+    pub password: Option<String>,
+}
+
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "accounts")]
@@ -67,6 +80,10 @@ impl Model {
     pub(crate) fn entitlement(&self) -> Result<Entitlement> {
         let tier = RowName { table: "accounts", id: &self.id }.tier(self.tier)?;
         Ok(Entitlement { tier, until: moment(self.entitled_until) })
+    }
+
+    fn is_administrator(&self) -> bool {
+        self.role == Role::Admin.as_str() && self.disabled_at.is_none()
     }
 }
 
@@ -100,10 +117,8 @@ impl Subscriptions {
     ) -> Result<AccountId> {
         const CREATE: &str = "create account";
         let username = Username::parse(&new.username)?;
-        password::check(&new.password)?;
         let id = AccountId::generate(rng);
-        let salt = salt(rng);
-        let password_hash = self.hasher.turn().await.hash(new.password, salt).await?;
+        let password_hash = self.hash(new.password, rng).await?;
         let row = ActiveModel {
             id: Set(id.to_string()),
             username: Set(username.as_str().to_owned()),
@@ -193,6 +208,39 @@ impl Subscriptions {
         Ok(one.one(self.database.read()).await.during("look for an account")?.is_none())
     }
 
+    /// Changes an account, all of it or nothing, and returns it as it is then. Its grants are
+    /// void, since each of these may have been what a grant was made from; a new password and
+    /// being disabled end its sessions too.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for the password, `NotFound` for the account, `Conflict` when no administrator
+    /// would be left.
+    pub async fn change_account(
+        &self,
+        account: AccountId,
+        change: AccountChange,
+        now: Timestamp,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<Account> {
+        let AccountChange { role, entitlement, disabled, password } = change;
+        let password_hash = match password {
+            Some(password) => Some(self.hash(password, rng).await?),
+            None => None,
+        };
+        let ends = password_hash.is_some() || disabled == Some(true);
+        let sessions = if ends { Sessions::End { but: None } } else { Sessions::Keep };
+        let row = ActiveModel {
+            role: role.map_or(NotSet, |role| Set(role.as_str().to_owned())),
+            tier: entitlement.map_or(NotSet, |it| Set(i32::from(it.tier.number()))),
+            entitled_until: entitlement.map_or(NotSet, |it| Set(it.until.map(Timestamp::as_millis))),
+            disabled_at: disabled.map_or(NotSet, |disabled| Set(disabled.then_some(now.as_millis()))),
+            password_hash: password_hash.map_or(NotSet, Set),
+            ..Default::default()
+        };
+        self.change(account, row, sessions, now).await
+    }
+
     /// Gives an account a tier, up to `until` if it has an end; its grants are void.
     pub async fn set_tier(
         &self,
@@ -201,21 +249,12 @@ impl Subscriptions {
         until: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<()> {
-        self.change(account, now, |row, _| {
-            row.tier = Set(i32::from(tier.number()));
-            row.entitled_until = Set(until.filter(|_| tier != Tier::NONE).map(Timestamp::as_millis));
-        })
-        .await
-        .map(drop)
-    }
-
-    /// Gives an account a role; its grants are void, since a role too lets one play.
-    ///
-    /// # Errors
-    ///
-    /// `Conflict` when no administrator would be left.
-    pub async fn set_role(&self, account: AccountId, role: Role, now: Timestamp) -> Result<()> {
-        self.change(account, now, |row, _| row.role = Set(role.as_str().to_owned())).await.map(drop)
+        let row = ActiveModel {
+            tier: Set(i32::from(tier.number())),
+            entitled_until: Set(until.map(Timestamp::as_millis)),
+            ..Default::default()
+        };
+        self.change(account, row, Sessions::Keep, now).await.map(drop)
     }
 
     /// Lets nobody sign in to the account any more, and ends its sessions and grants.
@@ -224,17 +263,8 @@ impl Subscriptions {
     ///
     /// `Conflict` when no administrator would be left.
     pub async fn disable_account(&self, account: AccountId, now: Timestamp) -> Result<()> {
-        self.change(account, now, |row, sessions| {
-            row.disabled_at = Set(Some(now.as_millis()));
-            *sessions = Sessions::End { but: None };
-        })
-        .await
-        .map(drop)
-    }
-
-    /// Lets a disabled account sign in again.
-    pub async fn enable_account(&self, account: AccountId, now: Timestamp) -> Result<()> {
-        self.change(account, now, |row, _| row.disabled_at = Set(None)).await.map(drop)
+        let row = ActiveModel { disabled_at: Set(Some(now.as_millis())), ..Default::default() };
+        self.change(account, row, Sessions::End { but: None }, now).await.map(drop)
     }
 
     /// Sets a password, and ends the account's grants and its sessions but `kept`.
@@ -246,14 +276,9 @@ impl Subscriptions {
         now: Timestamp,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<()> {
-        password::check(&password)?;
-        let salt = salt(rng);
-        let password_hash = self.hasher.turn().await.hash(password, salt).await?;
-        self.change(account, now, |row, sessions| {
-            row.password_hash = Set(password_hash);
-            *sessions = Sessions::End { but: kept };
-        })
-        .await?;
+        let password_hash = self.hash(password, rng).await?;
+        let row = ActiveModel { password_hash: Set(password_hash), ..Default::default() };
+        self.change(account, row, Sessions::End { but: kept }, now).await?;
         tracing::info!(account.id = %account, "changed the password of account `{account}`");
         Ok(())
     }
@@ -276,38 +301,41 @@ impl Subscriptions {
         self.set_password(session.account, password, Some(session.session), now, rng).await
     }
 
-    /// Changes an account's row, revokes its grants, and looks that an administrator is left.
+    async fn hash(&self, password: String, rng: &mut (impl CryptoRng + Send)) -> Result<String> {
+        password::check(&password)?;
+        let mut salt = [0; 16];
+        rng.fill_bytes(&mut salt);
+        self.hasher.turn().await.hash(password, salt).await
+    }
+
+    /// Changes what is set in `row`, revokes the account's grants, and looks that an
+    /// administrator is left.
     async fn change(
         &self,
         account: AccountId,
+        mut row: ActiveModel,
+        sessions: Sessions,
         now: Timestamp,
-        change: impl FnOnce(&mut ActiveModel, &mut Sessions),
-    ) -> Result<Timestamp> {
+    ) -> Result<Account> {
         const CHANGE: &str = "change account";
         let transaction = self.database.begin_write().await.during(CHANGE)?;
-        let row = locked(&transaction, account).await?.ok_or(SubscriptionsError::NoAccount)?;
-        let at = revocation_moment(moment(row.revoked_at), now);
-        let was_administrator = is_administrator(&row.role, row.disabled_at);
-        let mut changed = ActiveModel {
-            id: Unchanged(row.id),
-            role: Unchanged(row.role),
-            disabled_at: Unchanged(row.disabled_at),
-            revoked_at: Set(Some(at.as_millis())),
-            ..Default::default()
-        };
-        let mut sessions = Sessions::Keep;
-        change(&mut changed, &mut sessions);
-        let is_one = is_administrator(changed.role.as_ref(), *changed.disabled_at.as_ref());
-        if was_administrator && !is_one && !others_administrate(&transaction, account).await? {
+        let before = locked(&transaction, account).await?.ok_or(SubscriptionsError::NoAccount)?;
+        let at = revocation_moment(moment(before.revoked_at), now);
+        row.id = Unchanged(before.id.clone());
+        row.revoked_at = Set(Some(at.as_millis()));
+        let after = Entity::update(row).exec(&transaction).await.during(CHANGE)?;
+        if before.is_administrator()
+            && !after.is_administrator()
+            && !others_administrate(&transaction, account).await?
+        {
             return Err(SubscriptionsError::LastAdministrator);
         }
-        Entity::update(changed).exec(&transaction).await.during(CHANGE)?;
         if let Sessions::End { but } = sessions {
             sessions::end_all(&transaction, account, but).await?;
         }
         revocations::add_account(&transaction, account, at).await?;
         transaction.commit().await.during(CHANGE)?;
-        Ok(at)
+        after.try_into()
     }
 
     /// Whether `password` is the one of `username`; failures count.
@@ -347,10 +375,6 @@ enum Sessions {
     End { but: Option<SessionId> },
 }
 
-fn is_administrator(role: &str, disabled_at: Option<i64>) -> bool {
-    role == Role::Admin.as_str() && disabled_at.is_none()
-}
-
 async fn others_administrate(db: &DatabaseTransaction, account: AccountId) -> Result<bool> {
     let others = Entity::find()
         .filter(Column::Role.eq(Role::Admin.as_str()))
@@ -362,12 +386,6 @@ async fn others_administrate(db: &DatabaseTransaction, account: AccountId) -> Re
         .await
         .during("look for administrators")?;
     Ok(others.is_some())
-}
-
-fn salt(rng: &mut impl CryptoRng) -> [u8; 16] {
-    let mut salt = [0; 16];
-    rng.fill_bytes(&mut salt);
-    salt
 }
 
 async fn find(db: &impl ConnectionTrait, id: AccountId) -> Result<Option<Model>> {

@@ -33,9 +33,9 @@ mod token;
 mod username;
 
 use database::Database;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-pub use accounts::{Account, NewAccount};
+pub use accounts::{Account, AccountChange, NewAccount};
 pub use entitlement::Entitlement;
 pub use error::SubscriptionsError;
 pub use grant::{Bearer, PLAYER_LIFE, Scope, foreign_grant, player_grant};
@@ -49,7 +49,7 @@ use password::Hasher;
 type Result<T, E = SubscriptionsError> = std::result::Result<T, E>;
 
 /// The `[subscriptions]` section of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Passwords hashed at a time, each with 19 MiB and a core for some 30 ms; more wait.

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use database::testing::TestDatabase;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use model::{AUDIENCE, Grant, ISSUER, Revoked, Role, Tier, TierRights, Timestamp, Uses, VersionId, VideoId};
+use model::{
+    AUDIENCE, AccountId, Grant, ISSUER, Revoked, Role, Tier, TierRights, Timestamp, Uses, VersionId, VideoId,
+};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::{
-    Config, NewAccount, Scope, SignIn, Subscriptions, SubscriptionsError, foreign_grant, player_grant,
+    Account, AccountChange, Config, NewAccount, Scope, SignIn, Subscriptions, SubscriptionsError,
+    foreign_grant, player_grant,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_123);
@@ -30,7 +33,15 @@ impl Site {
         Self { people, rng }
     }
 
-    async fn account(&mut self, username: &str, role: Role, tier: u8) -> model::AccountId {
+    async fn change(
+        &mut self,
+        account: AccountId,
+        change: AccountChange,
+    ) -> Result<Account, SubscriptionsError> {
+        self.people.change_account(account, change, NOW, &mut self.rng).await
+    }
+
+    async fn account(&mut self, username: &str, role: Role, tier: u8) -> AccountId {
         let new = NewAccount {
             username: username.into(),
             password: PASSWORD.into(),
@@ -204,11 +215,13 @@ database::on_both_engines! {
         assert!(site.is_signed_in(&here, NOW).await && !site.is_signed_in(&there, NOW).await);
         assert!(site.sign_in_at("ana", PASSWORD, NOW).await.is_err());
 
-        people.set_role(ana, Role::Creator, NOW).await.unwrap();
+        let creator = AccountChange { role: Some(Role::Creator), ..Default::default() };
+        assert_eq!(site.change(ana, creator).await.unwrap().role, Role::Creator);
+        assert!(site.is_signed_in(&here, NOW).await);
         people.disable_account(ana, NOW).await.unwrap();
         assert!(!site.is_signed_in(&here, NOW).await);
         assert!(site.sign_in_at("ana", "a new password", NOW).await.is_err());
-        people.enable_account(ana, NOW).await.unwrap();
+        site.change(ana, AccountChange { disabled: Some(false), ..Default::default() }).await.unwrap();
         assert!(!site.is_signed_in(&here, NOW).await, "its sessions are gone");
         assert!(site.sign_in_at("ana", "a new password", NOW).await.is_ok());
 
@@ -222,15 +235,16 @@ database::on_both_engines! {
     async fn the_last_administrator_stays(test: &TestDatabase) {
         let mut site = Site::open(test).await;
         let (one, two) = (site.account("one", Role::Admin, 0).await, site.account("two", Role::Admin, 0).await);
+        let viewer = AccountChange { role: Some(Role::Viewer), ..Default::default() };
         site.people.disable_account(one, NOW).await.unwrap();
         for refused in [
             site.people.disable_account(two, NOW).await,
-            site.people.set_role(two, Role::Moderator, NOW).await,
+            site.change(two, viewer.clone()).await.map(drop),
         ] {
             assert!(matches!(refused, Err(SubscriptionsError::LastAdministrator)), "{refused:?}");
         }
-        site.people.enable_account(one, NOW).await.unwrap();
-        site.people.set_role(two, Role::Viewer, NOW).await.unwrap();
+        site.change(one, AccountChange { disabled: Some(false), ..Default::default() }).await.unwrap();
+        site.change(two, viewer).await.unwrap();
     }
 
     async fn a_grant_verifies_with_the_public_keys_and_with_nothing_else(test: &TestDatabase) {
