@@ -2,7 +2,7 @@
 
 use catalog::Video;
 use listener::Problem;
-use model::{ErrorKind, Role, Tier, Timestamp, TierRights, VersionId};
+use model::{ErrorKind, Role, Tier, TierRights, Timestamp, VersionId};
 use subscriptions::SignedIn;
 
 use crate::problems;

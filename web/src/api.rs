@@ -1,32 +1,86 @@
 //! The JSON API: one file per resource, each route registered together with its description.
 
+mod accounts;
 mod body;
+mod extract;
+mod playback;
+mod problem;
 mod session;
+mod tiers;
+mod videos;
 
 use axum::Json;
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{any, get};
 use model::ErrorKind;
-use utoipa::OpenApi;
-use utoipa::openapi::OpenApi as Description;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Components, OpenApi as Description};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::session::SESSION_COOKIE;
 use crate::{State, WebError};
 
 #[derive(OpenApi)]
-#[openapi(info(title = "Cocuyo", description = "Videos, people and what they may watch."))]
+#[openapi(
+    info(
+        title = "Cocuyo",
+        description = "Videos, people, and who may watch what. Uploads are tus 1.0 at \
+                       `/api/v1/uploads`; media are served under `/v/`. Failures are problem \
+                       documents (RFC 9457) in the language of `Accept-Language`: Spanish or \
+                       English. Times are milliseconds since 1970.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    modifiers(&Sessions),
+    tags(
+        (name = "session", description = "Signing in and out."),
+        (name = "videos", description = "Videos: finding, editing, playing."),
+        (name = "accounts", description = "People."),
+        (name = "tiers", description = "What each tier may do.")
+    )
+)]
 struct Cocuyo;
+
+/// The two ways in which a request carries its session.
+struct Sessions;
+
+impl Modify for Sessions {
+    fn modify(&self, description: &mut Description) {
+        let components = description.components.get_or_insert_with(Components::default);
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The `token` of `POST /api/v1/session`."))
+            .build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let about = "The same token as browsers carry it. What changes something must then come from a page \
+                     of the same origin.";
+        let cookie = ApiKey::Cookie(ApiKeyValue::with_description(SESSION_COOKIE, about));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
+    }
+}
 
 /// The routes, and their description at `/api/openapi.json`.
 pub(crate) fn router() -> Router<State> {
     let (router, description) = resources().split_for_parts();
     router
         .route("/api/openapi.json", get(async move || Json(description)))
-        .route("/api/{*rest}", axum::routing::any(async || WebError::from(ErrorKind::NotFound)))
+        .route("/api/{*rest}", any(async || WebError::from(ErrorKind::NotFound)))
 }
 
 fn resources() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(Cocuyo::openapi())
-        .routes(routes!(session::sign_in, session::signed_in, session::sign_out))
+        .routes(routes!(session::sign_in, session::show, session::sign_out))
+        .routes(routes!(videos::list))
+        .routes(routes!(videos::show, videos::edit, videos::delete))
+        .routes(routes!(videos::retry))
+        .routes(routes!(playback::play))
+        .routes(routes!(accounts::create, accounts::list))
+        .routes(routes!(accounts::show, accounts::edit))
+        .routes(routes!(accounts::change_password))
+        .routes(routes!(tiers::list))
+        .routes(routes!(tiers::edit))
 }
+
+#[cfg(test)]
+mod tests;

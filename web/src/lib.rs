@@ -12,6 +12,7 @@
 mod access;
 mod api;
 mod config;
+mod door;
 mod erase;
 mod error;
 mod layers;
@@ -22,9 +23,11 @@ mod problems;
 mod session;
 mod state;
 mod views;
+mod words;
 
 pub use access::free_height;
 pub use config::Config;
+pub use door::WebDoor;
 pub use erase::{erase, finish_erasures};
 pub use error::WebError;
 pub use origin::is_same_origin;

@@ -29,9 +29,10 @@ pub(crate) fn claim(headers: &HeaderMap, authority: Option<&str>) -> Claim {
     }
     let Some(origin) = headers.get(ORIGIN) else { return Claim::Silent };
     let host = authority.or_else(|| headers.get(HOST)?.to_str().ok());
-    let origin_host = origin.to_str().ok().and_then(|origin| {
-        origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"))
-    });
+    let origin_host = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://")));
     // A proxy that ends TLS leaves the scheme unknown here, so only the authority is compared.
     match (origin_host, host) {
         (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host) => Claim::Ours,

@@ -22,10 +22,8 @@ pub(crate) fn of_subscriptions(error: &SubscriptionsError) -> Problem {
                 ),
             )
             .retry_after(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)),
-        SubscriptionsError::UsernameTaken => plain.named(
-            "username_taken",
-            Text::new("Ese nombre de usuario ya existe", "That username is taken"),
-        ),
+        SubscriptionsError::UsernameTaken => plain
+            .named("username_taken", Text::new("Ese nombre de usuario ya existe", "That username is taken")),
         SubscriptionsError::Username(_) => plain
             .named("username_invalid", Text::new("Ese nombre de usuario no sirve", "That username won't do"))
             .because(Text::new(
@@ -35,16 +33,21 @@ pub(crate) fn of_subscriptions(error: &SubscriptionsError) -> Problem {
         SubscriptionsError::Password(_) => plain
             .named("password_invalid", Text::new("Esa contraseña no sirve", "That password won't do"))
             .because(Text::new("Al menos 8 caracteres", "At least 8 characters")),
+        SubscriptionsError::LastAdministrator => plain.named(
+            "last_administrator",
+            Text::new(
+                "El sitio se quedaría sin administración",
+                "The site would be left without an administrator",
+            ),
+        ),
         _ => plain,
     }
 }
 
 /// The viewer's tier does not reach.
 pub(crate) fn tier_required() -> Problem {
-    Problem::of(ErrorKind::Forbidden).named(
-        "tier_required",
-        Text::new("Este video necesita otro plan", "This video needs another plan"),
-    )
+    Problem::of(ErrorKind::Forbidden)
+        .named("tier_required", Text::new("Este video necesita otro plan", "This video needs another plan"))
 }
 
 /// The video has no version that plays yet.
@@ -65,7 +68,10 @@ pub(crate) fn cross_site() -> Problem {
 pub(crate) fn registration_closed() -> Problem {
     Problem::of(ErrorKind::Forbidden).named(
         "registration_closed",
-        Text::new("Aquí las cuentas las crea la administración", "Accounts are made by the administrators here"),
+        Text::new(
+            "Aquí las cuentas las crea la administración",
+            "Accounts are made by the administrators here",
+        ),
     )
 }
 
@@ -75,7 +81,35 @@ pub(crate) fn invalid_body(why: &str) -> Problem {
     Problem::of(ErrorKind::Invalid)
         .named(
             "invalid_body",
-            Text::new("El cuerpo de la petición no es el esperado", "The body of the request is not the expected one"),
+            Text::new(
+                "El cuerpo de la petición no es el esperado",
+                "The body of the request is not the expected one",
+            ),
         )
-        .because(Text { es: sentence("El cuerpo no se entiende"), en: sentence("The body cannot be understood") })
+        .because(Text {
+            es: sentence("El cuerpo no se entiende"),
+            en: sentence("The body cannot be understood"),
+        })
+}
+
+/// A query that is not the one the resource takes.
+pub(crate) fn invalid_query() -> Problem {
+    Problem::of(ErrorKind::Invalid).named(
+        "invalid_query",
+        Text::new("Los parámetros de la dirección no sirven", "The parameters of the address won't do"),
+    )
+}
+
+/// A title that cannot stand in a list.
+pub(crate) fn invalid_title() -> Problem {
+    Problem::of(ErrorKind::Invalid)
+        .named("invalid_title", Text::new("Ese título no sirve", "That title won't do"))
+        .because(Text::new("De 1 a 200 caracteres en una sola línea", "1 to 200 characters on a single line"))
+}
+
+/// A description that is too long, or not text.
+pub(crate) fn invalid_description() -> Problem {
+    Problem::of(ErrorKind::Invalid)
+        .named("invalid_description", Text::new("Esa descripción no sirve", "That description won't do"))
+        .because(Text::new("Hasta 5000 caracteres de texto", "Up to 5,000 characters of text"))
 }

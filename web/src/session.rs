@@ -87,10 +87,8 @@ impl FromRequestParts<State> for Person {
 }
 
 /// An administrator; 401 for nobody, 403 for everybody else.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Administrator {
-    /// Their session.
-    pub(crate) signed_in: SignedIn,
     /// When the request began.
     pub(crate) now: Timestamp,
 }
@@ -100,11 +98,7 @@ impl FromRequestParts<State> for Administrator {
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, WebError> {
         let Person { signed_in, now } = Person::from_request_parts(parts, state).await?;
-        if signed_in.role == Role::Admin {
-            Ok(Self { signed_in, now })
-        } else {
-            Err(WebError::from(ErrorKind::Forbidden))
-        }
+        if signed_in.role == Role::Admin { Ok(Self { now }) } else { Err(ErrorKind::Forbidden.into()) }
     }
 }
 

@@ -227,10 +227,16 @@ mod tests {
             average_bandwidth_bps,
             size_bytes: 1,
         };
-        let summaries =
-            [summary("a32", 32_000), summary("a128", 128_000), summary("144p", 40_000), summary("720p", 1_472_000)];
-        let costs: Vec<_> =
-            renditions(&summaries).into_iter().map(|view| (view.name.to_string(), view.mb_per_minute)).collect();
+        let summaries = [
+            summary("a32", 32_000),
+            summary("a128", 128_000),
+            summary("144p", 40_000),
+            summary("720p", 1_472_000),
+        ];
+        let costs: Vec<_> = renditions(&summaries)
+            .into_iter()
+            .map(|view| (view.name.to_string(), view.mb_per_minute))
+            .collect();
         let expected = [("a32", 0.24), ("a128", 0.96), ("144p", 0.54), ("720p", 12.0)];
         assert_eq!(costs, expected.map(|(name, mb)| (name.to_owned(), mb)));
     }

@@ -1,0 +1,157 @@
+use axum::Json;
+use axum::extract::State as Shared;
+use catalog::{Video, VideoEdit};
+use http::StatusCode;
+use model::{ErrorKind, Tier, VideoId, Visibility};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::body::Body;
+use super::extract::{Id, ListParams, Params};
+use super::problem::ProblemView;
+use crate::access::{may_edit, may_see};
+use crate::session::Visitor;
+use crate::views::{self, ListView, VideoView};
+use crate::words::{description, title};
+use crate::{State, WebError, erase};
+
+/// What an owner changes; what is left out stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VideoPatch {
+    /// 1 to 200 characters on one line.
+    title: Option<String>,
+    /// Up to 5,000 characters.
+    description: Option<String>,
+    /// `draft`, `private`, `unlisted` or `public`.
+    #[schema(value_type = Option<String>)]
+    visibility: Option<Visibility>,
+    /// The lowest tier that may play it, 0 to 3.
+    #[schema(value_type = Option<u8>)]
+    min_tier: Option<Tier>,
+}
+
+/// Videos that everybody may find, newest first; or one's own.
+#[utoipa::path(
+    get, path = "/api/v1/videos", tag = "videos", params(ListParams),
+    security((), ("bearer" = []), ("cookie" = [])),
+    responses(
+        (status = OK, body = ListView<VideoView>),
+        (status = BAD_REQUEST, body = ProblemView),
+        (status = UNAUTHORIZED, description = "`mine`, and nobody is signed in.", body = ProblemView)
+    )
+)]
+pub(super) async fn list(
+    Shared(state): Shared<State>,
+    visitor: Visitor,
+    Params(params): Params<ListParams>,
+) -> Result<Json<ListView<VideoView>>, WebError> {
+    let listing = if params.mine {
+        let owner = visitor.person.as_ref().ok_or(ErrorKind::Unauthenticated)?.account;
+        state.catalog.videos_of(owner, &params.page()).await?
+    } else {
+        state.catalog.public_videos(&params.page()).await?
+    };
+    let items = views::videos(&state, &visitor, listing.items).await?;
+    Ok(Json(ListView { items, next: listing.next }))
+}
+
+/// One video.
+#[utoipa::path(
+    get, path = "/api/v1/videos/{id}", tag = "videos", params(("id" = String, Path)),
+    security((), ("bearer" = []), ("cookie" = [])),
+    responses((status = OK, body = VideoView), (status = NOT_FOUND, body = ProblemView))
+)]
+pub(super) async fn show(
+    Shared(state): Shared<State>,
+    visitor: Visitor,
+    Id(id): Id<VideoId>,
+) -> Result<Json<VideoView>, WebError> {
+    let video = state.catalog.video(id).await?.filter(|video| may_see(video, visitor.person.as_ref()));
+    let video = video.ok_or(ErrorKind::NotFound)?;
+    Ok(Json(views::video(&state, &visitor, video).await?))
+}
+
+/// Edit a video. Hiding it, or asking for a higher tier, ends within seconds what plays of it.
+#[utoipa::path(
+    patch, path = "/api/v1/videos/{id}", tag = "videos", params(("id" = String, Path)),
+    request_body = VideoPatch, security(("bearer" = []), ("cookie" = [])),
+    responses(
+        (status = OK, body = VideoView),
+        (status = BAD_REQUEST, body = ProblemView),
+        (status = UNAUTHORIZED, body = ProblemView),
+        (status = FORBIDDEN, description = "It is somebody else's.", body = ProblemView),
+        (status = NOT_FOUND, body = ProblemView)
+    )
+)]
+pub(super) async fn edit(
+    Shared(state): Shared<State>,
+    visitor: Visitor,
+    Id(id): Id<VideoId>,
+    Body(patch): Body<VideoPatch>,
+) -> Result<Json<VideoView>, WebError> {
+    editable(&state, &visitor, id).await?;
+    let edit = VideoEdit {
+        title: patch.title.as_deref().map(title).transpose()?,
+        description: patch.description.as_deref().map(description).transpose()?,
+        visibility: patch.visibility,
+        min_tier: patch.min_tier,
+    };
+    let video = state.catalog.edit_video(id, edit, visitor.now).await?;
+    Ok(Json(views::video(&state, &visitor, video).await?))
+}
+
+/// Delete a video and everything that belongs to it.
+#[utoipa::path(
+    delete, path = "/api/v1/videos/{id}", tag = "videos", params(("id" = String, Path)),
+    security(("bearer" = []), ("cookie" = [])),
+    responses(
+        (status = NO_CONTENT, description = "Deleted."),
+        (status = UNAUTHORIZED, body = ProblemView),
+        (status = FORBIDDEN, description = "It is somebody else's.", body = ProblemView),
+        (status = NOT_FOUND, body = ProblemView)
+    )
+)]
+pub(super) async fn delete(
+    Shared(state): Shared<State>,
+    visitor: Visitor,
+    Id(id): Id<VideoId>,
+) -> Result<StatusCode, WebError> {
+    editable(&state, &visitor, id).await?;
+    erase(&state.catalog, &*state.store, id, visitor.now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Package a failed video again.
+#[utoipa::path(
+    post, path = "/api/v1/videos/{id}/retry", tag = "videos", params(("id" = String, Path)),
+    security(("bearer" = []), ("cookie" = [])),
+    responses(
+        (status = OK, body = VideoView),
+        (status = UNAUTHORIZED, body = ProblemView),
+        (status = FORBIDDEN, description = "It is somebody else's.", body = ProblemView),
+        (status = NOT_FOUND, body = ProblemView),
+        (status = CONFLICT, description = "It has not failed.", body = ProblemView)
+    )
+)]
+pub(super) async fn retry(
+    Shared(state): Shared<State>,
+    visitor: Visitor,
+    Id(id): Id<VideoId>,
+) -> Result<Json<VideoView>, WebError> {
+    editable(&state, &visitor, id).await?;
+    state.catalog.retry_video(id, visitor.now).await?;
+    let video = state.catalog.video(id).await?.ok_or(ErrorKind::NotFound)?;
+    Ok(Json(views::video(&state, &visitor, video).await?))
+}
+
+/// The video, for somebody who may change it. Who may not even see it learns that there is none.
+async fn editable(state: &State, visitor: &Visitor, id: VideoId) -> Result<Video, WebError> {
+    let person = visitor.person.as_ref();
+    if person.is_none() {
+        return Err(ErrorKind::Unauthenticated.into());
+    }
+    let video = state.catalog.video(id).await?.filter(|video| may_see(video, person));
+    let video = video.ok_or(ErrorKind::NotFound)?;
+    if may_edit(&video, person) { Ok(video) } else { Err(ErrorKind::Forbidden.into()) }
+}
