@@ -1,0 +1,103 @@
+// Every page at two sizes, in light and dark, in both languages: a picture and what axe finds.
+//
+//   node looks.js --base URL --creator NAME:PASSWORD --video ID [--gated ID] [--out FOLDER]
+//
+// Prints the findings as JSON; exits with 1 when there are any.
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { signIn, tell, witness } from './chromium.js';
+
+const { values: args } = parseArgs({
+  options: {
+    base: { type: 'string', default: process.env.BASE_URL },
+    creator: { type: 'string', default: process.env.CREATOR },
+    video: { type: 'string', default: process.env.VIDEO },
+    gated: { type: 'string', default: process.env.GATED },
+    out: { type: 'string', default: process.env.OUT ?? 'looks' },
+  },
+});
+const { base, creator, video, gated, out } = args;
+
+const SIZES = [
+  { width: 360, height: 640 },
+  { width: 1280, height: 800 },
+];
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+mkdirSync(out, { recursive: true });
+
+/** Pages by name; the first group is seen signed out. */
+const OPEN = {
+  home: '/',
+  'sign-in': '/sign-in?return=/upload',
+  register: '/register',
+  lost: '/no/such/page',
+  ...(gated && { refused: `/watch/${gated}` }),
+};
+const MINE = {
+  'home-creator': '/',
+  watch: `/watch/${video}`,
+  upload: '/upload',
+  studio: '/my/videos',
+  edit: `/my/videos/${video}`,
+};
+
+await tell(async (browser) => {
+  const findings = [];
+  const complaints = [];
+  const strangers = new Set();
+  let pictures = 0;
+  const probe = await browser.newContext();
+  await signIn(await probe.newPage(), base, creator);
+  const { cookies } = await probe.storageState();
+  await probe.close();
+
+  for (const viewport of SIZES) {
+    for (const colorScheme of ['light', 'dark']) {
+      for (const lang of ['es', 'en']) {
+        for (const [pages, session] of [[OPEN, []], [MINE, cookies]]) {
+          const context = await browser.newContext({ viewport, colorScheme, locale: lang });
+          await context.addCookies([...session, { name: 'lang', value: lang, url: base }]);
+          const seen = witness(context, base);
+          for (const [name, path] of Object.entries(pages)) {
+            const page = await context.newPage();
+            await page.goto(base + path, { waitUntil: 'load' });
+            await settle(page, name);
+            const label = `${name}-${viewport.width}-${colorScheme}-${lang}`;
+            await page.screenshot({ path: join(out, `${label}.png`), fullPage: true });
+            pictures += 1;
+            findings.push(...(await examine(page, label)));
+            await page.close();
+          }
+          complaints.push(...seen.complaints);
+          seen.strangers.forEach((url) => strangers.add(url));
+          await context.close();
+        }
+      }
+    }
+  }
+  if (findings.length) process.exitCode = 1;
+  return { pictures, findings, complaints, strangers: [...strangers] };
+});
+
+/** Waits for a page's island, where it has one. */
+async function settle(page, name) {
+  const island = { watch: '.player-start', upload: '.drop', studio: '#studio [data-id], #studio .empty' }[name];
+  if (island) await page.waitForSelector(island);
+}
+
+async function examine(page, label) {
+  // Evaluated by the debugger, so that the page's own policy stays as it is.
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  const found = violations.map(({ id, help, nodes }) => ({
+    page: label,
+    rule: id,
+    help,
+    at: nodes.slice(0, 3).map((node) => node.target.join(' ')),
+  }));
+  if (overflow > 0) found.push({ page: label, rule: 'overflow', help: `${overflow} px wider than the screen`, at: [] });
+  return found;
+}
