@@ -100,6 +100,6 @@ export const videos = {
   get: (id: string) => call<Video>('GET', `/api/v1/videos/${id}`),
   edit: (id: string, edit: VideoEdit) => call<Video>('PATCH', `/api/v1/videos/${id}`, edit),
   remove: (id: string) => call<void>('DELETE', `/api/v1/videos/${id}`),
-  retry: (id: string) => call<unknown>('POST', `/api/v1/videos/${id}/retry`),
+  retry: (id: string) => call<Video>('POST', `/api/v1/videos/${id}/retry`),
   playback: (id: string) => call<Playback>('POST', `/api/v1/videos/${id}/playback`),
 };

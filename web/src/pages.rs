@@ -1,0 +1,42 @@
+//! The pages, complete without scripts: askama renders them, and where a page has an island, a
+//! Svelte component takes over one region of it.
+
+mod assets;
+mod cost;
+mod erasure;
+mod error;
+mod format;
+mod frame;
+mod home;
+mod preferences;
+mod register;
+mod sign_in;
+mod studio;
+pub(crate) mod text;
+mod upload;
+mod video;
+mod watch;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::State;
+
+/// The routes of people who use a browser.
+pub(crate) fn router() -> Router<State> {
+    Router::new()
+        .route("/", get(home::page))
+        .route("/watch/{video}", get(watch::page))
+        .route("/sign-in", get(sign_in::page).post(sign_in::submit))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/register", get(register::page).post(register::submit))
+        .route("/upload", get(upload::page))
+        .route("/my/videos", get(studio::page))
+        .route("/my/videos/{video}", get(video::page).post(video::save))
+        .route("/my/videos/{video}/delete", post(erasure::submit))
+        .route("/my/videos/{video}/retry", post(video::retry))
+        .route("/preferences", post(preferences::submit))
+        .fallback(error::not_found)
+        .layer(axum::middleware::from_fn(error::tell))
+        .route("/assets/{*file}", get(assets::file))
+}

@@ -1,0 +1,119 @@
+//! One video in its owner's hands: a form that works without scripts.
+
+use askama::Template;
+use axum::Form;
+use axum::extract;
+use axum::extract::rejection::FormRejection;
+use axum::response::{IntoResponse, Redirect, Response};
+use catalog::{Video, VideoEdit};
+use http::StatusCode;
+use model::{ErrorKind, Tier, VideoId, Visibility};
+use serde::Deserialize;
+
+use super::frame::{Frame, Member, show};
+use super::text;
+use crate::{State, WebError, access, words};
+
+#[derive(Template)]
+#[template(path = "video.html")]
+struct Edit {
+    frame: Frame,
+    video: Video,
+    is_saved: bool,
+    visibilities: Vec<Choice>,
+    tiers: Vec<Choice>,
+}
+
+/// An option of a list.
+struct Choice {
+    value: String,
+    text: String,
+    is_chosen: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Changes {
+    title: String,
+    description: String,
+    visibility: Visibility,
+    /// Text, since a form's numbers are.
+    min_tier: String,
+}
+
+/// `GET /my/videos/{video}`.
+pub(crate) async fn page(
+    extract::State(state): extract::State<State>,
+    extract::Path(id): extract::Path<String>,
+    extract::RawQuery(query): extract::RawQuery,
+    member: Member,
+) -> Result<Response, WebError> {
+    let video = editable(&state, &id, &member).await?;
+    let language = member.visit.language();
+    let visibilities = [Visibility::Draft, Visibility::Private, Visibility::Unlisted, Visibility::Public];
+    let visibility = |visibility: Visibility| Choice {
+        value: visibility.to_string(),
+        text: format!(
+            "{} — {}",
+            text::say(language, &format!("visibility_{visibility}")),
+            text::say(language, &format!("visibility_{visibility}_hint")),
+        ),
+        is_chosen: visibility == video.visibility,
+    };
+    let tier = |tier: Tier| Choice {
+        value: tier.to_string(),
+        text: match tier {
+            Tier::NONE => text::say(language, "tier_none").to_owned(),
+            tier => text::fill(language, "tier_some", &[("tier", &tier)]),
+        },
+        is_chosen: tier == video.min_tier,
+    };
+    let edit = Edit {
+        frame: Frame::new(&member.visit, text::say(language, "studio_edit_title"), None),
+        is_saved: query.as_deref() == Some("saved"),
+        visibilities: visibilities.map(visibility).into(),
+        tiers: Tier::ALL.map(tier).into(),
+        video,
+    };
+    Ok(show(StatusCode::OK, &edit.frame, &edit))
+}
+
+/// `POST /my/videos/{video}`.
+pub(crate) async fn save(
+    extract::State(state): extract::State<State>,
+    extract::Path(id): extract::Path<String>,
+    member: Member,
+    form: Result<Form<Changes>, FormRejection>,
+) -> Result<Response, WebError> {
+    let video = editable(&state, &id, &member).await?;
+    let Ok(Form(changes)) = form else { return Err(ErrorKind::Invalid.into()) };
+    let edit = VideoEdit {
+        title: Some(words::title(&changes.title)?),
+        // Browsers send line ends as CR LF (HTML, form submission); rows have LF.
+        description: Some(words::description(&changes.description.replace("\r\n", "\n"))?),
+        visibility: Some(changes.visibility),
+        min_tier: Some(changes.min_tier.parse().map_err(|_| WebError::from(ErrorKind::Invalid))?),
+    };
+    let now = member.visit.visitor.now;
+    state.catalog.edit_video(video.id, edit, now).await?;
+    Ok(Redirect::to(&format!("/my/videos/{}?saved", video.id)).into_response())
+}
+
+/// `POST /my/videos/{video}/retry`.
+pub(crate) async fn retry(
+    extract::State(state): extract::State<State>,
+    extract::Path(id): extract::Path<String>,
+    member: Member,
+) -> Result<Response, WebError> {
+    let video = editable(&state, &id, &member).await?;
+    state.catalog.retry_video(video.id, member.visit.visitor.now).await?;
+    Ok(Redirect::to("/my/videos").into_response())
+}
+
+/// The video, if the member may change it; absent for everybody else.
+pub(crate) async fn editable(state: &State, id: &str, member: &Member) -> Result<Video, WebError> {
+    let id: VideoId = id.parse().map_err(|_| WebError::from(ErrorKind::NotFound))?;
+    let video = state.catalog.video(id).await?;
+    video
+        .filter(|video| access::may_edit(video, Some(&member.person)))
+        .ok_or_else(|| WebError::from(ErrorKind::NotFound))
+}
