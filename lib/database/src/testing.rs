@@ -145,7 +145,74 @@ fn newest_postgres() -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::ConnectionTrait;
+    use model::ErrorKind;
+    use sea_orm::{ConnectionTrait, Statement};
+
+    use super::*;
+    use crate::kind_of;
+
+    /// Killing one of its processes makes the whole server recover as after `pg_ctl -m immediate`.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_crash_of_the_server_is_a_blip_and_loses_nothing_acknowledged() {
+        const WRITERS: i64 = 8;
+        let test = TestDatabase::postgres().await;
+        let database = test.open().await;
+        let setup = database.begin_write().await.unwrap();
+        setup.execute_unprepared("CREATE TABLE t (n BIGINT PRIMARY KEY)").await.unwrap();
+        setup.commit().await.unwrap();
+
+        let insert = async |n: i64| {
+            let transaction = database.begin_write().await?;
+            transaction.execute_unprepared(&format!("INSERT INTO t VALUES ({n})")).await?;
+            transaction.commit().await
+        };
+        let (crashed_at, refused) = (std::sync::OnceLock::new(), AtomicU32::new(0));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let writer = async |writer: i64| {
+            let (mut acknowledged, mut since_crash) = (Vec::new(), 0);
+            for n in 0.. {
+                assert!(
+                    Instant::now() < deadline,
+                    "writer {writer} has {since_crash} writes since the crash"
+                );
+                let n = n * WRITERS + writer;
+                match insert(n).await {
+                    Ok(()) => acknowledged.push(n),
+                    Err(error) => {
+                        assert_eq!(kind_of(&error), ErrorKind::Unavailable, "{error}");
+                        refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                if writer == 0 && acknowledged.len() == 50 && crashed_at.get().is_none() {
+                    let pid = text(&database, "SELECT pg_backend_pid()::text").await;
+                    let killed = Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+                    assert!(killed.success());
+                    crashed_at.set(Instant::now()).unwrap();
+                    since_crash = 0;
+                } else if crashed_at.get().is_some() && acknowledged.last() == Some(&n) {
+                    since_crash += 1;
+                    if since_crash == 50 {
+                        break;
+                    }
+                }
+            }
+            acknowledged
+        };
+        let acknowledged = futures::future::join_all((0..WRITERS).map(writer)).await.concat();
+        let took = crashed_at.get().expect("the server was crashed").elapsed();
+        assert!(took < Duration::from_secs(15), "{took:?} until every writer had written 50 rows more");
+        assert_ne!(refused.into_inner(), 0, "writes failed while it recovered");
+        for n in &acknowledged {
+            let found = text(&database, &format!("SELECT count(*)::text FROM t WHERE n = {n}")).await;
+            assert_eq!(found, "1", "row {n} was acknowledged");
+        }
+    }
+
+    async fn text(database: &Database, query: &str) -> String {
+        let statement = Statement::from_string(database.read().get_database_backend(), query);
+        let row = database.read().query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get_by_index(0).unwrap()
+    }
 
     on_both_engines! {
         async fn every_test_has_an_empty_database_that_keeps_what_is_committed(test: &TestDatabase) {

@@ -11,9 +11,9 @@ trap '' INT TERM HUP
 cd "$2"
 $as "$1/initdb" --pgdata="$2/data" --no-sync --auth=trust --username=cocuyo --encoding=UTF8 --locale=C \
     >"$2/log" 2>&1
-# Nothing here has to survive a power cut.
+# Nothing here has to survive a power cut, only a crash of the server.
 $as "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=200 \
-    -c fsync=off -c full_page_writes=off -c synchronous_commit=off >>"$2/log" 2>&1 &
+    -c fsync=off -c full_page_writes=off >>"$2/log" 2>&1 &
 read -r _ || true
 kill -QUIT $!
 wait $! || true
