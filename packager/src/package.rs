@@ -41,8 +41,6 @@ use crate::{Config, PackagerError, backoff, plan};
 const STORING: usize = 4;
 /// The largest still picture that is taken from a cell.
 const MAX_PICTURE: usize = 4 << 20;
-/// A film that ends before this part of its declared length is a broken upload.
-const WHOLE: f64 = 0.9;
 /// How long the removal of an abandoned version's objects may keep a worker.
 const TIDY: Duration = Duration::from_secs(10);
 
@@ -146,7 +144,7 @@ impl Attempt<'_> {
             self.job.video,
         );
         self.observe(|progress| *progress = Some(Estimator::new(plan.expected_ms, self.clock.now())));
-        let index = self.encode(&probe, plan, &scratch, written).await?;
+        let index = self.encode(plan, &scratch, written).await?;
         written.add(self.store_bytes(self.index_key(), index.to_json()).await?);
         Ok(index)
     }
@@ -174,7 +172,6 @@ impl Attempt<'_> {
 
     async fn encode(
         &self,
-        probe: &Probe,
         plan: EncodePlan,
         scratch: &Scratch,
         written: &mut Written,
@@ -252,7 +249,7 @@ impl Attempt<'_> {
                 None => break,
             }
         }
-        output.index(probe, &plan, Duration::from_millis(decoded_ms))
+        output.index(&plan, Duration::from_millis(decoded_ms))
     }
 
     async fn publish(&self, index: &VersionIndex) -> Result<(), Unpublished> {
@@ -476,7 +473,7 @@ impl Output {
     }
 
     /// The version's index, when all is in and fits together.
-    fn index(&self, probe: &Probe, plan: &EncodePlan, decoded: Duration) -> Result<VersionIndex, Halt> {
+    fn index(&self, plan: &EncodePlan, decoded: Duration) -> Result<VersionIndex, Halt> {
         let crashed = |how: String| Halt::Crashed { how };
         let wholes: Vec<_> = self.renditions.iter().map(RenditionWriter::whole).collect();
         let max = Duration::from_millis(plan.max_ms);
@@ -484,11 +481,6 @@ impl Output {
             verify::check_whole(&wholes, decoded, max).map_err(|breach| crashed(breach.to_string()))?;
         if plan.video.is_some() && !(self.has_poster && self.has_thumbnail) {
             return Err(crashed("sent no poster or no thumbnail".to_owned()));
-        }
-        let declared = Duration::from_millis(plan.expected_ms);
-        if is_declared(probe) && duration.as_secs_f64() < WHOLE * declared.as_secs_f64() {
-            let detail = format!("{duration:?} of the declared {declared:?}");
-            return Err(Halt::Failed { reason: FailureReason::Truncated, detail });
         }
         let renditions: Option<Vec<RenditionIndex>> =
             self.renditions.iter().map(RenditionWriter::index).collect();
@@ -517,13 +509,6 @@ fn segment_length(plan: &EncodePlan) -> Duration {
     let video = plan.video.as_ref().map(|video| f64::from(video.segment_frames) / video.frame_rate.as_f64());
     let audio = plan.audio.as_ref().map(|audio| audio.segment.as_f64());
     Duration::from_secs_f64(video.or(audio).unwrap_or(4.0))
-}
-
-/// Whether the container states its length. These do not: libav guesses it from the rate of the
-/// first frames, and a good file may be far from that.
-fn is_declared(probe: &Probe) -> bool {
-    const GUESSED: [&str; 6] = ["mp3", "aac", "ac3", "eac3", "mpegts", "mpeg"];
-    !probe.container.split(',').any(|name| GUESSED.contains(&name))
 }
 
 fn summary(rendition: &RenditionIndex) -> RenditionSummary {

@@ -9,6 +9,7 @@ use model::cell::Source;
 use storage::{ObjectStore, StorageError};
 
 use super::ranges::RangeServer;
+use crate::backoff;
 
 /// The media file that a cell is given.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ impl Media {
         store: &Arc<dyn ObjectStore>,
         key: ObjectKey,
     ) -> Result<Option<Self>, StorageError> {
-        let size = store.size(&key).await?;
+        let size = backoff::insist(backoff::READ, || store.size(&key)).await?;
         Ok(size.map(|size| Self { store: store.clone(), key, size }))
     }
 

@@ -71,10 +71,8 @@ impl<'a> SoundLane<'a> {
             match self.decoder.receive_frame(sound.frame()) {
                 Ok(()) => self.place(sound)?,
                 Err(Error::Eof | Error::Other { errno: libc::EAGAIN }) => return Ok(()),
-                Err(_) => {
-                    self.damage.count(true);
-                    return Ok(());
-                }
+                // Each call takes a packet's worth of damage out of the decoder, so this ends.
+                Err(_) => self.damage.count(true),
             }
         }
     }

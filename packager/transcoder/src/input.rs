@@ -76,6 +76,10 @@ impl Input {
         let io = StreamIo::from_read_seek_with_capacity(media, IO_BUFFER)
             .map_err(CellError::libav("allocate a reader"))?;
         match libav::open(io, DEMUXER_OPTIONS, &decoder_options("1")) {
+            // An index that is cut off leaves a film without streams.
+            Ok(container) if container.nb_streams() == 0 && is_film_in_boxes(&head) => {
+                Err(CellError::refused(FailureReason::Truncated, "no stream in the index"))
+            }
             Ok(container) => Ok(Self { container, failure }),
             Err(error) => {
                 failure.check().map_err(CellError::Read)?;

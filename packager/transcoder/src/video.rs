@@ -95,11 +95,8 @@ impl<'a> PictureLane<'a> {
             match self.decoder.receive_frame(picture.frame()) {
                 Ok(()) => self.place(picture)?,
                 Err(Error::Eof | Error::Other { errno: libc::EAGAIN }) => return Ok(()),
-                Err(_) => {
-                    // Each further call takes another packet's worth, so this ends.
-                    self.damage.count(true);
-                    return Ok(());
-                }
+                // Each call takes a packet's worth of damage out of the decoder, so this ends.
+                Err(_) => self.damage.count(true),
             }
         }
     }

@@ -1,11 +1,11 @@
-//! The real program on real files.
+//! What films become.
 
-mod cell;
-
-use cell::{Clips, Rendition, Said, ask, ask_for_ranges, encode, probe, small_plan, start, transcode};
 use cmaf::{Track, read_init, read_segment};
 use model::cell::{EncodePlan, Probe, Ratio, Request};
 
+use crate::driver::{
+    Clips, Rendition, Said, ask, ask_for_ranges, encode, probe, small_plan, start, transcode,
+};
 const BARS: &str = "-f lavfi -i testsrc2=size=426x240:rate=30";
 const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100";
 const H264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
@@ -126,13 +126,23 @@ fn sound_stays_with_the_picture() {
 #[test]
 fn a_phone_film_stands_upright() {
     let clips = Clips::new();
-    let lying = clips.make("lying.mp4", &format!("{BARS} -t 1 {H264}"));
-    let turned = clips.make("turned.mp4", &format!("-display_rotation 90 -i {} -c copy", lying.display()));
+    // Lying, its left half is white; turned clockwise, its upper half.
+    let half = "-f lavfi -i color=black:size=426x240:rate=30,drawbox=w=213:color=white:t=fill";
+    let mut bytes = std::fs::read(clips.make("lying.mp4", &format!("{half} -t 1 {H264}"))).unwrap();
+    // The matrix of a version 0 `tkhd` stands 40 bytes behind its name (ISO/IEC 14496-12 §8.3.2).
+    let matrix = bytes.windows(4).position(|window| window == b"tkhd").unwrap() + 44;
+    let clockwise = [0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30];
+    bytes.splice(matrix..matrix + 36, clockwise.into_iter().flat_map(i32::to_be_bytes));
+    let turned = clips.file("turned.mp4", &bytes);
     let (probe, plan, said) = transcode(&turned);
-    assert_eq!(probe.video.unwrap().rotation, 270);
-    let video = plan.video.as_ref().unwrap();
-    assert!(video.rungs.iter().all(|rung| rung.width < rung.height));
+    assert_eq!(probe.video.unwrap().rotation, 90);
+    assert!(plan.video.as_ref().unwrap().rungs.iter().all(|rung| rung.width < rung.height));
     check(&clips, &plan, &said, 30);
+    let pixels = clips.raw(&said.rendition("240p").file(), "-frames:v 1 -f rawvideo -pix_fmt gray -s 2x2");
+    assert!(
+        pixels[..2].iter().all(|luma| *luma > 200) && pixels[2..].iter().all(|luma| *luma < 50),
+        "{pixels:?}"
+    );
 }
 
 #[test]
@@ -268,10 +278,24 @@ fn ranges_give_what_the_file_gives() {
     let plan = small_plan(&probe(&film).probe.unwrap());
     let bytes = std::fs::read(&film).unwrap();
     let request = |source| Request::Encode { source, plan: plan.clone() };
-    let (by_file, by_ranges) = (ask(&film, request), ask_for_ranges(bytes, request));
+    let (by_file, by_ranges) = (ask(&film, request), ask_for_ranges(bytes.clone(), bytes.len(), request));
     assert!(by_ranges.done.is_some() && by_ranges.done == by_file.done);
     for (name, rendition) in &by_file.renditions {
         assert!(by_ranges.renditions[name].file() == rendition.file(), "{name}");
+    }
+}
+
+#[test]
+fn media_that_cannot_be_read_is_not_the_films_fault() {
+    let clips = Clips::new();
+    let film = clips.make("film.mp4", &format!("-f lavfi -i testsrc2=size=640x480:rate=30 -t 6 -c:v mpeg4 -qscale:v 1 -movflags +faststart"));
+    let plan = small_plan(&probe(&film).probe.unwrap());
+    let bytes = std::fs::read(&film).unwrap();
+    assert!(bytes.len() > 3 << 20);
+    for served in [0, 2 << 20] {
+        let said =
+            ask_for_ranges(bytes.clone(), served, |source| Request::Encode { source, plan: plan.clone() });
+        assert_eq!((said.status, said.done, said.refused), (Some(74), None, None), "{served}");
     }
 }
 

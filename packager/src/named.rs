@@ -1,0 +1,66 @@
+//! Which objects the rows and the indexes name: what the sweeper spares and the doctor misses.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use cmaf::VersionIndex;
+use model::{ErrorKind, ObjectKey, VersionId, VideoId};
+use storage::{ObjectStore, StorageError};
+
+/// What is known of a version's index object.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// It names these objects, with their lengths where it states them.
+    Names(BTreeMap<ObjectKey, Option<u64>>),
+    /// It is not there.
+    Missing,
+    /// It cannot be read.
+    Unreadable(String),
+}
+
+/// Reads the index of a version.
+pub(crate) async fn by_index(
+    store: &dyn ObjectStore,
+    video: VideoId,
+    version: VersionId,
+) -> Result<Found, StorageError> {
+    let key = ObjectKey::Index { video, version };
+    let bytes: Bytes = match store.get(&key).await {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Missing),
+        Err(error) => return Err(error),
+    };
+    Ok(match VersionIndex::from_json(&bytes) {
+        Ok(index) if (index.video, index.version) == (video, version) => Found::Names(names(&index)),
+        Ok(_) => Found::Unreadable("it is another version's".to_owned()),
+        Err(error) => Found::Unreadable(error.to_string()),
+    })
+}
+
+fn names(index: &VersionIndex) -> BTreeMap<ObjectKey, Option<u64>> {
+    let (video, version) = (index.video, index.version);
+    let mut names = BTreeMap::from([(ObjectKey::Index { video, version }, None)]);
+    if index.videos().next().is_some() {
+        names.insert(ObjectKey::Poster { video, version }, None);
+        names.insert(ObjectKey::Thumbnail { video, version }, None);
+    }
+    for rendition in &index.renditions {
+        let init = ObjectKey::Init { video, version, rendition: rendition.name };
+        names.insert(init, Some(rendition.init_size.into()));
+        let chunks = rendition.chunks.iter();
+        names.extend(chunks.map(|chunk| (index.chunk_key(rendition.name, chunk), Some(chunk.size_bytes))));
+    }
+    names
+}
+
+/// The version that an object is part of; `None` for an original.
+pub(crate) fn version_of(key: &ObjectKey) -> Option<VersionId> {
+    match *key {
+        ObjectKey::Original { .. } => None,
+        ObjectKey::Init { version, .. }
+        | ObjectKey::Chunk { version, .. }
+        | ObjectKey::Index { version, .. }
+        | ObjectKey::Poster { version, .. }
+        | ObjectKey::Thumbnail { version, .. } => Some(version),
+    }
+}
