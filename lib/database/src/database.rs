@@ -1,3 +1,5 @@
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -95,8 +97,9 @@ impl Database {
         if path.as_os_str().is_empty() || url.contains(":memory:") || url.contains("mode=memory") {
             return Err(DatabaseError::Url(None));
         }
+        create_private(&path)
+            .map_err(|source| DatabaseError::File { path: path.clone(), source: source.into() })?;
         let options = options
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // A committed row survives a power cut; with NORMAL the last ones may not.
             .synchronous(SqliteSynchronous::Full)
@@ -107,7 +110,7 @@ impl Database {
             let code = source.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
             // PERM, READONLY, CANTOPEN.
             if matches!(code.map(|code| code & 0xff), Some(3 | 8 | 14)) {
-                DatabaseError::File { path: path.clone(), source }
+                DatabaseError::File { path: path.clone(), source: source.into() }
             } else {
                 DatabaseError::Open { name: path.display().to_string(), source }
             }
@@ -153,6 +156,13 @@ impl Database {
     }
 }
 
+/// Password hashes and signing keys are nobody else's to read; SQLite gives its log the same mode.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map(drop)
+}
+
 /// The URL of the SQLite file at `path`, whatever characters that has.
 pub fn sqlite_url(path: &Path) -> String {
     let text = path.to_string_lossy();
@@ -162,6 +172,8 @@ pub fn sqlite_url(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use model::ErrorKind;
     use sea_orm::{ConnectionTrait, Statement};
 
@@ -182,6 +194,10 @@ mod tests {
         let path = folder.path().join("100% ours? #1.db");
         let database = Database::open(&sqlite_url(&path)).await.unwrap();
         assert!(path.is_file(), "the file has the name that was asked for");
+        for entry in std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()) {
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", entry.path().display());
+        }
         assert_eq!(text(&database, "PRAGMA journal_mode").await, "wal");
         assert_eq!(text(&database, "PRAGMA synchronous").await, "2");
         assert_eq!(text(&database, "PRAGMA foreign_keys").await, "1");

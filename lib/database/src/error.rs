@@ -14,9 +14,9 @@ pub enum DatabaseError {
     File {
         /// The database's file.
         path: PathBuf,
-        /// What SQLite said.
+        /// What SQLite or the system said.
         #[source]
-        source: sqlx::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// No connection to the server, or the file is not a database.
     #[error("open database `{name}`")]
