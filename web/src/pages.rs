@@ -17,6 +17,9 @@ mod upload;
 mod video;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 use axum::Router;
 use axum::routing::{get, post};
 
