@@ -1,0 +1,171 @@
+//! The configuration file: every part's own section, nested; and its effective values.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::uploaders;
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    /// Takes uploads.
+    Ingest,
+    /// Packages videos.
+    Packager,
+    /// Serves streams.
+    Edge,
+    /// Serves the API and the pages.
+    Web,
+}
+
+impl Role {
+    pub(crate) const ALL: [Self; 4] = [Self::Ingest, Self::Packager, Self::Edge, Self::Web];
+}
+
+/// The whole file. Each key is explained in `docs/reference/configuration.md`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Where everything of this machine lies: database, objects, spool, scratch.
+    pub(crate) data: PathBuf,
+    /// What this process does.
+    pub(crate) roles: Vec<Role>,
+    /// `sqlite://…` or `postgres://…`; a file in the data folder if absent.
+    #[serde(skip_serializing)]
+    pub(crate) database: Option<String>,
+    /// Where `/health/live` and `/health/ready` answer.
+    pub(crate) admin_listen: SocketAddr,
+    /// Where objects lie; a folder in the data folder if absent.
+    pub(crate) storage: Option<storage::Config>,
+    /// The public HTTP port.
+    pub(crate) http: listener::Config,
+    /// Uploads.
+    pub(crate) ingest: ingest::Config,
+    /// What one account may upload.
+    pub(crate) uploads: uploaders::Config,
+    /// Packaging.
+    pub(crate) packager: packager::Config,
+    /// Streams.
+    pub(crate) edge: edge::Config,
+    /// Pages and API.
+    pub(crate) web: web::Config,
+    /// Accounts and grants.
+    pub(crate) subscriptions: subscriptions::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("data"),
+            roles: Role::ALL.to_vec(),
+            database: None,
+            admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            storage: None,
+            http: listener::Config::default(),
+            ingest: ingest::Config::default(),
+            uploads: uploaders::Config::default(),
+            packager: packager::Config::default(),
+            edge: edge::Config::default(),
+            web: web::Config::default(),
+            subscriptions: subscriptions::Config::default(),
+        }
+    }
+}
+
+/// What the command line says over the file.
+#[derive(Debug, Default, Clone, clap::Args)]
+pub(crate) struct Overrides {
+    /// Configuration file (TOML); without it, every key has its default.
+    #[arg(long, value_name = "FILE", env = "COCUYO_CONFIG", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder for everything this machine keeps; over the file's `data`.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads the file that the command line names, if any, and puts the overrides over it.
+    ///
+    /// The environment holds secrets only: `COCUYO_DATABASE` is the database's URL with its
+    /// password, `COCUYO_S3_SECRET_ACCESS_KEY` the bucket's.
+    pub(crate) fn load(overrides: &Overrides) -> anyhow::Result<Self> {
+        let mut config = match &overrides.config {
+            Some(file) => Self::read(file)?,
+            None => Self::default(),
+        };
+        if let Some(data) = &overrides.data {
+            config.data = data.clone();
+        }
+        if let Ok(url) = std::env::var("COCUYO_DATABASE") {
+            config.database = Some(url);
+        }
+        if let (Some(storage::Config::S3(s3)), Ok(secret)) =
+            (&mut config.storage, std::env::var("COCUYO_S3_SECRET_ACCESS_KEY"))
+        {
+            s3.secret_access_key = storage::Secret::new(secret);
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(file).with_context(|| format!("read `{}`", file.display()))?;
+        toml::from_str(&text).map_err(|error| {
+            // One line that names the key and the place; toml's own message spans several.
+            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            anyhow::anyhow!("`{}` line {line}: {}", file.display(), error.message().replace('\n', " "))
+        })
+    }
+
+    fn validate(&self) -> anyhow::Result<()> {
+        if self.roles.is_empty() {
+            bail!("`roles` is empty: name at least one of ingest, packager, edge, web");
+        }
+        Ok(())
+    }
+
+    /// The database's URL.
+    pub(crate) fn database_url(&self) -> String {
+        self.database.clone().unwrap_or_else(|| database::sqlite_url(&self.data.join("cocuyo.db")))
+    }
+
+    /// The object store.
+    pub(crate) fn storage(&self) -> storage::Config {
+        self.storage.clone().unwrap_or_else(|| storage::Config::Folder(self.data.join("objects")))
+    }
+
+    /// Whether this process has `role`.
+    pub(crate) fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("cocuyo.toml");
+        std::fs::write(&file, text).unwrap();
+        Config::read(&file).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_file_and_line() {
+        let message = refused("data = \"x\"\n[http]\nlissten = \"0.0.0.0:1\"\n");
+        assert!(message.contains("cocuyo.toml` line 3: unknown field `lissten`"), "{message}");
+        assert!(!message.contains('\n'));
+    }
+
+    #[test]
+    fn the_example_names_every_section_and_is_a_good_configuration() {
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../docker/cocuyo.toml");
+        let config = Config::read(Path::new(example)).unwrap();
+        assert_eq!(config.roles, Role::ALL);
+    }
+}

@@ -1,0 +1,187 @@
+//! `cocuyo serve`: every part that the roles ask for, wired one by one.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use edge::Edge;
+use ingest::Ingest;
+use listener::{Door, Doors, Listener, OnRuntime};
+use packager::Packager;
+use rand::rngs::StdRng;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::account;
+use crate::admin::AdminDoor;
+use crate::config::{Config, Role};
+use crate::lifecycle::Lifecycle;
+use crate::origin::LocalOrigin;
+use crate::parts::Parts;
+use crate::samples;
+use crate::uploaders::Uploaders;
+
+/// How long parts have to end after the doors have drained.
+const GRACE_BEYOND_DRAIN: Duration = Duration::from_secs(10);
+/// Between two rounds of the reconcilers.
+const ROUND: Duration = Duration::from_secs(60);
+
+pub(crate) async fn serve(config: Config, sample_clips: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let life = Lifecycle::default();
+    // Sockets first: a taken port is the quickest thing to find out.
+    let public = Listener::bind(&config.http)?;
+    let admin = Listener::bind(&listener::Config {
+        listen: config.admin_listen,
+        threads: std::num::NonZeroUsize::new(1),
+        ..config.http.clone()
+    })?;
+    let parts = Parts::open(&config).await?;
+    let mut rng: StdRng = rand::make_rng();
+    parts.subscriptions.rotate_keys(parts.clock.now(), &mut rng).await.context("prepare the signing keys")?;
+    let first = account::first_administrator(&parts, &mut rng).await?;
+    if let (Some(first), Some(clips)) = (&first, &sample_clips) {
+        samples::add(&parts, &config, clips, first.account, &mut rng).await?;
+    }
+
+    let mut doors: Vec<Arc<dyn Door>> = Vec::new();
+    if config.has(Role::Edge) {
+        doors.push(edge(&config, &parts, &life));
+    }
+    if config.has(Role::Ingest) {
+        doors.push(ingest(&config, &parts, &life).await?);
+    }
+    if config.has(Role::Web) {
+        doors.push(web(&config, &parts));
+    }
+    if config.has(Role::Packager) {
+        package(&config, &parts, &life);
+    }
+
+    let address = public.address();
+    let admin_door = AdminDoor { parts: parts.clone(), stop: life.stop() };
+    spawn_listener(&life, "admin", admin, Doors::new([Arc::new(admin_door) as Arc<dyn Door>]));
+    spawn_listener(&life, "doors", public, Doors::new(doors));
+    keep_house(&life, &parts);
+
+    if let Some(first) = first {
+        crate::say(&format!(
+            "\nFirst administrator, told once:\n  username: {}\n  password: {}\n",
+            first.username, first.password
+        ));
+    }
+    let shown = if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() };
+    crate::say(&format!("Cocuyo serves http://{shown}"));
+    let grace = Duration::from_secs(config.http.drain_s.into()) + GRACE_BEYOND_DRAIN;
+    life.run(grace).await
+}
+
+fn edge(config: &Config, parts: &Parts, life: &Lifecycle) -> Arc<dyn Door> {
+    let origin = LocalOrigin {
+        catalog: parts.catalog.clone(),
+        subscriptions: parts.subscriptions.clone(),
+        clock: Arc::clone(&parts.clock),
+        handle: Handle::current(),
+    };
+    let edge = Edge::new(config.edge.clone(), Arc::clone(&parts.store), Arc::new(origin), Arc::clone(&parts.clock));
+    let (follower, stop) = (edge.clone(), life.stop());
+    life.spawn("edge follower", async move {
+        follower.follow(stop).await;
+        Ok(())
+    });
+    Arc::new(edge)
+}
+
+async fn ingest(config: &Config, parts: &Parts, life: &Lifecycle) -> anyhow::Result<Arc<dyn Door>> {
+    let uploaders = Uploaders {
+        subscriptions: parts.subscriptions.clone(),
+        clock: Arc::clone(&parts.clock),
+        limits: config.uploads,
+    };
+    let ingest = Ingest::open(
+        config.ingest.clone(),
+        config.data.join("spool"),
+        parts.catalog.clone(),
+        Arc::clone(&parts.store),
+        Arc::clone(&parts.clock),
+        Arc::new(uploaders),
+    )
+    .await
+    .context("prepare uploads")?;
+    let (keeper, stop, clock) = (ingest.clone(), life.stop(), Arc::clone(&parts.clock));
+    life.spawn("uploads", async move {
+        loop {
+            if let Err(error) = keeper.recover().await {
+                error!("finish interrupted uploads: {:#}", anyhow::Error::from(error));
+            }
+            if let Err(error) = keeper.expire(clock.now()).await {
+                error!("expire uploads: {:#}", anyhow::Error::from(error));
+            }
+            if !rest(&stop).await {
+                keeper.close().await;
+                return Ok(());
+            }
+        }
+    });
+    Ok(Arc::new(OnRuntime::new(ingest, Handle::current())))
+}
+
+fn web(config: &Config, parts: &Parts) -> Arc<dyn Door> {
+    let state = web::State {
+        catalog: parts.catalog.clone(),
+        subscriptions: parts.subscriptions.clone(),
+        store: Arc::clone(&parts.store),
+        clock: Arc::clone(&parts.clock),
+        config: Arc::new(config.web.clone()),
+    };
+    Arc::new(OnRuntime::new(web::WebDoor::new(state), Handle::current()))
+}
+
+fn package(config: &Config, parts: &Parts, life: &Lifecycle) {
+    let mut settings = config.packager.clone();
+    settings.scratch.get_or_insert_with(|| config.data.join("scratch"));
+    let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
+    let packager = Packager::new(settings, parts.catalog.clone(), store, clock);
+    let stop = life.stop();
+    life.spawn("packager", async move { packager.run(stop).await.context("package videos") });
+}
+
+fn spawn_listener(life: &Lifecycle, name: &'static str, listener: Listener, doors: Doors) {
+    let stop = life.stop();
+    life.spawn(name, async move {
+        let drained = listener.run(doors, stop).await?;
+        if drained.dropped > 0 {
+            info!("cut {} connections that did not finish in time", drained.dropped);
+        }
+        Ok(())
+    });
+}
+
+/// The reconcilers: deletions that a crash cut short, and keys that are due.
+fn keep_house(life: &Lifecycle, parts: &Parts) {
+    let (parts, stop) = (parts.clone(), life.stop());
+    life.spawn("reconcilers", async move {
+        let mut rng: StdRng = rand::make_rng();
+        loop {
+            if let Err(error) = web::finish_erasures(&parts.catalog, &*parts.store, parts.clock.now()).await {
+                error!("finish deletions: {:#}", anyhow::Error::from(error));
+            }
+            if let Err(error) = parts.subscriptions.rotate_keys(parts.clock.now(), &mut rng).await {
+                error!("rotate signing keys: {:#}", anyhow::Error::from(error));
+            }
+            if !rest(&stop).await {
+                return Ok(());
+            }
+        }
+    });
+}
+
+/// Waits for the next round; `false` when the process stops instead.
+async fn rest(stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => false,
+        () = tokio::time::sleep(ROUND) => true,
+    }
+}
