@@ -5,9 +5,11 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderValue, WWW_AUTHENTICATE,
+};
 use http::{HeaderName, Method, StatusCode};
-use listener::{Language, secure};
+use listener::{Language, Problem, secure};
 
 use crate::error::Refusal;
 use crate::origin::{Claim, claim};
@@ -60,12 +62,26 @@ async fn secure_headers(request: Request, next: Next) -> Response {
 async fn tell_problems(request: Request, next: Next) -> Response {
     let language = Language::of(request.headers());
     let response = next.run(request).await;
-    let Some(Refusal(problem)) = response.extensions().get().cloned() else { return response };
+    let Some(Refusal(problem)) = response.extensions().get().cloned() else {
+        return tell_methods(response, language);
+    };
     let mut told = problem.response(language).map(Body::new);
     if told.status() == StatusCode::UNAUTHORIZED {
         // RFC 9110 §15.5.2.
         told.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    told
+}
+
+/// The router itself refuses a method that its resource lacks, without a body.
+fn tell_methods(response: Response, language: Language) -> Response {
+    let is_bare = !response.headers().contains_key(CONTENT_TYPE);
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED || !is_bare {
+        return response;
+    }
+    let mut told = Problem::method_not_allowed("", language).map(Body::new);
+    told.headers_mut().remove(ALLOW);
+    told.headers_mut().extend(response.headers().get(ALLOW).map(|allow| (ALLOW, allow.clone())));
     told
 }
 

@@ -22,6 +22,8 @@ mod playback;
 mod problems;
 mod session;
 mod state;
+#[cfg(test)]
+mod testing;
 mod views;
 mod words;
 
