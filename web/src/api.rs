@@ -13,8 +13,9 @@ use axum::Json;
 use axum::Router;
 use axum::routing::{any, get};
 use model::ErrorKind;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, OpenApi as Description};
+use utoipa::openapi::{Components, OpenApi as Description, RefOr};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -62,10 +63,31 @@ impl Modify for Sessions {
 
 /// The routes, and their description at `/api/openapi.json`.
 pub(crate) fn router() -> Router<State> {
-    let (router, description) = resources().split_for_parts();
+    let (router, description) = parts();
     router
         .route("/api/openapi.json", get(async move || Json(description)))
         .route("/api/{*rest}", any(async || WebError::from(ErrorKind::NotFound)))
+}
+
+fn parts() -> (Router<State>, Description) {
+    let (router, mut description) = resources().split_for_parts();
+    for path in description.paths.paths.values_mut() {
+        for operation in [&mut path.get, &mut path.put, &mut path.post, &mut path.delete, &mut path.patch] {
+            operation.iter_mut().for_each(tell_problems);
+        }
+    }
+    (router, description)
+}
+
+/// Failures have a media type of their own, which is stated here once.
+fn tell_problems(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let (true, RefOr::T(response)) = (status.starts_with(['4', '5']), response) {
+            let contents = std::mem::take(&mut response.content);
+            let problem = |(_, content)| ("application/problem+json".to_owned(), content);
+            response.content = contents.into_iter().map(problem).collect();
+        }
+    }
 }
 
 fn resources() -> OpenApiRouter<State> {

@@ -1,25 +1,23 @@
 //! The words that owners give their videos.
 
-use listener::Problem;
-
-use crate::problems;
+use crate::{WebError, problems};
 
 const MAX_TITLE: usize = 200;
 const MAX_DESCRIPTION: usize = 5000;
 
 /// A title as it is kept: without spaces around it, on one line.
-pub(crate) fn title(typed: &str) -> Result<String, Problem> {
+pub(crate) fn title(typed: &str) -> Result<String, WebError> {
     let title = typed.trim();
     let fits = (1..=MAX_TITLE).contains(&title.chars().count()) && !title.chars().any(is_unseen);
-    if fits { Ok(title.to_owned()) } else { Err(problems::invalid_title()) }
+    if fits { Ok(title.to_owned()) } else { Err(problems::invalid_title().into()) }
 }
 
 /// A description as it is kept: without spaces around it, line ends as they are written here.
-pub(crate) fn description(typed: &str) -> Result<String, Problem> {
+pub(crate) fn description(typed: &str) -> Result<String, WebError> {
     let text = typed.trim().replace("\r\n", "\n");
     let fits = text.chars().count() <= MAX_DESCRIPTION
         && !text.chars().any(|character| is_unseen(character) && !matches!(character, '\n' | '\t'));
-    if fits { Ok(text) } else { Err(problems::invalid_description()) }
+    if fits { Ok(text) } else { Err(problems::invalid_description().into()) }
 }
 
 /// Control characters, and those that turn the direction of the text around them.
@@ -37,7 +35,7 @@ mod tests {
         assert_eq!(title(quoted).unwrap(), quoted.trim());
         assert!(title(&"ñ".repeat(200)).is_ok());
         for typed in ["", "   ", "two\nlines", "nul\0", "turned \u{202e}gpj.exe", &"x".repeat(201)] {
-            assert_eq!(title(typed), Err(problems::invalid_title()), "{typed:?}");
+            assert_eq!(title(typed).unwrap_err().problem().code, "invalid_title", "{typed:?}");
         }
     }
 

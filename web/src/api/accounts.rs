@@ -104,7 +104,7 @@ impl AccountView {
 /// Make an account: anybody for themselves, where the site allows it, and administrators for
 /// others.
 #[utoipa::path(
-    post, path = "/api/v1/accounts", tag = "accounts", request_body = AccountPost,
+    post, path = "/api/v1/accounts", operation_id = "createAccount", tag = "accounts", request_body = AccountPost,
     security((), ("bearer" = []), ("cookie" = [])),
     responses(
         (status = CREATED, body = AccountView),
@@ -138,7 +138,7 @@ pub(super) async fn create(
 
 /// All accounts by name; for administrators.
 #[utoipa::path(
-    get, path = "/api/v1/accounts", tag = "accounts", params(ListParams),
+    get, path = "/api/v1/accounts", operation_id = "listAccounts", tag = "accounts", params(ListParams),
     security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = OK, body = ListView<AccountView>),
@@ -164,7 +164,7 @@ pub(super) async fn list(
 
 /// One account; for administrators and for its owner.
 #[utoipa::path(
-    get, path = "/api/v1/accounts/{username}", tag = "accounts", params(("username" = String, Path)),
+    get, path = "/api/v1/accounts/{username}", operation_id = "showAccount", tag = "accounts", params(("username" = String, Path)),
     security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = OK, body = AccountView),
@@ -185,7 +185,7 @@ pub(super) async fn show(
 
 /// Change an account; for administrators. What was granted to it ends within seconds.
 #[utoipa::path(
-    patch, path = "/api/v1/accounts/{username}", tag = "accounts", params(("username" = String, Path)),
+    patch, path = "/api/v1/accounts/{username}", operation_id = "editAccount", tag = "accounts", params(("username" = String, Path)),
     request_body = AccountPatch, security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = OK, body = AccountView),
@@ -220,7 +220,7 @@ pub(super) async fn edit(
 
 /// Change one's own password. All other sessions end, and what was granted.
 #[utoipa::path(
-    put, path = "/api/v1/accounts/me/password", tag = "accounts", request_body = PasswordPut,
+    put, path = "/api/v1/accounts/me/password", operation_id = "changePassword", tag = "accounts", request_body = PasswordPut,
     security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = NO_CONTENT, description = "Changed."),

@@ -43,17 +43,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
     /// How many items at most: 1 to 100, 24 if not given.
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
     /// The `next` of the part before.
-    cursor: Option<String>,
-    /// The signed-in person's own videos, in all states, instead of the public ones.
-    #[serde(default)]
-    pub(super) mine: bool,
+    pub(super) cursor: Option<String>,
 }
 
 impl ListParams {
     pub(super) fn page(self) -> Page {
-        let Page { limit, cursor: _ } = Page::default();
-        Page { limit: self.limit.unwrap_or(limit), cursor: self.cursor }
+        Page { limit: self.limit.unwrap_or(Page::default().limit), cursor: self.cursor }
     }
 }

@@ -13,7 +13,7 @@ use crate::{State, WebError};
 /// A player that can send headers plays `url` with `token` and asks again at half of the time to
 /// `expires_at`; the URL stays the same. Others play `foreign_url`.
 #[utoipa::path(
-    post, path = "/api/v1/videos/{id}/playback", tag = "videos",
+    post, path = "/api/v1/videos/{id}/playback", operation_id = "playVideo", tag = "videos",
     params(("id" = String, Path)),
     security((), ("bearer" = []), ("cookie" = [])),
     responses(

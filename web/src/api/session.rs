@@ -91,7 +91,7 @@ impl From<SignedIn> for SessionView {
 
 /// Sign in.
 #[utoipa::path(
-    post, path = "/api/v1/session", tag = "session", request_body = Credentials,
+    post, path = "/api/v1/session", operation_id = "signIn", tag = "session", request_body = Credentials,
     responses(
         (status = CREATED, body = SignInView),
         (status = UNAUTHORIZED, description = "Wrong username or password.", body = ProblemView),
@@ -112,7 +112,7 @@ pub(super) async fn sign_in(
 
 /// Who is signed in.
 #[utoipa::path(
-    get, path = "/api/v1/session", tag = "session", security(("bearer" = []), ("cookie" = [])),
+    get, path = "/api/v1/session", operation_id = "showSession", tag = "session", security(("bearer" = []), ("cookie" = [])),
     responses((status = OK, body = SessionView), (status = UNAUTHORIZED, body = ProblemView))
 )]
 pub(super) async fn show(person: Person) -> Json<SessionView> {
@@ -121,7 +121,7 @@ pub(super) async fn show(person: Person) -> Json<SessionView> {
 
 /// Sign out. Everything that was granted in the session ends with it.
 #[utoipa::path(
-    delete, path = "/api/v1/session", tag = "session", security(("bearer" = []), ("cookie" = [])),
+    delete, path = "/api/v1/session", operation_id = "signOut", tag = "session", security(("bearer" = []), ("cookie" = [])),
     responses((status = NO_CONTENT, description = "Signed out, also for who was not signed in."))
 )]
 pub(super) async fn sign_out(Shared(state): Shared<State>, visitor: Visitor) -> Result<Response, WebError> {

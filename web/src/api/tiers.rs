@@ -31,7 +31,7 @@ impl From<TierRights> for TierView {
 
 /// What each tier may do, lowest first.
 #[utoipa::path(
-    get, path = "/api/v1/tiers", tag = "tiers",
+    get, path = "/api/v1/tiers", operation_id = "listTiers", tag = "tiers",
     responses((status = OK, body = ListView<TierView>))
 )]
 pub(super) async fn list(Shared(state): Shared<State>) -> Result<Json<ListView<TierView>>, WebError> {
@@ -41,7 +41,7 @@ pub(super) async fn list(Shared(state): Shared<State>) -> Result<Json<ListView<T
 
 /// Change what a tier may do; for administrators.
 #[utoipa::path(
-    put, path = "/api/v1/tiers/{tier}", tag = "tiers", params(("tier" = u8, Path)),
+    put, path = "/api/v1/tiers/{tier}", operation_id = "editTier", tag = "tiers", params(("tier" = u8, Path)),
     request_body = RightsView, security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = OK, body = TierView),

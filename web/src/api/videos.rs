@@ -4,7 +4,7 @@ use catalog::{Video, VideoEdit};
 use http::StatusCode;
 use model::{ErrorKind, Tier, VideoId, Visibility};
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::body::Body;
 use super::extract::{Id, ListParams, Params};
@@ -31,9 +31,23 @@ pub(super) struct VideoPatch {
     min_tier: Option<Tier>,
 }
 
+/// Which videos are wanted. (`serde(flatten)` would read the numbers as text.)
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VideoParams {
+    /// How many items at most: 1 to 100, 24 if not given.
+    limit: Option<u32>,
+    /// The `next` of the part before.
+    cursor: Option<String>,
+    /// The signed-in person's own videos, in all states, instead of the public ones.
+    #[serde(default)]
+    mine: bool,
+}
+
 /// Videos that everybody may find, newest first; or one's own.
 #[utoipa::path(
-    get, path = "/api/v1/videos", tag = "videos", params(ListParams),
+    get, path = "/api/v1/videos", operation_id = "listVideos", tag = "videos", params(VideoParams),
     security((), ("bearer" = []), ("cookie" = [])),
     responses(
         (status = OK, body = ListView<VideoView>),
@@ -44,13 +58,14 @@ pub(super) struct VideoPatch {
 pub(super) async fn list(
     Shared(state): Shared<State>,
     visitor: Visitor,
-    Params(params): Params<ListParams>,
+    Params(VideoParams { limit, cursor, mine }): Params<VideoParams>,
 ) -> Result<Json<ListView<VideoView>>, WebError> {
-    let listing = if params.mine {
+    let page = ListParams { limit, cursor }.page();
+    let listing = if mine {
         let owner = visitor.person.as_ref().ok_or(ErrorKind::Unauthenticated)?.account;
-        state.catalog.videos_of(owner, &params.page()).await?
+        state.catalog.videos_of(owner, &page).await?
     } else {
-        state.catalog.public_videos(&params.page()).await?
+        state.catalog.public_videos(&page).await?
     };
     let items = views::videos(&state, &visitor, listing.items).await?;
     Ok(Json(ListView { items, next: listing.next }))
@@ -58,7 +73,7 @@ pub(super) async fn list(
 
 /// One video.
 #[utoipa::path(
-    get, path = "/api/v1/videos/{id}", tag = "videos", params(("id" = String, Path)),
+    get, path = "/api/v1/videos/{id}", operation_id = "showVideo", tag = "videos", params(("id" = String, Path)),
     security((), ("bearer" = []), ("cookie" = [])),
     responses((status = OK, body = VideoView), (status = NOT_FOUND, body = ProblemView))
 )]
@@ -74,7 +89,7 @@ pub(super) async fn show(
 
 /// Edit a video. Hiding it, or asking for a higher tier, ends within seconds what plays of it.
 #[utoipa::path(
-    patch, path = "/api/v1/videos/{id}", tag = "videos", params(("id" = String, Path)),
+    patch, path = "/api/v1/videos/{id}", operation_id = "editVideo", tag = "videos", params(("id" = String, Path)),
     request_body = VideoPatch, security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = OK, body = VideoView),
@@ -103,7 +118,7 @@ pub(super) async fn edit(
 
 /// Delete a video and everything that belongs to it.
 #[utoipa::path(
-    delete, path = "/api/v1/videos/{id}", tag = "videos", params(("id" = String, Path)),
+    delete, path = "/api/v1/videos/{id}", operation_id = "deleteVideo", tag = "videos", params(("id" = String, Path)),
     security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = NO_CONTENT, description = "Deleted."),
@@ -124,7 +139,7 @@ pub(super) async fn delete(
 
 /// Package a failed video again.
 #[utoipa::path(
-    post, path = "/api/v1/videos/{id}/retry", tag = "videos", params(("id" = String, Path)),
+    post, path = "/api/v1/videos/{id}/retry", operation_id = "retryVideo", tag = "videos", params(("id" = String, Path)),
     security(("bearer" = []), ("cookie" = [])),
     responses(
         (status = OK, body = VideoView),
