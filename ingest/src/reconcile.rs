@@ -1,0 +1,81 @@
+use catalog::Upload;
+use model::{Timestamp, UploadId};
+
+use crate::IngestError;
+use crate::ingest::Inner;
+
+impl Inner {
+    pub(crate) async fn recover(&self) -> Result<usize, IngestError> {
+        let uploads = self.spool.uploads().await.map_err(|source| IngestError::OpenSpool {
+            folder: self.spool.folder().display().to_string(),
+            source,
+        })?;
+        let mut finished = 0;
+        for id in uploads {
+            match self.recover_one(id).await {
+                Ok(was_finished) => finished += usize::from(was_finished),
+                Err(error) => tracing::warn!(upload.id = %id, error = &error as &dyn std::error::Error,
+                    "upload `{id}` could not be recovered; it will be tried again"),
+            }
+        }
+        Ok(finished)
+    }
+
+    /// Whether the upload was finished by this.
+    async fn recover_one(&self, id: UploadId) -> Result<bool, IngestError> {
+        let is_at_work = |upload: &Upload| !upload.finished && upload.offset_bytes < upload.size_bytes;
+        if self.catalog.upload(id).await?.as_ref().is_some_and(is_at_work) {
+            // Somebody may be sending bytes: taking the turn would interrupt them.
+            return Ok(false);
+        }
+        let _turn = self.turn(id).await?;
+        match self.catalog.upload(id).await? {
+            Some(upload) if is_at_work(&upload) => Ok(false),
+            Some(mut upload) if !upload.finished => self.close(&mut upload).await.map(|()| true),
+            Some(_) | None => self.forget(id).await.map(|()| false),
+        }
+    }
+
+    pub(crate) async fn expire(&self, now: Timestamp) -> Result<usize, IngestError> {
+        let mut ended = 0;
+        loop {
+            let expired = self.catalog.expired_uploads(now).await?;
+            let before = ended;
+            for upload in &expired {
+                match self.expire_one(upload.id, now).await {
+                    Ok(was_ended) => ended += usize::from(was_ended),
+                    Err(error) => {
+                        tracing::warn!(upload.id = %upload.id, error = &error as &dyn std::error::Error,
+                        "upload `{}` could not be ended; it will be tried again", upload.id)
+                    }
+                }
+            }
+            // The list is one page; another one follows if this one moved.
+            if ended == before {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Whether the upload was ended by this.
+    async fn expire_one(&self, id: UploadId, now: Timestamp) -> Result<bool, IngestError> {
+        let _turn = self.turn(id).await?;
+        let Some(mut upload) = self.catalog.upload(id).await? else { return Ok(false) };
+        if upload.expires_at > now {
+            // A request has gone on with it since the list was made.
+            return Ok(false);
+        }
+        if !upload.finished && upload.offset_bytes == upload.size_bytes {
+            // Every byte was acknowledged: whoever sent it need not come again.
+            match self.close(&mut upload).await {
+                Err(IngestError::Damaged { .. }) => {}
+                closed => return closed.map(|()| true),
+            }
+        }
+        self.abandon(id).await?;
+        if !upload.finished {
+            tracing::info!(upload.id = %id, video.id = %upload.video, "upload `{id}` was given up");
+        }
+        Ok(true)
+    }
+}

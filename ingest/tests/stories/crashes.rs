@@ -1,0 +1,109 @@
+//! A process that dies between any two steps, and stores that fail.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::sync::Arc;
+
+use model::Clock;
+use storage::{Flaky, Memory, ObjectStore};
+
+use crate::stack::{Created, Setup, Stack, head, patch};
+
+fn with(store: impl ObjectStore) -> Setup {
+    Setup { store: Some(Arc::new(store)), ..Setup::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_offset_is_never_more_than_the_disk_has() {
+    let stack = Stack::start().await;
+    let upload = stack.create(20).await;
+    assert_eq!(stack.send(patch(&upload.path, 0, b"0123456789")).await.status, 204);
+    let file = stack.spool.join(upload.id.to_string());
+
+    // Written and not recorded, as when the process dies before the catalog answers.
+    OpenOptions::new().append(true).open(&file).unwrap().write_all(b"rubbish").unwrap();
+    let stack = stack.restart(Setup::default()).await;
+    assert_eq!(stack.offset(&upload).await, 10);
+
+    // A disk that lost what it had promised.
+    OpenOptions::new().write(true).open(&file).unwrap().set_len(4).unwrap();
+    assert_eq!(stack.offset(&upload).await, 4);
+    assert_eq!(stack.send(patch(&upload.path, 4, b"4567")).await.offset(), 8);
+    assert_eq!(stack.offset(&upload).await, 8);
+    assert_eq!(stack.send(patch(&upload.path, 8, b"89ABCDEFGHIJ")).await.offset(), 20);
+    assert_eq!(stack.original(&upload).await, b"0123456789ABCDEFGHIJ");
+}
+
+/// Makes an upload whose bytes are all recorded, and whose request then failed.
+async fn whole_but_open(stack: &Stack) -> Created {
+    let upload = stack.create(5).await;
+    let answer = stack.send(patch(&upload.path, 0, b"01234")).await;
+    assert_eq!((answer.status, answer.offset()), (503, 5), "{answer:?}");
+    assert_eq!(stack.state(&upload).await, "uploading");
+    upload
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_asks_again_closes_the_object() {
+    // The store refuses, or it stores and its answer is lost.
+    for store in [Flaky::new(Memory::default(), 1), Flaky::losing_answers(Memory::default(), 1)] {
+        let stack = Stack::with(with(store)).await;
+        let upload = whole_but_open(&stack).await;
+        stack.until(200, async || stack.send(head(&upload.path)).await.status).await;
+        assert_eq!(stack.offset(&upload).await, 5);
+        assert_eq!(stack.state(&upload).await, "queued");
+        stack.until(5, async || stack.original_if_there(&upload).await).await;
+        assert_eq!(stack.spooled(), [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_process_closes_the_object() {
+    // It died before the store had the bytes, or after that and before the catalog knew.
+    for store in [Flaky::new(Memory::default(), 1), Flaky::losing_answers(Memory::default(), 1)] {
+        let store: Arc<dyn ObjectStore> = Arc::new(store);
+        let setup = || Setup { store: Some(store.clone()), ..Setup::default() };
+        let stack = Stack::with(setup()).await;
+        let upload = whole_but_open(&stack).await;
+        let mut stack = stack.restart(setup()).await;
+        let mut finished = 0;
+        for _ in 0..3 {
+            finished += stack.ingest.recover().await.unwrap();
+            stack = stack.restart(setup()).await;
+        }
+        assert_eq!((finished, stack.state(&upload).await), (1, "queued"));
+        stack.until(5, async || stack.original_if_there(&upload).await).await;
+        assert_eq!((stack.offset(&upload).await, stack.spooled().len()), (5, 0));
+        assert_eq!(stack.ingest.recover().await.unwrap(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_process_forgets_what_is_no_more() {
+    let stack = Stack::start().await;
+    let (finished, deleted, open) = (stack.create(5).await, stack.create(5).await, stack.create(5).await);
+    assert_eq!(stack.send(patch(&finished.path, 0, b"01234")).await.status, 204);
+    for upload in [&deleted, &open] {
+        assert_eq!(stack.send(patch(&upload.path, 0, b"01")).await.status, 204);
+    }
+    // It died before the spool forgot; and a video was deleted while its bytes came in.
+    std::fs::write(stack.spool.join(finished.id.to_string()).with_extension("closing"), "").unwrap();
+    stack.catalog.delete_video(deleted.video, stack.clock.now()).await.unwrap();
+    let stack = stack.restart(Setup::default()).await;
+    assert_eq!(stack.ingest.recover().await.unwrap(), 0);
+    assert_eq!(stack.spooled(), [open.id.to_string()]);
+    assert_eq!(stack.original(&finished).await, b"01234");
+    assert_eq!(stack.send(patch(&deleted.path, 2, b"234")).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_video_deleted_in_mid_upload_ends_its_request() {
+    let stack = Stack::start().await;
+    let upload = stack.create(10).await;
+    let mut under_way = stack.open(&patch(&upload.path, 0, b"01234").announcing(10)).await;
+    stack.until(5, async || stack.spooled_bytes(&upload)).await;
+    stack.catalog.delete_video(upload.video, stack.clock.now()).await.unwrap();
+    under_way.write(b"56789").await;
+    assert_eq!(under_way.answer().await.status, 404);
+    assert_eq!((stack.spooled().len(), stack.objects().await.len()), (0, 0));
+}

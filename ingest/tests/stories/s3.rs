@@ -1,0 +1,82 @@
+//! Uploads to a real S3 server.
+
+use std::sync::Arc;
+
+use storage::testing::SeaweedFs;
+use storage::{Flaky, ObjectStore, S3};
+
+use crate::stack::{Setup, Stack, head, media, patch, request};
+
+const MIB: usize = 1 << 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_travel_while_bytes_come_in() {
+    let server = SeaweedFs::start();
+    let store = S3::open(&server.config("uploads")).await.unwrap();
+    let stack = Stack::with(Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
+    let bytes = media(20 * MIB);
+    let upload = stack.create(bytes.len() as u64).await;
+    let shipped = async || {
+        let parts = stack.catalog.upload_parts(upload.id).await.unwrap();
+        parts.iter().map(|part| part.size_bytes as usize).sum::<usize>()
+    };
+
+    // One long body: parts go while it is still coming.
+    let mut under_way = stack.open(&patch(&upload.path, 0, &bytes[..17 * MIB]).announcing(20 * MIB)).await;
+    stack.until(16 * MIB, shipped).await;
+    assert_eq!(stack.objects().await, [""; 0], "nothing is to be seen before the end");
+    under_way.write(&bytes[17 * MIB..]).await;
+    let answer = under_way.answer().await;
+    assert_eq!((answer.status, answer.offset()), (204, 20 * MIB as u64));
+    assert_eq!(stack.objects().await, [upload.key().to_string()]);
+    assert!(stack.original(&upload).await == bytes);
+    assert_eq!((stack.state(&upload).await, stack.spooled().len()), ("queued", 0));
+
+    // What the store has can be promised even where the spool is gone.
+    let upload = stack.create(bytes.len() as u64).await;
+    assert_eq!(stack.send(patch(&upload.path, 0, &bytes[..9 * MIB])).await.status, 204);
+    let shipped = async || stack.catalog.upload_parts(upload.id).await.unwrap().len();
+    stack.until(1, shipped).await;
+    std::fs::remove_file(stack.spool.join(upload.id.to_string())).unwrap();
+    assert_eq!(stack.offset(&upload).await, 8 * MIB as u64);
+    assert_eq!(stack.send(patch(&upload.path, 8 * MIB as u64, &bytes[8 * MIB..])).await.status, 204);
+    assert!(stack.original(&upload).await == bytes);
+
+    // A small one needs no parts; a terminated one leaves none.
+    let small = stack.create(3).await;
+    assert_eq!(stack.send(patch(&small.path, 0, b"abc")).await.status, 204);
+    assert_eq!(stack.original(&small).await, b"abc");
+    let upload = stack.create(bytes.len() as u64).await;
+    assert_eq!(stack.send(patch(&upload.path, 0, &bytes[..9 * MIB])).await.status, 204);
+    let shipped = async || stack.catalog.upload_parts(upload.id).await.unwrap().len();
+    stack.until(1, shipped).await;
+    let token = stack.catalog.upload(upload.id).await.unwrap().unwrap().parts_token.unwrap();
+    assert_eq!(stack.send(request("DELETE", &upload.path)).await.status, 204);
+    let late = stack.store.parts().unwrap().put_part(&upload.key(), &token, 2, "late".into()).await;
+    assert_eq!(late.unwrap_err().kind(), model::ErrorKind::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_fails_loses_nothing() {
+    let server = SeaweedFs::start();
+    let bytes = media(18 * MIB);
+    for loses_answers in [false, true] {
+        let store = S3::open(&server.config("flaky")).await.unwrap();
+        let store: Arc<dyn ObjectStore> = match loses_answers {
+            false => Arc::new(Flaky::new(store, 1)),
+            true => Arc::new(Flaky::losing_answers(store, 1)),
+        };
+        let stack = Stack::with(Setup { store: Some(store), ..Setup::default() }).await;
+        let upload = stack.create(bytes.len() as u64).await;
+        for (i, piece) in bytes.chunks(6 * MIB).enumerate() {
+            let answer = stack.send(patch(&upload.path, (i * 6 * MIB) as u64, piece)).await;
+            assert_eq!(answer.status, if i == 2 { 503 } else { 204 }, "{answer:?}");
+        }
+        // Each try comes one step further.
+        stack.until(200, async || stack.send(head(&upload.path)).await.status).await;
+        assert_eq!(stack.state(&upload).await, "queued");
+        let whole = async || stack.store.get(&upload.key()).await.is_ok_and(|found| found == bytes);
+        stack.until(true, whole).await;
+        assert_eq!(stack.spooled(), [""; 0]);
+    }
+}
