@@ -351,3 +351,6 @@ pub(crate) fn segment_ranges(index: &ChunkIndex) -> impl Iterator<Item = (Range<
         Some((start..*at, segment))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,16 +165,10 @@ impl VersionIndex {
         self.sorted().into_iter().filter(|rendition| !rendition.name.is_video())
     }
 
-    /// The sound that goes with the picture called `video`: the smallest for a picture that must
-    /// fit a 90 kbit/s link, the middle one up to 360 lines, the best above.
+    /// The sound that goes with the picture called `video`, if there is any sound.
     pub fn audio_for(&self, video: RenditionName) -> Option<&RenditionIndex> {
-        let audios: Vec<_> = self.audios().collect();
-        match video.height() {
-            ..=144 => audios.first(),
-            145..=360 => audios.get(1).or(audios.last()),
-            _ => audios.last(),
-        }
-        .copied()
+        let names: Vec<_> = self.renditions.iter().map(|rendition| rendition.name).collect();
+        self.rendition(video.sound_of(&names)?)
     }
 
     /// The rates of playing the picture called `video` with the sound that goes with it.
@@ -295,3 +289,6 @@ fn advance(at: &mut u64, segment: &SegmentRef) -> Option<Range<u64>> {
     *at += u64::from(segment.size_bytes);
     Some(start..*at)
 }
+
+#[cfg(test)]
+mod tests;

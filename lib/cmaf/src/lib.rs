@@ -24,6 +24,11 @@ mod segment;
 mod track;
 mod virtual_mp4;
 
+#[cfg(test)]
+mod readers;
+#[cfg(test)]
+mod samples;
+
 pub use bandwidth::Bandwidth;
 pub use chunk::{ChunkIndex, ChunkWriter, FinishedChunk, SegmentSamples, read_chunk_index};
 pub use error::CmafError;

@@ -191,3 +191,6 @@ fn resolve(entry: TrunEntry, tfhd: &Tfhd) -> Option<Sample> {
         sync: flags & 0x0001_0000 == 0,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,6 +97,9 @@ impl VirtualMp4 {
     /// When an initialisation segment or a chunk's index is broken, or does not fit what the
     /// version's index says.
     pub fn build(tracks: &[VirtualTrack<'_>]) -> Result<Self, CmafError> {
+        if tracks.is_empty() {
+            return Err(CmafError::malformed("virtual mp4", "no tracks"));
+        }
         let tables = tracks.iter().map(Tables::of).collect::<Result<Vec<_>, _>>()?;
         let order = interleave(&tables);
         let payload_len: u64 = order.iter().map(|&(track, n)| tables[track].payloads[n].len).sum();
@@ -418,3 +421,6 @@ fn etag(tracks: &[VirtualTrack<'_>]) -> String {
     }
     format!("\"{}\"", &hasher.finalize().to_hex()[..32])
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use cmaf::{
+use crate::{
     AudioTrack, Bandwidth, ChunkIndex, ChunkRef, ChunkWriter, Piece, RenditionIndex, RenditionKind, Sample,
     Track, VersionIndex, VideoTrack, VirtualMp4, VirtualTrack, init_segment, media_segment, read_chunk_index,
     read_init,

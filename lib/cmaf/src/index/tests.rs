@@ -1,0 +1,107 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn rendition(name: &str, chunks: Vec<Vec<(u32, u32)>>) -> RenditionIndex {
+    let name: RenditionName = name.parse().unwrap();
+    let chunk = |(number, segments): (u32, Vec<(u32, u32)>)| {
+        let segments: Vec<SegmentRef> = segments.into_iter().map(SegmentRef::from).collect();
+        let media: u64 = segments.iter().map(|segment| u64::from(segment.size_bytes)).sum();
+        let hash = ChunkHash::of(&number.to_be_bytes());
+        ChunkRef { number, hash, size_bytes: media + 50, index_bytes: 50, segments }
+    };
+    let chunks: Vec<ChunkRef> = (0..).zip(chunks).map(chunk).collect();
+    let kind = if name.is_video() {
+        RenditionKind::Video { width: 256, height: 144, frame_rate: Ratio::new(15, 1) }
+    } else {
+        RenditionKind::Audio { channels: 1, sample_rate: 48_000 }
+    };
+    RenditionIndex {
+        name,
+        codecs: "avc1.64000b".to_owned(),
+        timescale: 10,
+        kind,
+        bandwidth: Bandwidth::measure(10, chunks.iter().flat_map(|chunk| chunk.segments.clone())),
+        init_size: 700,
+        init_hash: ChunkHash::of(b"init"),
+        chunks,
+    }
+}
+
+fn version(renditions: Vec<RenditionIndex>) -> VersionIndex {
+    VersionIndex {
+        format: 1,
+        video: VideoId::from_bits(1),
+        version: VersionId::from_bits(2),
+        duration_ms: 8000,
+        renditions,
+    }
+}
+
+proptest! {
+    #[test]
+    fn segments_partition_the_timeline_and_the_bytes(
+        chunks in proptest::collection::vec(proptest::collection::vec((1u32.., 1u32..), 1..20), 0..8),
+    ) {
+        let rendition = rendition("144p", chunks);
+        let (mut time, mut bytes, mut number) = (0, 0, 0);
+        for (n, located) in (0..).zip(rendition.segments()) {
+            if located.chunk.number != number {
+                prop_assert_eq!(bytes, rendition.chunks[number as usize].media_bytes());
+                (bytes, number) = (0, number + 1);
+            }
+            prop_assert_eq!((located.start, located.range.start, located.chunk.number), (time, bytes, number));
+            prop_assert_eq!(rendition.segment(n), Some(located.clone()));
+            time += u64::from(located.duration);
+            bytes = located.range.end;
+        }
+        prop_assert_eq!(time, rendition.duration());
+        prop_assert_eq!(rendition.segment(rendition.segment_count()), None);
+        prop_assert_eq!(rendition.segments().count(), rendition.segment_count() as usize);
+    }
+}
+
+#[test]
+fn an_index_reads_back_and_skips_what_it_does_not_know() {
+    let index =
+        version(vec![rendition("a32", vec![vec![(10, 40)]]), rendition("144p", vec![vec![(9, 40); 2]])]);
+    assert_eq!(VersionIndex::from_json(&index.to_json()).unwrap(), index);
+    let mut json: serde_json::Value = serde_json::from_slice(&index.to_json()).unwrap();
+    json["renditions"][1]["captions"] = "later".into();
+    json["renditions"][1]["chunks"][0]["scene"] = 7.into();
+    json["poster"] = true.into();
+    assert_eq!(VersionIndex::from_json(json.to_string().as_bytes()).unwrap(), index);
+}
+
+#[test]
+fn an_index_that_contradicts_itself_is_refused() {
+    let good = || version(vec![rendition("144p", vec![vec![(9, 40); 2], vec![(9, 40)]])]);
+    assert!(VersionIndex::from_json(&good().to_json()).is_ok());
+    type Edit = fn(&mut VersionIndex);
+    let cases: [(&str, Edit); 7] = [
+        ("another format", |index| index.format = 2),
+        ("no timescale", |index| index.renditions[0].timescale = 0),
+        ("a rendition twice", |index| index.renditions.push(index.renditions[0].clone())),
+        ("chunk numbers", |index| index.renditions[0].chunks[1].number = 7),
+        ("an empty chunk", |index| index.renditions[0].chunks[1].segments.clear()),
+        ("sizes", |index| index.renditions[0].chunks[1].size_bytes += 1),
+        ("kind", |index| index.renditions[0].name = RenditionName::Audio { kbps: 32 }),
+    ];
+    for (name, edit) in cases {
+        let mut index = good();
+        edit(&mut index);
+        assert!(VersionIndex::from_json(&index.to_json()).is_err(), "{name}");
+    }
+    assert!(VersionIndex::from_json(b"{}").is_err());
+}
+
+#[test]
+fn a_picture_is_measured_with_its_sound() {
+    let sound = |name, size| rendition(name, vec![vec![(size, 40)]]);
+    let index = version(vec![sound("144p", 1000), sound("480p", 9000), sound("a64", 400), sound("a32", 200)]);
+    let name = |text: &str| text.parse::<RenditionName>().unwrap();
+    let bandwidth = |text| index.variant_bandwidth(index.rendition(name(text)).unwrap()).peak_bps;
+    assert_eq!((bandwidth("144p"), bandwidth("480p")), (2400, 18_800));
+    assert_eq!(index.videos().map(|video| video.name).collect::<Vec<_>>(), [name("144p"), name("480p")]);
+    assert_eq!(index.audios().map(|audio| audio.name).collect::<Vec<_>>(), [name("a32"), name("a64")]);
+}

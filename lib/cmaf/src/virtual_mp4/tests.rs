@@ -1,0 +1,154 @@
+use mp4_atom::{Decode, Elst};
+
+use super::*;
+use crate::chunk::SegmentSamples;
+use crate::samples::{audio_track, video_track};
+use crate::{Bandwidth, ChunkRef, RenditionKind, SegmentRef, init_segment};
+
+/// A track that exists as numbers only: `segments` segments of ten samples of `size` bytes.
+struct Numbers {
+    rendition: RenditionIndex,
+    init: Bytes,
+    chunks: Vec<ChunkIndex>,
+}
+
+impl Numbers {
+    fn new(track: &Track, segments: u32, size: u32, start: u64) -> Self {
+        let is_video = matches!(track, Track::Video(_));
+        let sample = |n| Sample { size, duration: 1000, cts_offset: 0, sync: !is_video || n == 0 };
+        let segment = |n: u32| SegmentSamples {
+            sequence: n + 1,
+            base_decode_time: start + u64::from(n) * 10_000,
+            size_bytes: 10 * size + 100,
+            payload_offset: 100,
+            samples: (0..10).map(sample).collect(),
+        };
+        let chunk = |number| ChunkRef {
+            number,
+            hash: ChunkHash::of(&number.to_be_bytes()),
+            size_bytes: u64::from(10 * size) + 150,
+            index_bytes: 50,
+            segments: vec![SegmentRef { size_bytes: 10 * size + 100, duration: 10_000 }],
+        };
+        let (name, kind) = if is_video {
+            let frame_rate = model::cell::Ratio::new(15, 1);
+            (
+                RenditionName::Video { height: 144 },
+                RenditionKind::Video { width: 256, height: 144, frame_rate },
+            )
+        } else {
+            (RenditionName::Audio { kbps: 32 }, RenditionKind::Audio { channels: 1, sample_rate: 48_000 })
+        };
+        let init = init_segment(track).unwrap();
+        Self {
+            rendition: RenditionIndex {
+                name,
+                codecs: track.codecs().unwrap(),
+                timescale: track.timescale(),
+                kind,
+                bandwidth: Bandwidth::default(),
+                init_size: init.len() as u32,
+                init_hash: ChunkHash::of(&init),
+                chunks: (0..segments).map(chunk).collect(),
+            },
+            init,
+            chunks: (0..segments).map(|n| ChunkIndex { segments: vec![segment(n)] }).collect(),
+        }
+    }
+
+    fn track(&self) -> VirtualTrack<'_> {
+        VirtualTrack { rendition: &self.rendition, init: &self.init, chunks: &self.chunks }
+    }
+}
+
+fn moov(file: &VirtualMp4) -> Moov {
+    let mut head = &file.head()[..];
+    Ftyp::decode(&mut head).unwrap();
+    Moov::decode(&mut head).unwrap()
+}
+
+/// Where the tables say that each segment's samples begin.
+fn offsets(file: &VirtualMp4) -> Vec<Vec<u64>> {
+    let offsets = |stbl: &Stbl| match (&stbl.stco, &stbl.co64) {
+        (Some(stco), None) => stco.entries.iter().map(|offset| u64::from(*offset)).collect(),
+        (None, Some(co64)) => co64.entries.clone(),
+        _ => panic!("one of both"),
+    };
+    moov(file).trak.iter().map(|trak| offsets(&trak.mdia.minf.stbl)).collect()
+}
+
+#[test]
+fn tracks_take_turns_and_offsets_point_at_their_bytes() {
+    let (video, audio) = (Numbers::new(&video_track(), 3, 20, 0), Numbers::new(&audio_track(), 4, 7, 0));
+    let file = VirtualMp4::build(&[video.track(), audio.track()]).unwrap();
+    let head = file.head().len() as u64;
+    let expected: [&[u64]; 2] =
+        [&[head, head + 270, head + 540], &[head + 200, head + 470, head + 740, head + 810]];
+    assert_eq!(offsets(&file), expected);
+    assert_eq!(file.len(), head + 3 * 200 + 4 * 70);
+    let at = |offset| file.piece(offset..offset + 5).unwrap();
+    let object = |numbers: &Numbers, number: u32, range| Piece::Object {
+        rendition: numbers.rendition.name,
+        number,
+        hash: ChunkHash::of(&number.to_be_bytes()),
+        range,
+    };
+    assert_eq!(at(head + 198), object(&video, 0, 298..300), "cut where the sound begins");
+    assert_eq!(at(head + 200), object(&audio, 0, 100..105));
+    assert_eq!(at(head - 2), Piece::Head(head as usize - 2..head as usize));
+    assert_eq!(file.piece(file.len()..file.len() + 1), None);
+}
+
+#[test]
+fn offsets_are_wide_only_in_files_that_need_it() {
+    // 50 segments of ten samples of 9 MB are 4.5 GB.
+    for (segments, wide) in [(40, false), (50, true)] {
+        let video = Numbers::new(&video_track(), segments, 9_000_000, 0);
+        let file = VirtualMp4::build(&[video.track()]).unwrap();
+        assert_eq!(moov(&file).trak[0].mdia.minf.stbl.co64.is_some(), wide);
+        let head = file.head().len() as u64;
+        let expected = (0..u64::from(segments)).map(|n| head + n * 90_000_000);
+        assert_eq!(offsets(&file)[0], expected.collect::<Vec<_>>());
+        let mdat = file.len() - head + 16;
+        assert_eq!(file.head()[file.head().len() - 8..], mdat.to_be_bytes());
+    }
+}
+
+#[test]
+fn edits_skip_the_priming_and_keep_a_late_start() {
+    let edits = |track: &Track, start| {
+        let numbers = Numbers::new(track, 2, 20, start);
+        let file = VirtualMp4::build(&[numbers.track()]).unwrap();
+        let moov = moov(&file);
+        let Elst { entries } = moov.trak[0].edts.clone().and_then(|edts| edts.elst).unwrap_or_default();
+        let entries: Vec<_> = entries.iter().map(|edit| (edit.segment_duration, edit.media_time)).collect();
+        (moov.mvhd.duration, entries)
+    };
+    assert_eq!(edits(&video_track(), 0), (20_000, vec![]));
+    assert_eq!(edits(&video_track(), 500), (20_500, vec![(500, None), (20_000, Some(0))]));
+    assert_eq!(edits(&audio_track(), 0), (20_000 - 1024, vec![(20_000 - 1024, Some(1024))]));
+}
+
+#[test]
+fn what_does_not_fit_together_makes_no_file() {
+    let good = || Numbers::new(&video_track(), 2, 20, 0);
+    assert!(VirtualMp4::build(&[good().track()]).is_ok());
+    type Edit = fn(&mut Numbers);
+    let cases: [(&str, Edit); 6] = [
+        ("no init", |numbers| numbers.init = Bytes::new()),
+        ("another timescale", |numbers| numbers.rendition.timescale = 1),
+        ("a chunk without index", |numbers| drop(numbers.chunks.pop())),
+        ("another size", |numbers| numbers.chunks[1].segments[0].size_bytes += 1),
+        ("a gap", |numbers| numbers.chunks[1].segments[0].base_decode_time += 1),
+        ("nothing", |numbers| {
+            numbers.chunks.clear();
+            numbers.rendition.chunks.clear();
+        }),
+    ];
+    for (name, edit) in cases {
+        let mut numbers = good();
+        edit(&mut numbers);
+        assert!(VirtualMp4::build(&[numbers.track()]).is_err(), "{name}");
+    }
+    assert!(VirtualMp4::build(&[]).is_err(), "no tracks");
+}
