@@ -1,5 +1,7 @@
 //! Opening a stranger's file: what is allowed, and what is said of a file that is not.
 
+use std::io;
+
 use ffmpeg_next::format::context::{Input as Container, StreamIo};
 use ffmpeg_next::{Error, Packet, Stream, media};
 use model::FailureReason;
@@ -35,8 +37,6 @@ const DEMUXER_OPTIONS: &[(&str, &str)] = &[
     ("max_probe_packets", "5000"),
 ];
 
-/// Bytes of a file that tell a cut MP4 from something else.
-const HEAD: usize = 12;
 /// Bytes read at once.
 const IO_BUFFER: usize = 64 << 10;
 /// Packets in a row that the demuxer may refuse before the file counts as ended.
@@ -46,6 +46,7 @@ const MAX_REFUSED: u32 = 1000;
 pub(crate) struct Input {
     pub(crate) container: Container,
     failure: ReadFailure,
+    boxes: Boxes,
 }
 
 /// Options under which decoders are opened, with this many threads.
@@ -71,19 +72,15 @@ impl Input {
         if media.size() == 0 {
             return Err(CellError::refused(FailureReason::Empty, "no bytes"));
         }
-        let head = media.head(HEAD).map_err(CellError::Read)?;
+        let boxes = Boxes::look(&mut media).map_err(CellError::Read)?;
         let failure = media.failure();
         let io = StreamIo::from_read_seek_with_capacity(media, IO_BUFFER)
             .map_err(CellError::libav("allocate a reader"))?;
         match libav::open(io, DEMUXER_OPTIONS, &decoder_options("1")) {
-            // An index that is cut off leaves a film without streams.
-            Ok(container) if container.nb_streams() == 0 && is_film_in_boxes(&head) => {
-                Err(CellError::refused(FailureReason::Truncated, "no stream in the index"))
-            }
-            Ok(container) => Ok(Self { container, failure }),
+            Ok(container) => Ok(Self { container, failure, boxes }),
             Err(error) => {
                 failure.check().map_err(CellError::Read)?;
-                Err(refuse_unopened(error, &head))
+                Err(refuse_unopened(error, boxes))
             }
         }
     }
@@ -147,6 +144,17 @@ impl Input {
         Ok(best.iter().map(|stream| stream.index()).collect())
     }
 
+    /// Why there is neither picture nor sound.
+    pub(crate) fn refuse_empty(&self) -> CellError {
+        match self.boxes {
+            // What says which streams there are is cut itself.
+            Boxes::CutFilm => CellError::refused(FailureReason::Truncated, "no streams before the cut"),
+            Boxes::Film | Boxes::None => {
+                CellError::refused(FailureReason::NothingToPlay, "no picture and no sound")
+            }
+        }
+    }
+
     /// The stream with this index in a plan.
     pub(crate) fn stream(&self, index: u32) -> Result<Stream<'_>> {
         let missing = || CellError::refused(FailureReason::Internal, format!("no stream {index}"));
@@ -190,28 +198,67 @@ fn is_decodable(stream: &Stream<'_>) -> bool {
         .is_some_and(|decoder| DECODERS.split(',').any(|allowed| allowed == decoder.name()))
 }
 
-/// Why a file could not be opened, from libav's error and the first bytes.
-fn refuse_unopened(error: Error, head: &[u8]) -> CellError {
+/// Why a file could not be opened.
+fn refuse_unopened(error: Error, boxes: Boxes) -> CellError {
     let detail = format!("not opened: {error}");
     let reason = match error {
         // libav's demuxers run out of streams, or of memory for them.
         Error::Other { errno: libc::ENOMEM } => FailureReason::TooLarge,
         // A limit of ours that this libav does not know.
         Error::OptionNotFound => FailureReason::Internal,
-        _ if is_film_in_boxes(head) => FailureReason::Truncated,
+        // A film in boxes that does not open lacks its index.
+        _ if boxes != Boxes::None => FailureReason::Truncated,
         _ => FailureReason::NotMedia,
     };
     CellError::refused(reason, detail)
 }
 
-/// Whether a file starts as an MP4 or MOV does, and not as a picture in the same boxes: one that
-/// does not open lacks its index.
-fn is_film_in_boxes(head: &[u8]) -> bool {
-    const PICTURES: [&[u8]; 6] = [b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"];
-    match (head.get(4..8), head.get(8..12)) {
-        (Some(b"ftyp"), Some(brand)) => !PICTURES.contains(&brand),
-        (Some(b"mdat" | b"moov" | b"wide"), _) => true,
-        _ => false,
+/// What the outermost boxes (ISO/IEC 14496-12 §4.2) of a file tell of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Boxes {
+    /// Not an MP4 or MOV.
+    None,
+    /// A film, all of whose boxes end within the file.
+    Film,
+    /// A film that ends within a box.
+    CutFilm,
+}
+
+impl Boxes {
+    /// Bytes of a box's header with the longest form of its size.
+    const HEADER: usize = 16;
+    /// Boxes that are looked at: a fragmented film has thousands.
+    const LOOKED_AT: usize = 64;
+    /// Brands of pictures in the same boxes.
+    const PICTURES: [&'static [u8]; 6] = [b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"];
+
+    fn look(media: &mut Media) -> io::Result<Self> {
+        let first = media.peek(0, Self::HEADER)?;
+        let is_film = match (first.get(4..8), first.get(8..12)) {
+            (Some(b"ftyp"), Some(brand)) => !Self::PICTURES.contains(&brand),
+            (Some(b"mdat" | b"moov" | b"wide"), _) => true,
+            _ => false,
+        };
+        if !is_film {
+            return Ok(Self::None);
+        }
+        let mut at = 0u64;
+        for _ in 0..Self::LOOKED_AT {
+            let header = media.peek(at, Self::HEADER)?;
+            let number = |bytes: &[u8]| bytes.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+            at = match header.get(..8).map(|header| number(&header[..4])) {
+                None if header.is_empty() => return Ok(Self::Film),
+                // A last box of size 0 takes the rest.
+                Some(0) => return Ok(Self::Film),
+                Some(1) => at.saturating_add(header.get(8..).map_or(u64::MAX, number).max(16)),
+                Some(size) => at.saturating_add(size.max(8)),
+                None => return Ok(Self::CutFilm),
+            };
+            if at > media.size() {
+                return Ok(Self::CutFilm);
+            }
+        }
+        Ok(Self::Film)
     }
 }
 
@@ -234,12 +281,23 @@ mod tests {
         }
     }
 
+    fn look(bytes: &[u8]) -> Boxes {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, bytes).unwrap();
+        let size = bytes.len() as u64;
+        Boxes::look(&mut Media::new(file.into(), model::cell::Source::File { size })).unwrap()
+    }
+
     #[test]
-    fn a_cut_film_is_told_from_other_files() {
-        assert!(is_film_in_boxes(b"\0\0\0\x20ftypisom"));
-        assert!(is_film_in_boxes(b"\0\0\0\x08wide\0\0\0\0"));
-        assert!(!is_film_in_boxes(b"\0\0\0\x20ftypheic"));
-        assert!(!is_film_in_boxes(b"#EXTM3U\n"));
-        assert!(!is_film_in_boxes(b"ab"));
+    fn films_in_boxes_are_told_from_other_files_and_cut_ones_from_whole_ones() {
+        assert_eq!(look(b"\0\0\0\x0cftypisom\0\0\0\x09mdat!"), Boxes::Film);
+        assert_eq!(look(b"\0\0\0\x0cftypisom\0\0\0\0mdat!!!!"), Boxes::Film);
+        assert_eq!(look(b"\0\0\0\x08wide\0\0\0\x01mdat\0\0\0\0\0\0\0\x11!"), Boxes::Film);
+        assert_eq!(look(b"\0\0\0\x0cftypisom\0\0\0\x0amdat!"), Boxes::CutFilm);
+        assert_eq!(look(b"\0\0\0\x08wide\xff\xff\xff\xffmdat"), Boxes::CutFilm);
+        assert_eq!(look(b"\0\0\0\x08wide\0\0\0"), Boxes::CutFilm);
+        assert_eq!(look(b"\0\0\0\x20ftypheic"), Boxes::None);
+        assert_eq!(look(b"#EXTM3U\n"), Boxes::None);
+        assert_eq!(look(b"ab"), Boxes::None);
     }
 }

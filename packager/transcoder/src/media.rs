@@ -61,14 +61,15 @@ impl Media {
         self.failure.clone()
     }
 
-    /// The first bytes, as many as there are of `length`; the position stays.
-    pub(crate) fn head(&mut self, length: usize) -> io::Result<Vec<u8>> {
-        let mut head = vec![0; length.min(usize::try_from(self.size).unwrap_or(usize::MAX))];
+    /// Up to `length` bytes at `offset`; the position stays.
+    pub(crate) fn peek(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; length.min(left)];
         let mut filled = 0;
-        while filled < head.len() {
-            filled += self.origin.read_at(&mut head[filled..], filled as u64, self.size)?;
+        while filled < bytes.len() {
+            filled += self.origin.read_at(&mut bytes[filled..], offset + filled as u64, self.size)?;
         }
-        Ok(head)
+        Ok(bytes)
     }
 }
 
@@ -169,7 +170,7 @@ mod tests {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let served = parent(theirs, bytes.clone());
         let mut media = Media::new(ours.into(), Source::Ranges { size: bytes.len() as u64 });
-        assert_eq!(media.head(4).unwrap(), bytes[..4]);
+        assert_eq!(media.peek(0, 4).unwrap(), bytes[..4]);
         let mut read = Vec::new();
         media.read_to_end(&mut read).unwrap();
         assert!(read == bytes);

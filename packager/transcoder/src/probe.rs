@@ -1,7 +1,6 @@
 //! What a file holds, as far as a plan must know.
 
 use ffmpeg_next::{Error, Stream};
-use model::FailureReason;
 use model::cell::{AudioStream, Probe, Ratio, VideoStream};
 
 use crate::error::{CellError, Result};
@@ -19,7 +18,7 @@ const HDR_TRANSFERS: [i32; 2] = [16, 18];
 /// Looks at an opened file.
 ///
 /// # Errors
-/// `NothingToPlay`, and the refusals of [`Input::picture_stream`] and [`Input::sound_streams`].
+/// Those of [`Input::refuse_empty`], of [`Input::picture_stream`] and [`Input::sound_streams`].
 pub(crate) fn probe(mut input: Input) -> Result<Probe> {
     let video = input.picture_stream()?.as_ref().map(video_stream);
     let audio = input
@@ -28,7 +27,7 @@ pub(crate) fn probe(mut input: Input) -> Result<Probe> {
         .map(|index| audio_stream(&input, index))
         .collect::<Result<Vec<_>>>()?;
     if video.is_none() && audio.is_empty() {
-        return Err(CellError::refused(FailureReason::NothingToPlay, "no picture and no sound"));
+        return Err(input.refuse_empty());
     }
     let container = input.container.format().name().to_owned();
     let duration_ms = u64::try_from(input.container.duration() / 1000).ok().filter(|ms| *ms > 0);

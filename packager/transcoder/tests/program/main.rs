@@ -1,0 +1,6 @@
+//! The real program on real and on hostile files, looked at from outside.
+#![expect(clippy::unwrap_used, reason = "tests and their support")]
+
+mod driver;
+mod refusals;
+mod stories;

@@ -1,0 +1,113 @@
+//! Files that are refused, each with the reason that its owner reads.
+
+use std::path::Path;
+
+use model::FailureReason;
+use model::FailureReason::{Empty, NotMedia, NothingToPlay, TooLarge, Truncated, UnsupportedCodec};
+
+use crate::driver::{Clips, encode, probe, small_plan};
+
+const FILM: &str = "-f lavfi -i testsrc2=size=320x240:rate=25 -f lavfi -i sine=sample_rate=48000 -t 8 \
+                    -c:v libx264 -preset ultrafast -pix_fmt yuv420p -c:a aac";
+
+fn refusal(media: &Path) -> FailureReason {
+    let said = probe(media);
+    assert_eq!(said.status, Some(0), "{}", said.log);
+    said.refused.unwrap_or_else(|| panic!("{media:?} was taken: {:?}", said.probe)).0
+}
+
+#[test]
+fn what_is_no_film_is_refused() {
+    let clips = Clips::new();
+    let secret = clips.file("secret.txt", b"root:x:0:0");
+    let playlist = format!(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nfile://{}\n#EXT-X-ENDLIST\n",
+        secret.display()
+    );
+    let concat = format!("ffconcat version 1.0\nfile '{}'\n", secret.display());
+    let picture = clips.make("picture.png", "-f lavfi -i testsrc2=size=64x64 -frames:v 1");
+    let photo = clips.make("photo.jpg", "-f lavfi -i testsrc2=size=64x64 -frames:v 1");
+    for (name, bytes, reason) in [
+        ("empty.mp4", &b""[..], Empty),
+        ("one.mp4", b"x", NotMedia),
+        ("text.mp4", b"Once upon a time there was a file.\n".repeat(200).as_slice(), NotMedia),
+        ("page.mp4", b"<!DOCTYPE html><html><body><video src=\"/etc/passwd\"></video></body></html>", NotMedia),
+        ("playlist.mp4", playlist.as_bytes(), NotMedia),
+        ("concat.mp4", concat.as_bytes(), NotMedia),
+        ("session.mp4", b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 9 RTP/AVP 96\r\n", NotMedia),
+        ("vector.mp4", b"<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\"/>", NotMedia),
+        ("subtitles.mp4", b"1\n00:00:00,000 --> 00:00:02,000\nHola\n\n2\n00:00:02,000 --> 00:00:04,000\nAdios\n", NotMedia),
+        ("noise.mp4", &(0..4096u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>(), NotMedia),
+    ] {
+        assert_eq!(refusal(&clips.file(name, bytes)), reason, "{name}");
+    }
+    for file in [picture, photo] {
+        assert_eq!(refusal(&file), NotMedia, "{file:?}");
+    }
+}
+
+#[test]
+fn codecs_that_are_not_allowed_never_run() {
+    let clips = Clips::new();
+    for (name, codec) in
+        [("magic.avi", "magicyuv -pix_fmt gbrp"), ("raw.avi", "rawvideo"), ("lossless.mkv", "ffv1")]
+    {
+        let file = clips.make(name, &format!("-f lavfi -i testsrc2=size=64x64:rate=5 -t 1 -c:v {codec}"));
+        assert_eq!(refusal(&file), UnsupportedCodec, "{name}");
+    }
+}
+
+#[test]
+fn a_container_without_picture_and_sound_is_refused() {
+    let clips = Clips::new();
+    let words = clips.file("words.srt", b"1\n00:00:00,000 --> 00:00:02,000\nHola\n");
+    let file = clips.make("words.mkv", &format!("-i {} -c:s srt", words.display()));
+    assert_eq!(refusal(&file), NothingToPlay);
+}
+
+#[test]
+fn pictures_beyond_8k_are_refused_before_they_are_decoded() {
+    let clips = Clips::new();
+    let film =
+        clips.make("huge.avi", "-f lavfi -i color=size=10000x4000 -frames:v 1 -c:v mjpeg -pix_fmt yuvj420p");
+    assert_eq!(refusal(&film), TooLarge);
+}
+
+#[test]
+fn cut_films_are_told_from_whole_ones() {
+    let clips = Clips::new();
+    let moov_last = std::fs::read(clips.make("last.mp4", FILM)).unwrap();
+    let moov_first = std::fs::read(clips.make("first.mp4", &format!("{FILM} -movflags +faststart"))).unwrap();
+    let mkv = std::fs::read(clips.make("film.mkv", FILM)).unwrap();
+
+    // No index: refused by the probe.
+    for (name, bytes) in
+        [("last-half.mp4", &moov_last[..moov_last.len() / 2]), ("head.mp4", &moov_first[..200])]
+    {
+        assert_eq!(refusal(&clips.file(name, bytes)), Truncated, "{name}");
+    }
+    // An index that promises more than there is: what the encode finds out.
+    for (name, bytes, kept, whole) in [
+        ("first-half.mp4", &moov_first, 50, false),
+        ("half.mkv", &mkv, 50, false),
+        ("first-most.mp4", &moov_first, 97, true),
+    ] {
+        let file = clips.file(name, &bytes[..bytes.len() * kept / 100]);
+        let found = probe(&file);
+        let Some(found) = found.probe else { panic!("{name}: {:?}", found.refused) };
+        let said = encode(&file, small_plan(&found));
+        match said.refused {
+            Some((reason, _)) => assert!(reason == Truncated && !whole, "{name}: {reason}"),
+            None => assert!(said.done.is_some() && whole, "{name}: {:?} {}", said.status, said.log),
+        }
+    }
+}
+
+#[test]
+fn a_film_longer_than_allowed_is_refused() {
+    let clips = Clips::new();
+    let film = clips.make("film.mp4", FILM);
+    let mut plan = small_plan(&probe(&film).probe.unwrap());
+    plan.max_ms = 3000;
+    assert_eq!(encode(&film, plan).refused.unwrap().0, TooLarge);
+}
