@@ -55,25 +55,26 @@ mod tests {
 
     #[test]
     fn only_the_first_carrier_counts() {
-        let cases: [(Option<&str>, &[(&str, &str)], Option<(&str, bool)>); 9] = [
-            (None, &[], None),
-            (Some("p"), &[("authorization", "Bearer h"), ("cookie", "cocuyo_grant=c")], Some(("p", false))),
-            (None, &[("authorization", "bearer  h"), ("cookie", "cocuyo_grant=c")], Some(("h", false))),
-            (None, &[("cookie", "a=b; cocuyo_grant=c")], Some(("c", true))),
-            (None, &[("cookie", "cocuyo_grant=c; cocuyo_grant=d")], None),
-            (None, &[("authorization", "Basic h")], None),
-            (None, &[("authorization", "Bearer")], None),
-            (None, &[("authorization", "Basic h"), ("cookie", "cocuyo_grant=c")], Some(("c", true))),
-            (None, &[("authorization", "Bearer h"), ("authorization", "Bearer i")], Some(("", false))),
-        ];
-        for (prefix, pairs, expected) in cases {
+        type Headers<'a> = &'a [(&'static str, &'a str)];
+        let both: Headers<'_> = &[("authorization", "Bearer h"), ("cookie", "cocuyo_grant=c")];
+        let check = |prefix, pairs: Headers<'_>, expected: Option<(&str, bool)>| {
             let mut headers = HeaderMap::new();
             for (name, value) in pairs {
                 headers.append(http::HeaderName::from_static(name), value.parse().unwrap());
             }
             let found = carried(prefix, &headers).map(|carried| (carried.token, carried.ambient));
             assert_eq!(found, expected, "{prefix:?} {pairs:?}");
-        }
+        };
+        check(None, &[], None);
+        check(Some("p"), both, Some(("p", false)));
+        check(None, both, Some(("h", false)));
+        check(None, &[("authorization", "bearer  h")], Some(("h", false)));
+        check(None, &[("cookie", "a=b; cocuyo_grant=c")], Some(("c", true)));
+        check(None, &[("cookie", "cocuyo_grant=c; cocuyo_grant=d")], None);
+        check(None, &[("authorization", "Basic h")], None);
+        check(None, &[("authorization", "Bearer")], None);
+        check(None, &[("authorization", "Basic h"), ("cookie", "cocuyo_grant=c")], Some(("c", true)));
+        check(None, &[("authorization", "Bearer h"), ("authorization", "Bearer i")], Some(("", false)));
     }
 
     #[test]

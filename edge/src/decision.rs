@@ -110,3 +110,6 @@ fn judge(route: &Route, grant: &Grant, revocations: &Revocations, now: Timestamp
     let allowed = grant.uses.allows(Use::Play) && route.height() <= grant.height;
     if allowed { None } else { Some(ErrorKind::Forbidden) }
 }
+
+#[cfg(test)]
+mod tests;

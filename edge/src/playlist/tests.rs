@@ -1,1 +1,184 @@
+use cmaf::{ChunkRef, SegmentRef};
+use expect_test::expect;
+use model::cell::Ratio;
+use model::{ChunkHash, RenditionName, VersionId, VideoId};
+use proptest::prelude::*;
 
+use super::*;
+
+fn rendition(name: &str, codecs: &str, timescale: u32, segments: Vec<SegmentRef>) -> RenditionIndex {
+    let name: RenditionName = name.parse().unwrap();
+    let kind = match name {
+        RenditionName::Video { height } => RenditionKind::Video {
+            width: height * 16 / 9,
+            height,
+            frame_rate: if height > 144 { Ratio::new(30_000, 1001) } else { Ratio::new(15, 1) },
+        },
+        RenditionName::Audio { .. } => RenditionKind::Audio { channels: 2, sample_rate: timescale },
+    };
+    RenditionIndex {
+        name,
+        codecs: codecs.to_owned(),
+        timescale,
+        kind,
+        bandwidth: Bandwidth::measure(timescale, segments.iter().copied()),
+        init_size: 600,
+        init_hash: ChunkHash::of(b"init"),
+        chunks: vec![ChunkRef {
+            number: 0,
+            hash: ChunkHash::of(b"chunk"),
+            size_bytes: segments.iter().map(|segment| u64::from(segment.size_bytes)).sum(),
+            index_bytes: 0,
+            segments,
+        }],
+    }
+}
+
+fn index(renditions: Vec<RenditionIndex>) -> VersionIndex {
+    VersionIndex {
+        format: VersionIndex::FORMAT,
+        video: VideoId::from_bits(1),
+        version: VersionId::from_bits(2),
+        duration_ms: 10_000,
+        renditions,
+    }
+}
+
+/// Segments of a constant rate in bit/s.
+fn segments(rate: u64, timescale: u32, durations: &[u32]) -> Vec<SegmentRef> {
+    let size = |ticks: u32| u32::try_from(rate * u64::from(ticks) / u64::from(timescale) / 8).unwrap();
+    durations.iter().map(|ticks| SegmentRef { size_bytes: size(*ticks), duration: *ticks }).collect()
+}
+
+fn film() -> VersionIndex {
+    let sound = |name, rate| {
+        rendition(name, "mp4a.40.2", 48_000, segments(rate, 48_000, &[192_512, 191_488, 97_280]))
+    };
+    let picture = |name, codecs, rate| {
+        rendition(name, codecs, 90_000, segments(rate, 90_000, &[360_360, 360_360, 180_180]))
+    };
+    index(vec![
+        sound("a32", 32_000),
+        sound("a64", 64_000),
+        sound("a128", 128_000),
+        picture("144p", "avc1.42c00c", 44_000),
+        picture("360p", "avc1.4d401e", 400_000),
+        picture("1080p", "avc1.640028", 4_000_000),
+    ])
+}
+
+fn text(bytes: Bytes) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn a_grant_to_480_gets_what_480_allows() {
+    expect![[r##"
+        #EXTM3U
+        #EXT-X-VERSION:7
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXT-X-MEDIA:TYPE=AUDIO,URI="a32/playlist.m3u8",GROUP-ID="a32",NAME="Audio",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2"
+        #EXT-X-MEDIA:TYPE=AUDIO,URI="a64/playlist.m3u8",GROUP-ID="a64",NAME="Audio",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2"
+        #EXT-X-MEDIA:TYPE=AUDIO,URI="a128/playlist.m3u8",GROUP-ID="a128",NAME="Audio",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2"
+        #EXT-X-STREAM-INF:BANDWIDTH=76000,AVERAGE-BANDWIDTH=75999,CODECS="avc1.42c00c,mp4a.40.2",RESOLUTION=256x144,FRAME-RATE=15,AUDIO="a32"
+        144p/playlist.m3u8
+        #EXT-X-STREAM-INF:BANDWIDTH=464000,AVERAGE-BANDWIDTH=463999,CODECS="avc1.4d401e,mp4a.40.2",RESOLUTION=640x360,FRAME-RATE=29.97,AUDIO="a64"
+        360p/playlist.m3u8
+        #EXT-X-STREAM-INF:BANDWIDTH=32000,AVERAGE-BANDWIDTH=31999,CODECS="mp4a.40.2"
+        a32/playlist.m3u8
+        #EXT-X-STREAM-INF:BANDWIDTH=64000,AVERAGE-BANDWIDTH=63999,CODECS="mp4a.40.2"
+        a64/playlist.m3u8
+        #EXT-X-STREAM-INF:BANDWIDTH=128000,AVERAGE-BANDWIDTH=127999,CODECS="mp4a.40.2"
+        a128/playlist.m3u8
+    "##]].assert_eq(&text(multivariant(&film(), 480)));
+}
+
+#[test]
+fn every_height_sees_its_own_and_sound_is_always_there() {
+    for (height, pictures) in [(0, 0), (143, 0), (144, 1), (360, 2), (1079, 2), (1080, 3), (4320, 3)] {
+        let parsed = m3u8_rs::parse_master_playlist_res(&multivariant(&film(), height)).unwrap();
+        let heights: Vec<_> =
+            parsed.variants.iter().filter_map(|variant| variant.resolution).map(|size| size.height).collect();
+        assert_eq!(heights.len(), pictures, "{height}: {heights:?}");
+        assert!(heights.iter().all(|found| *found <= u64::from(height)));
+        assert_eq!(parsed.variants.len() - pictures, 3, "sound alone");
+        for variant in &parsed.variants[..pictures] {
+            let group = variant.audio.as_ref().unwrap();
+            assert!(parsed.alternatives.iter().any(|sound| sound.group_id == *group), "{group}");
+        }
+    }
+}
+
+#[test]
+fn the_smallest_variant_fits_a_link_of_90_kbit() {
+    let parsed = m3u8_rs::parse_master_playlist_res(&multivariant(&film(), 144)).unwrap();
+    assert!(parsed.variants[0].bandwidth <= 90_000, "{}", parsed.variants[0].bandwidth);
+}
+
+#[test]
+fn a_silent_film_names_no_sound() {
+    let silent = index(vec![rendition("144p", "avc1.42c00c", 90_000, segments(44_000, 90_000, &[360_360]))]);
+    expect![[r##"
+        #EXTM3U
+        #EXT-X-VERSION:7
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXT-X-STREAM-INF:BANDWIDTH=44000,AVERAGE-BANDWIDTH=44000,CODECS="avc1.42c00c",RESOLUTION=256x144,FRAME-RATE=15
+        144p/playlist.m3u8
+    "##]].assert_eq(&text(multivariant(&silent, 480)));
+}
+
+#[test]
+fn a_media_playlist_is_complete() {
+    expect![[r##"
+        #EXTM3U
+        #EXT-X-VERSION:7
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXT-X-TARGETDURATION:4
+        #EXT-X-PLAYLIST-TYPE:VOD
+        #EXT-X-MAP:URI="init.mp4"
+        #EXTINF:4.004,
+        0.m4s
+        #EXTINF:4.004,
+        1.m4s
+        #EXTINF:2.002,
+        2.m4s
+        #EXT-X-ENDLIST
+    "##]]
+    .assert_eq(&text(media(film().rendition("360p".parse().unwrap()).unwrap())));
+}
+
+#[test]
+fn what_an_index_says_cannot_leave_its_quotes() {
+    let mut hostile = film();
+    hostile.renditions[3].codecs = "avc1\",URI=\"http://x/\r\n#EXT-X-ENDLIST\n".to_owned();
+    let playlist = text(multivariant(&hostile, 480));
+    assert!(playlist.contains(r#"CODECS="avc1,URI=http://x/#EXT-X-ENDLIST,mp4a.40.2""#), "{playlist}");
+    assert!(!playlist.lines().any(|line| line.starts_with("#EXT-X-ENDLIST")), "{playlist}");
+    m3u8_rs::parse_master_playlist_res(playlist.as_bytes()).unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// m3u8-rs keeps durations in 32-bit floats; players add them up.
+    #[test]
+    fn no_segment_and_no_film_is_a_millisecond_off(
+        timescale in prop_oneof![Just(90_000u32), Just(48_000), Just(44_100), Just(12_800), Just(30_000)],
+        durations in prop::collection::vec(1u32..8, 1..2000),
+        odd in 0u32..1000,
+    ) {
+        let ticks: Vec<u32> = durations.iter().map(|s| s * timescale + odd).collect();
+        let playlist = media(&rendition("360p", "avc1.4d401e", timescale, segments(44_000, timescale, &ticks)));
+        let parsed = m3u8_rs::parse_media_playlist_res(&playlist).unwrap();
+        prop_assert_eq!(parsed.segments.len(), ticks.len());
+        let (mut shown, mut exact) = (0.0, 0.0);
+        for (segment, ticks) in parsed.segments.iter().zip(&ticks) {
+            let duration = f64::from(*ticks) / f64::from(timescale);
+            prop_assert!((f64::from(segment.duration) - duration).abs() <= 1e-6);
+            prop_assert!(segment.duration.round() as u64 <= parsed.target_duration);
+            shown += f64::from(segment.duration);
+            exact += duration;
+        }
+        prop_assert!((shown - exact).abs() <= 1e-3, "{} is not {}", shown, exact);
+    }
+}

@@ -1,0 +1,13 @@
+//! The edge through its real door: sockets, raw requests, a small film in a real store.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
+
+mod film;
+mod origin;
+mod serving;
+mod watched;
+
+mod bodies;
+mod gate;
+mod heads;
+mod trouble;

@@ -1,0 +1,150 @@
+//! An origin that says what a test tells it to, and the tokens of its people.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use edge::Origin;
+use listener::BoxError;
+use model::{
+    AUDIENCE, AccountId, Grant, ISSUER, PublicPolicy, Revocation, Revoked, SessionId, Tier, Timestamp, Uses,
+    VideoId,
+};
+
+use crate::film::{VERSION, VIDEO};
+
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+pub(crate) const ACCOUNT: AccountId = AccountId::from_bits(0xacc);
+pub(crate) const SESSION: SessionId = SessionId::from_bits(0x5e5);
+
+/// A key pair of the origin.
+pub(crate) struct Signer {
+    pub(crate) kid: &'static str,
+    pair: Ed25519KeyPair,
+}
+
+impl Signer {
+    pub(crate) fn new(kid: &'static str) -> Self {
+        Self { kid, pair: Ed25519KeyPair::generate().unwrap() }
+    }
+
+    pub(crate) fn public(&self) -> &[u8] {
+        self.pair.public_key().as_ref()
+    }
+
+    pub(crate) fn jwk(&self) -> String {
+        let x = URL_SAFE_NO_PAD.encode(self.public());
+        let kid = self.kid;
+        format!(r#"{{"kty":"OKP","crv":"Ed25519","use":"sig","alg":"EdDSA","kid":"{kid}","x":"{x}"}}"#)
+    }
+
+    pub(crate) fn token(&self, grant: &Grant) -> String {
+        let head = format!(r#"{{"alg":"EdDSA","typ":"JWT","kid":"{}"}}"#, self.kid);
+        self.sign(&head, &serde_json::to_string(grant).unwrap())
+    }
+
+    /// A rightly signed token with any head and claims.
+    pub(crate) fn sign(&self, head: &str, claims: &str) -> String {
+        let text = format!("{}.{}", URL_SAFE_NO_PAD.encode(head), URL_SAFE_NO_PAD.encode(claims));
+        let signature = URL_SAFE_NO_PAD.encode(self.pair.sign(text.as_bytes()));
+        format!("{text}.{signature}")
+    }
+}
+
+/// A grant to watch the film up to `height`, as issued a minute ago.
+pub(crate) fn grant(height: u16) -> Grant {
+    Grant {
+        iss: ISSUER.to_owned(),
+        aud: AUDIENCE.to_owned(),
+        sub: ACCOUNT,
+        sid: SESSION,
+        tier: Tier::NONE,
+        video: VIDEO,
+        version: VERSION,
+        height,
+        uses: Uses::PLAY,
+        rate: None,
+        iat: NOW.as_seconds() - 60,
+        exp: NOW.as_seconds() + 540,
+    }
+}
+
+/// What the origin says; clones share it.
+#[derive(Clone)]
+pub(crate) struct Said(Arc<State>);
+
+struct State {
+    jwks: Mutex<String>,
+    policy: Mutex<Option<PublicPolicy>>,
+    revocations: Mutex<Vec<Revocation>>,
+    away: AtomicBool,
+    policies_asked: AtomicUsize,
+}
+
+impl Said {
+    pub(crate) fn new(signers: &[&Signer]) -> Self {
+        let this = Self(Arc::new(State {
+            jwks: Mutex::default(),
+            policy: Mutex::default(),
+            revocations: Mutex::default(),
+            away: AtomicBool::new(false),
+            policies_asked: AtomicUsize::new(0),
+        }));
+        this.keys(signers);
+        this
+    }
+
+    pub(crate) fn keys(&self, signers: &[&Signer]) {
+        let keys: Vec<_> = signers.iter().map(|signer| signer.jwk()).collect();
+        *self.0.jwks.lock().unwrap() = format!(r#"{{"keys":[{}]}}"#, keys.join(","));
+    }
+
+    pub(crate) fn policy(&self, listed: bool, height: Option<u16>) {
+        *self.0.policy.lock().unwrap() =
+            Some(PublicPolicy { video: VIDEO, version: VERSION, listed, height });
+    }
+
+    pub(crate) fn withdraw_policy(&self) {
+        *self.0.policy.lock().unwrap() = None;
+    }
+
+    pub(crate) fn revoke(&self, revoked: Revoked, at: Timestamp) {
+        let mut list = self.0.revocations.lock().unwrap();
+        let number = list.len() as i64 + 1;
+        list.push(Revocation { number, revoked, at });
+    }
+
+    pub(crate) fn go_away(&self, away: bool) {
+        self.0.away.store(away, Ordering::SeqCst);
+    }
+
+    pub(crate) fn policies_asked(&self) -> usize {
+        self.0.policies_asked.load(Ordering::SeqCst)
+    }
+
+    fn here(&self) -> Result<(), BoxError> {
+        if self.0.away.load(Ordering::SeqCst) { Err("the link is down".into()) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Origin for Said {
+    async fn jwks(&self) -> Result<String, BoxError> {
+        self.here()?;
+        Ok(self.0.jwks.lock().unwrap().clone())
+    }
+
+    async fn policy(&self, video: VideoId) -> Result<Option<PublicPolicy>, BoxError> {
+        self.0.policies_asked.fetch_add(1, Ordering::SeqCst);
+        self.here()?;
+        Ok(self.0.policy.lock().unwrap().filter(|policy| policy.video == video))
+    }
+
+    async fn revocations(&self) -> Result<Vec<Revocation>, BoxError> {
+        self.here()?;
+        Ok(self.0.revocations.lock().unwrap().clone())
+    }
+}
