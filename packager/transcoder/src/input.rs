@@ -76,13 +76,16 @@ impl Input {
         let failure = media.failure();
         let io = StreamIo::from_read_seek_with_capacity(media, IO_BUFFER)
             .map_err(CellError::libav("allocate a reader"))?;
-        match libav::open(io, DEMUXER_OPTIONS, &decoder_options("1")) {
-            Ok(container) => Ok(Self { container, failure, boxes }),
-            Err(error) => {
-                failure.check().map_err(CellError::Read)?;
-                Err(refuse_unopened(error, boxes))
-            }
-        }
+        let opened = libav::open(io, DEMUXER_OPTIONS);
+        // A read that failed explains whatever else did.
+        failure.check().map_err(CellError::Read)?;
+        let mut container = opened.map_err(|error| refuse_unopened(error, boxes))?;
+        // What headers announce; afterwards a size that no decoder takes is no longer known.
+        container.streams().try_for_each(|stream| check_size(&stream))?;
+        let looked = libav::look(&mut container, &decoder_options("1"));
+        failure.check().map_err(CellError::Read)?;
+        looked.map_err(|error| refuse_unopened(error, boxes))?;
+        Ok(Self { container, failure, boxes })
     }
 
     /// Reads the next packet.
@@ -118,18 +121,17 @@ impl Input {
         .map(|best| best.index()) else {
             return Ok(None);
         };
-        let stream = self.container.stream(best);
-        if let Some(shape) = stream.as_ref().map(PictureShape::of) {
-            if i64::from(shape.width) * i64::from(shape.height) > MAX_PIXELS {
-                let detail = format!("pictures of {}x{}", shape.width, shape.height);
-                return Err(CellError::refused(FailureReason::TooLarge, detail));
-            }
-            if shape.width <= 0 || shape.height <= 0 {
-                let detail = "no picture came before the end of what was looked at";
-                return Err(CellError::refused(FailureReason::Truncated, detail));
-            }
+        let stream = self.stream(best as u32)?;
+        check_size(&stream)?;
+        let shape = PictureShape::of(&stream);
+        if shape.width <= 0 || shape.height <= 0 {
+            let reason = match self.boxes {
+                Boxes::CutFilm => FailureReason::Truncated,
+                Boxes::Film | Boxes::None => FailureReason::UnsupportedCodec,
+            };
+            return Err(CellError::refused(reason, "no decoder says how large the picture is"));
         }
-        Ok(stream)
+        Ok(Some(stream))
     }
 
     /// Indices of the sound streams that can be decoded, best first: the default one, then by
@@ -186,6 +188,15 @@ fn best<'a, 's>(
         std::cmp::Reverse((default, score(stream)))
     });
     Ok(usable)
+}
+
+/// Refuses pictures with more pixels than are decoded.
+fn check_size(stream: &Stream<'_>) -> Result<()> {
+    let PictureShape { width, height, .. } = PictureShape::of(stream);
+    if i64::from(width) * i64::from(height) > MAX_PIXELS {
+        return Err(CellError::refused(FailureReason::TooLarge, format!("pictures of {width}x{height}")));
+    }
+    Ok(())
 }
 
 fn is_cover(stream: &Stream<'_>) -> bool {

@@ -16,5 +16,5 @@ pub(crate) use encoder::{Encoded, Encoder};
 pub(crate) use frame::{Colour, Picture, Sound, SoundFormat};
 pub(crate) use graph::{Chain, Medium};
 pub(crate) use log::{limit_allocations, to_stderr, warn_of_known_holes};
-pub(crate) use open::open;
+pub(crate) use open::{look, open};
 pub(crate) use stream::{PictureShape, SoundShape, decoder, duration_is_guessed, quarter_turns};

@@ -3,19 +3,15 @@ use std::ptr;
 use ffmpeg_next::format::context::{Input, StreamIo};
 use ffmpeg_next::{Dictionary, Error, ffi};
 
-/// Opens media for demuxing and looks at its streams, with options for the demuxer and for the
-/// decoders that are tried on the way.
+/// Opens media for demuxing, without looking into its streams yet.
 ///
-/// The crate's own `input_from_stream` hands no options to those decoders, and does not notice
-/// an option that libav does not know: a limit that is misspelt would be no limit.
-pub(crate) fn open(
-    mut io: StreamIo,
-    options: &[(&str, &str)],
-    decoder_options: &[(&str, &str)],
-) -> Result<Input, Error> {
-    let mut options: Dictionary<'_> = options.iter().collect();
+/// The crate's own `input_from_stream` does not notice an option that libav does not know: a
+/// limit that is misspelt would be no limit.
+pub(crate) fn open(mut io: StreamIo, options: &[(&str, &str)]) -> Result<Input, Error> {
+    let options: Dictionary<'_> = options.iter().collect();
     // SAFETY: `context` is owned here until it is wrapped; `avformat_open_input` frees it when it
-    // fails and leaves the custom `pb` alone, which `io` owns and which outlives it.
+    // fails and leaves the custom `pb` alone, which `io` owns and which outlives it. The
+    // dictionary is handed over and taken back.
     unsafe {
         let mut context = ffi::avformat_alloc_context();
         if context.is_null() {
@@ -25,23 +21,32 @@ pub(crate) fn open(
         (*context).flags |= ffi::AVFMT_FLAG_CUSTOM_IO;
         let mut leftover = options.disown();
         let opened = ffi::avformat_open_input(&mut context, ptr::null(), ptr::null(), &mut leftover);
-        options = Dictionary::own(leftover);
+        let leftover = Dictionary::own(leftover);
         if opened < 0 {
             return Err(opened.into());
         }
         let input = Input::wrap_with_custom_io(context, io);
-        if ffi::av_dict_count(options.as_ptr()) > 0 {
-            return Err(Error::OptionNotFound);
+        match ffi::av_dict_count(leftover.as_ptr()) {
+            0 => Ok(input),
+            _ => Err(Error::OptionNotFound),
         }
-        // One dictionary per stream that is known so far, as the function wants it.
-        let mut per_stream: Vec<_> = (0..input.nb_streams())
-            .map(|_| decoder_options.iter().collect::<Dictionary<'_>>().disown())
-            .collect();
+    }
+}
+
+/// Reads and decodes as much as it takes to know the streams; the decoders that are tried on the
+/// way get these options, which the crate's own function does not allow.
+pub(crate) fn look(input: &mut Input, decoder_options: &[(&str, &str)]) -> Result<(), Error> {
+    // One dictionary per stream that is known so far, as the function wants it.
+    let options = (0..input.nb_streams()).map(|_| decoder_options.iter().collect::<Dictionary<'_>>());
+    // SAFETY: the context is valid; the array has one dictionary per stream, each of which is
+    // handed over and taken back, whatever the function left in it.
+    unsafe {
+        let mut per_stream: Vec<_> = options.map(|dictionary| dictionary.disown()).collect();
         let array = if per_stream.is_empty() { ptr::null_mut() } else { per_stream.as_mut_ptr() };
-        let found = ffi::avformat_find_stream_info(context, array);
+        let found = ffi::avformat_find_stream_info(input.as_mut_ptr(), array);
         for dictionary in per_stream {
             drop(Dictionary::own(dictionary));
         }
-        if found < 0 { Err(found.into()) } else { Ok(input) }
+        if found < 0 { Err(found.into()) } else { Ok(()) }
     }
 }
