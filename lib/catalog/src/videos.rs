@@ -14,7 +14,7 @@ use sea_orm::{Condition, QueryOrder, QuerySelect, Select};
 pub use change::VideoEdit;
 pub(crate) use change::{change_state, delete_row, insert, record_progress};
 
-use crate::convert::{Row, moment, number};
+use crate::convert::{Row, moment};
 use crate::error::Result;
 use crate::page::{Position, cut};
 use crate::{Catalog, CatalogError, Listing, Page, RenditionSummary, renditions, versions};
@@ -223,15 +223,11 @@ impl Catalog {
             query = query.filter(Condition::any().add(order.lt(at.as_millis())).add(later));
         }
         // One more than asked for tells whether there is a next page.
-        let query = query.order_by_desc(order).order_by_desc(Column::Id).limit(number_of_rows(page) + 1);
+        let query = query.order_by_desc(order).order_by_desc(Column::Id).limit(page.rows() as u64 + 1);
         let rows = query.all(self.read()).await?;
         let (rows, next) = cut(rows, page.rows(), |row| Position { at: moment(at(row)), id: row.id.clone() });
         Ok(Listing { items: with_renditions(self.read(), rows).await?, next })
     }
-}
-
-fn number_of_rows(page: &Page) -> u64 {
-    page.rows() as u64
 }
 
 fn alive() -> Select<Entity> {
@@ -271,14 +267,11 @@ async fn with_renditions(connection: &impl ConnectionTrait, rows: Vec<Model>) ->
         .collect()
 }
 
-pub(crate) fn of_state(id: &str, attempt: i64, state: &str) -> Condition {
+/// A video that is still in the state in which it was read.
+fn of_state(id: &str, attempt: i64, state: &str) -> Condition {
     Condition::all()
         .add(Column::Id.eq(id))
         .add(Column::Attempt.eq(attempt))
         .add(Column::State.eq(state))
         .add(Column::DeletedAt.is_null())
-}
-
-pub(crate) fn attempt_number(attempt: i32) -> i64 {
-    number(attempt)
 }

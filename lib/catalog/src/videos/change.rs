@@ -3,7 +3,7 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
 
-use super::{ActiveModel, Column, Entity, Model, Progress, Video, attempt_number, find, of_state};
+use super::{ActiveModel, Column, Entity, Model, Progress, Video, find, of_state};
 use crate::convert::number;
 use crate::error::{Result, one_row};
 use crate::{Catalog, CatalogError, NewUpload, jobs, revocations, uploads, versions};
@@ -162,7 +162,7 @@ pub(crate) async fn change_state(
         }
         VideoState::Packaging { since, attempt } => {
             change.state_at = Set(since.as_millis());
-            change.attempt = Set(attempt_number(attempt));
+            change.attempt = Set(number(attempt));
         }
         VideoState::Ready { version, at } => {
             change.state_at = Set(at.as_millis());
@@ -194,7 +194,7 @@ pub(crate) async fn record_progress(
         eta_s: Set(progress.eta_s.map(number)),
         ..Default::default()
     };
-    let update = Entity::update_many().set(change).filter(of_state(id, attempt_number(attempt), "packaging"));
+    let update = Entity::update_many().set(change).filter(of_state(id, number(attempt), "packaging"));
     update.filter(Column::ProgressPercent.lte(percent)).exec(connection).await?;
     Ok(())
 }
