@@ -11,7 +11,10 @@
 //! payload boxes or a picture, empty for most messages
 //! ```
 //!
-//! One request per process; the cell answers with replies until `Done` or `Refused` and exits.
+//! One request per process; the cell answers with replies until `Done` or `Refused` and exits
+//! with status 0. Standard input stays open meanwhile: its end tells the cell that its packager
+//! is gone. A cell that exits without a last message has no quarrel with the file: with status
+//! 74 it could not read the media, with any other it has crashed.
 //! Whatever a cell says is input to be checked, not truth: it has read a stranger's file.
 
 use serde::{Deserialize, Serialize};
