@@ -83,7 +83,12 @@ fn answer(request: &Request, replies: &Replies) -> Result<()> {
     process::limit_cpu(CPU_BASE_S + CPU_PER_SECOND * seconds).map_err(CellError::Request)?;
     let input = Input::open(Media::new(process::media().map_err(CellError::Read)?, source))?;
     match request {
-        Request::Probe { .. } => replies.send(&Reply::Probed { probe: probe::probe(input)? }, &[]),
+        Request::Probe { .. } => {
+            let probe = probe::probe(input)?;
+            let duration_ms = probe.duration_ms.unwrap_or(0);
+            replies.send(&Reply::Probed { probe }, &[])?;
+            replies.send(&Reply::Done { duration_ms, damaged: 0 }, &[])
+        }
         Request::Encode { plan, .. } => encode::encode(input, plan, replies),
     }
 }
