@@ -305,7 +305,7 @@ impl Subscriptions {
         password::check(&password)?;
         let mut salt = [0; 16];
         rng.fill_bytes(&mut salt);
-        self.hasher.turn().await.hash(password, salt).await
+        self.hasher.turn().await?.hash(password, salt).await
     }
 
     /// Changes what is set in `row`, revokes the account's grants, and looks that an
@@ -348,7 +348,7 @@ impl Subscriptions {
         password: String,
         now: Timestamp,
     ) -> Result<Model> {
-        let turn = self.hasher.turn().await;
+        let turn = self.hasher.turn().await?;
         self.check_attempts(username, now).await?;
         let row = find_named(self.database.read(), username).await?;
         let expected = row.as_ref().map(|row| row.password_hash.clone());
@@ -365,7 +365,7 @@ impl Subscriptions {
 
     /// Spends as long as [`Self::check_password`] does, for a name that nobody can have.
     pub(crate) async fn check_nothing(&self, password: String) -> Result<()> {
-        self.hasher.turn().await.verify(password, None).await.map(drop)
+        self.hasher.turn().await?.verify(password, None).await.map(drop)
     }
 }
 

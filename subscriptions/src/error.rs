@@ -33,6 +33,9 @@ pub enum SubscriptionsError {
         /// How long until the next try counts.
         wait: Duration,
     },
+    /// Too many people sign in at this moment.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
     /// No key has been made; `rotate_keys` never ran.
     #[error("there is no active signing key")]
     NoSigningKey,
@@ -81,6 +84,7 @@ impl SubscriptionsError {
             Self::NoAccount => ErrorKind::NotFound,
             Self::WrongCredentials => ErrorKind::Unauthenticated,
             Self::TooManyAttempts { .. } => ErrorKind::TooMany,
+            Self::Busy => ErrorKind::Unavailable,
             Self::NoSigningKey | Self::Signing(_) | Self::Key | Self::Hashing(_) | Self::Row { .. } => {
                 ErrorKind::Internal
             }

@@ -27,10 +27,16 @@ pub(crate) fn check(password: &str) -> Result<(), InvalidPassword> {
     if fits { Ok(()) } else { Err(InvalidPassword) }
 }
 
+/// How many wait for each that hashes: some four seconds.
+const WAITING_EACH: usize = 128;
+
 /// Hashes passwords, a few at a time, on threads where nothing else waits.
 #[derive(Debug, Clone)]
 pub(crate) struct Hasher {
     slots: Arc<Semaphore>,
+    /// Places for those who wait and those who hash. When all are taken the answer is "not now":
+    /// a crowd must not make each one wait for minutes.
+    places: Arc<Semaphore>,
     /// Verified in place of the hash of an account that does not exist, so that the answer takes
     /// as long.
     decoy: Arc<str>,
@@ -40,20 +46,23 @@ impl Hasher {
     /// A hasher that runs `at_once` hashes at a time.
     pub(crate) fn new(at_once: usize) -> Self {
         let decoy = hash(b"nobody's password", b"nobody's salt...");
-        Self { slots: Arc::new(Semaphore::new(at_once.max(1))), decoy: decoy.into() }
+        let at_once = at_once.max(1);
+        let places = Arc::new(Semaphore::new(at_once * (1 + WAITING_EACH)));
+        Self { slots: Arc::new(Semaphore::new(at_once)), places, decoy: decoy.into() }
     }
 
-    /// Waits for a turn.
-    pub(crate) async fn turn(&self) -> Turn {
-        let permit = Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed");
-        Turn { decoy: Arc::clone(&self.decoy), permit }
+    /// Waits for a turn, unless too many do.
+    pub(crate) async fn turn(&self) -> Result<Turn, SubscriptionsError> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| SubscriptionsError::Busy)?;
+        let slot = Arc::clone(&self.slots).acquire_owned().await.expect("the semaphore is never closed");
+        Ok(Turn { decoy: Arc::clone(&self.decoy), permits: [slot, place] })
     }
 }
 
 /// A turn at hashing one password.
 pub(crate) struct Turn {
     decoy: Arc<str>,
-    permit: OwnedSemaphorePermit,
+    permits: [OwnedSemaphorePermit; 2],
 }
 
 impl Turn {
@@ -61,7 +70,7 @@ impl Turn {
     pub(crate) async fn hash(self, password: String, salt: [u8; 16]) -> Result<String, SubscriptionsError> {
         blocking(move || {
             let hashed = hash(password.as_bytes(), &salt);
-            drop(self.permit);
+            drop(self.permits);
             hashed
         })
         .await
@@ -137,7 +146,21 @@ mod tests {
     #[tokio::test]
     async fn nobody_has_the_password_of_nobody() {
         let hasher = Hasher::new(1);
-        let (fits, _) = hasher.turn().await.verify("nobody's password".into(), None).await.unwrap();
+        let (fits, _) = hasher.turn().await.unwrap().verify("nobody's password".into(), None).await.unwrap();
         assert!(!fits);
+    }
+
+    #[tokio::test]
+    async fn a_crowd_is_told_to_come_back() {
+        let hasher = Hasher::new(1);
+        let turn = hasher.turn().await.unwrap();
+        let mut waiting: Vec<_> = (0..WAITING_EACH).map(|_| Box::pin(hasher.turn())).collect();
+        for one in &mut waiting {
+            assert!(futures::poll!(one).is_pending());
+        }
+        assert!(matches!(hasher.turn().await, Err(SubscriptionsError::Busy)));
+        drop(turn);
+        assert!(waiting.remove(0).await.is_ok());
+        assert!(matches!(futures::poll!(Box::pin(hasher.turn())), std::task::Poll::Pending));
     }
 }
