@@ -35,6 +35,8 @@ pub struct Scope {
     pub uses: Uses,
     /// When the right to it ends: the entitlement's end, or `None` for owners and free items.
     pub until: Option<Timestamp>,
+    /// The last moment at which grants for the version may have been revoked.
+    pub revoked_at: Option<Timestamp>,
 }
 
 /// A grant for a player that can ask for another one: ten minutes.
@@ -62,12 +64,12 @@ fn grant(bearer: &Bearer, scope: &Scope, life: Duration, now: Timestamp) -> Gran
         height: scope.height,
         uses: scope.uses,
         rate: None,
-        iat: issued_at(bearer.revoked_at, now),
+        iat: issued_at(bearer.revoked_at.max(scope.revoked_at), now),
         exp: end.as_seconds(),
     }
 }
 
-/// The `iat` of a grant made at `now`, in seconds, for an account last revoked at `revoked_at`.
+/// The `iat` of a grant made at `now`, in seconds, after a revocation at `revoked_at`.
 ///
 /// A token counts whole seconds, and everything issued up to the revocation's moment is void; so
 /// a grant made in the very second of a revocation, but behind it, is dated to the next second.
@@ -75,9 +77,9 @@ fn issued_at(revoked_at: Option<Timestamp>, now: Timestamp) -> i64 {
     revoked_at.map_or(now.as_seconds(), |revoked| now.as_seconds().max(revoked.as_seconds() + 1))
 }
 
-/// The moment to write for a revocation made at `now`, when the account's last one was at
-/// `earlier`: at or after `now`, and not before any grant dated by [`issued_at`] in between.
-pub(crate) fn revocation_moment(earlier: Option<Timestamp>, now: Timestamp) -> Timestamp {
+/// The moment to write for a revocation made at `now`, when the last one of the same thing was at
+/// `earlier`: at or after `now`, and not before any grant that was made in between.
+pub fn revocation_moment(earlier: Option<Timestamp>, now: Timestamp) -> Timestamp {
     earlier.map_or(now, |earlier| now.max(Timestamp::from_seconds(earlier.as_seconds() + 1)))
 }
 
@@ -104,6 +106,7 @@ mod tests {
             height: 720,
             uses: Uses::PLAY,
             until,
+            revoked_at: None,
         }
     }
 
@@ -142,6 +145,9 @@ mod tests {
         let again = revocation_moment(Some(revoked), ms(3));
         let third = player_grant(&bearer(Some(again)), &scope(1, None), ms(4));
         assert!(second.issued_at() <= again && third.issued_at() > again);
+        // A version's revocation counts like an account's.
+        let of_version = Scope { revoked_at: Some(revoked), ..scope(1, None) };
+        assert!(player_grant(&bearer(None), &of_version, ms(2)).issued_at() > revoked);
         // Long after, both are simply the present.
         assert_eq!(revocation_moment(Some(revoked), ms(5000)), ms(5000));
         assert_eq!(

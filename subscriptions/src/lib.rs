@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 pub use accounts::{Account, AccountChange, NewAccount};
 pub use entitlement::Entitlement;
 pub use error::SubscriptionsError;
-pub use grant::{Bearer, PLAYER_LIFE, Scope, foreign_grant, player_grant};
+pub use grant::{Bearer, PLAYER_LIFE, Scope, foreign_grant, player_grant, revocation_moment};
 pub use password::{InvalidPassword, MIN_PASSWORD};
 pub use sessions::{SignIn, SignedIn};
 pub use token::SessionToken;

@@ -81,6 +81,7 @@ fn scope(until: Option<Timestamp>) -> Scope {
         height: 720,
         uses: Uses::PLAY,
         until,
+        revoked_at: None,
     }
 }
 

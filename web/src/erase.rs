@@ -2,11 +2,12 @@
 
 use catalog::Catalog;
 use futures::TryStreamExt;
-use model::{ObjectKey, Timestamp, VideoId};
+use model::{ErrorKind, ObjectKey, Timestamp, VideoId};
 use storage::ObjectStore;
 
 use crate::WebError;
 use crate::error::chain;
+use crate::playback::moment_of_change;
 
 /// Deletions at the same time; each is one request to a store.
 const AT_ONCE: usize = 8;
@@ -25,7 +26,8 @@ pub async fn erase(
     video: VideoId,
     now: Timestamp,
 ) -> Result<(), WebError> {
-    catalog.delete_video(video, now).await?;
+    let before = catalog.video(video).await?.ok_or(ErrorKind::NotFound)?;
+    catalog.delete_video(video, moment_of_change(&before, now)).await?;
     if let Err(error) = finish(catalog, store, video, now).await {
         let why = chain(&error);
         tracing::warn!(video.id = %video, error = why, "objects of deleted video `{video}` are left: {why}");

@@ -1,7 +1,7 @@
 use catalog::Video;
 use model::{Timestamp, Uses, VersionId, VideoId};
 use serde::Serialize;
-use subscriptions::{Scope, SignedIn, foreign_grant, player_grant};
+use subscriptions::{Scope, SignedIn, foreign_grant, player_grant, revocation_moment};
 use utoipa::ToSchema;
 
 use crate::access::{Playable, Right, may_play};
@@ -39,8 +39,7 @@ pub(crate) async fn playback(
     let (Right::Granted { height, until }, Some(person)) = (right, person) else {
         return Ok(Playback { foreign_url: url.clone(), url, token: None, expires_at: None });
     };
-    let duration_ms = video.duration_ms.unwrap_or_default();
-    let scope = Scope { video: video.id, version, duration_ms, height, uses: Uses::PLAY, until };
+    let scope = scope(video, version, height, until);
     let grant = player_grant(&person.bearer(), &scope, now);
     let foreign = foreign_grant(&person.bearer(), &scope, now);
     let foreign = state.subscriptions.sign_grant(&foreign).await?;
@@ -50,6 +49,24 @@ pub(crate) async fn playback(
         token: Some(state.subscriptions.sign_grant(&grant).await?),
         expires_at: Some(Timestamp::from_seconds(grant.exp).as_millis()),
     })
+}
+
+/// What a grant to play is about. The last edit may have revoked the grants before it.
+pub(crate) fn scope(video: &Video, version: VersionId, height: u16, until: Option<Timestamp>) -> Scope {
+    Scope {
+        video: video.id,
+        version,
+        duration_ms: video.duration_ms.unwrap_or_default(),
+        height,
+        uses: Uses::PLAY,
+        until,
+        revoked_at: Some(video.updated_at),
+    }
+}
+
+/// The moment of a change that may revoke the video's grants.
+pub(crate) fn moment_of_change(video: &Video, now: Timestamp) -> Timestamp {
+    revocation_moment(Some(video.updated_at), now)
 }
 
 /// The prefix of everything of one version at the edge.

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use catalog::{RenditionSummary, Video};
 use listener::Language;
-use model::{RenditionName, Timestamp, Uses, VersionId, VideoState, Visibility};
+use model::{RenditionName, Timestamp, VersionId, VideoState, Visibility};
 use serde::Serialize;
-use subscriptions::{Scope, SignedIn, player_grant};
+use subscriptions::{SignedIn, player_grant};
 use utoipa::ToSchema;
 
 use crate::access::{Playable, Right, may_play};
 use crate::pages::text::say;
-use crate::playback::at_edge;
+use crate::playback::{at_edge, scope};
 use crate::session::Visitor;
 use crate::{State, WebError};
 
@@ -198,8 +198,7 @@ async fn pictures(
         (Ok(Playable { right: Right::Granted { height, until }, .. }), Some(person)) => {
             let step = now.as_millis().rem_euclid(PICTURE_STEP.as_millis() as i64);
             let then = Timestamp::from_millis(now.as_millis() - step);
-            let duration_ms = video.duration_ms.unwrap_or_default();
-            let scope = Scope { video: video.id, version, duration_ms, height, uses: Uses::PLAY, until };
+            let scope = scope(video, version, height, until);
             let grant = player_grant(&person.bearer(), &scope, then);
             Some(format!("/t/{}{plain}", state.subscriptions.sign_grant(&grant).await?))
         }

@@ -10,6 +10,7 @@ use super::body::Body;
 use super::extract::{Id, ListParams, Params};
 use super::problem::ProblemView;
 use crate::access::{may_edit, may_see};
+use crate::playback::moment_of_change;
 use crate::session::Visitor;
 use crate::views::{self, ListView, VideoView};
 use crate::words::{description, title};
@@ -105,14 +106,14 @@ pub(super) async fn edit(
     Id(id): Id<VideoId>,
     Body(patch): Body<VideoPatch>,
 ) -> Result<Json<VideoView>, WebError> {
-    editable(&state, &visitor, id).await?;
+    let before = editable(&state, &visitor, id).await?;
     let edit = VideoEdit {
         title: patch.title.as_deref().map(title).transpose()?,
         description: patch.description.as_deref().map(description).transpose()?,
         visibility: patch.visibility,
         min_tier: patch.min_tier,
     };
-    let video = state.catalog.edit_video(id, edit, visitor.now).await?;
+    let video = state.catalog.edit_video(id, edit, moment_of_change(&before, visitor.now)).await?;
     Ok(Json(views::video(&state, &visitor, video).await?))
 }
 

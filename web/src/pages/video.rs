@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::frame::{Frame, Member, show};
 use super::text;
+use crate::playback::moment_of_change;
 use crate::{State, WebError, access, words};
 
 #[derive(Template)]
@@ -93,8 +94,8 @@ pub(crate) async fn save(
         visibility: Some(changes.visibility),
         min_tier: Some(changes.min_tier.parse().map_err(|_| WebError::from(ErrorKind::Invalid))?),
     };
-    let now = member.visit.visitor.now;
-    state.catalog.edit_video(video.id, edit, now).await?;
+    let at = moment_of_change(&video, member.visit.visitor.now);
+    state.catalog.edit_video(video.id, edit, at).await?;
     Ok(Redirect::to(&format!("/my/videos/{}?saved", video.id)).into_response())
 }
 
