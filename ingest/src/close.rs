@@ -8,7 +8,7 @@
 //! After a crash between 2 and 3 the bytes are no longer in the spool: the note of step 1 is
 //! what `recover` finds, and the object itself is the proof that step 2 is done.
 
-use catalog::Upload;
+use catalog::{CatalogError, Upload};
 use model::{ObjectKey, UploadId};
 
 use crate::IngestError;
@@ -28,7 +28,15 @@ impl Inner {
             _ => self.close_file(&current).await?,
         }
         drop(shipping);
-        self.catalog.complete_upload(id, self.clock.now()).await?;
+        match self.catalog.complete_upload(id, self.clock.now()).await {
+            Err(error @ CatalogError::Absent { .. }) => {
+                // The video was deleted meanwhile, and with it what would find this object.
+                self.store.delete(&ObjectKey::Original { video: upload.video }).await?;
+                self.forget(id).await?;
+                return Err(error.into());
+            }
+            completed => completed?,
+        }
         upload.finished = true;
         self.spool.remove(id).await.map_err(spool_error("remove", id))?;
         tracing::info!(upload.id = %id, video.id = %upload.video, size_bytes = upload.size_bytes,

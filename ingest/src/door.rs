@@ -23,6 +23,8 @@ use crate::receive::Received;
 use crate::turns::Turn;
 use crate::tus::{self, ALGORITHMS, BASE, Checksum, Metadata, Route};
 
+/// The video that an upload becomes.
+const VIDEO_ID: &str = "cocuyo-video-id";
 const EXTENSIONS: &str = "creation,creation-with-upload,termination,checksum,expiration";
 const METHODS: &str = "OPTIONS, POST, HEAD, PATCH, DELETE";
 const REQUEST_FIELDS: &str = "authorization, content-type, tus-resumable, upload-checksum, upload-length, \
@@ -150,7 +152,7 @@ impl Inner {
         let mut response = self.standing(StatusCode::CREATED, &upload, with_upload.then_some(offset));
         let fields = response.headers_mut();
         fields.insert(LOCATION, location(upload.id));
-        fields.insert("cocuyo-video-id", text(upload.video));
+        fields.insert(VIDEO_ID, text(upload.video));
         Ok(response)
     }
 
@@ -191,7 +193,13 @@ impl Inner {
         let mut upload = self.owned(id, uploader).await?;
         let offset = self.stand(&mut upload).await?;
         let mut response = self.standing(StatusCode::OK, &upload, Some(offset));
-        response.headers_mut().insert(tus::LENGTH, HeaderValue::from(upload.size_bytes));
+        let fields = response.headers_mut();
+        fields.insert(tus::LENGTH, HeaderValue::from(upload.size_bytes));
+        fields.insert(VIDEO_ID, text(upload.video));
+        if let Some(video) = self.catalog.video(upload.video).await.map_err(IngestError::from)? {
+            let metadata = Metadata { filename: video.filename, title: video.title };
+            fields.insert(tus::METADATA, text(metadata));
+        }
         Ok(response)
     }
 
@@ -340,7 +348,7 @@ fn location(id: UploadId) -> HeaderValue {
 }
 
 fn text(value: impl std::fmt::Display) -> HeaderValue {
-    HeaderValue::try_from(value.to_string()).expect("ids, paths and dates are ASCII")
+    HeaderValue::try_from(value.to_string()).expect("ids, paths, dates and base64 are ASCII")
 }
 
 /// RFC 9110 §5.6.7.

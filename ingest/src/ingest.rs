@@ -98,7 +98,7 @@ impl Ingest {
     ///
     /// # Errors
     ///
-    /// When the catalog cannot be read.
+    /// When the catalog, or the store's list of unfinished parts, cannot be read.
     pub async fn expire(&self, now: Timestamp) -> Result<usize, IngestError> {
         self.0.expire(now).await
     }

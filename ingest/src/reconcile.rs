@@ -1,8 +1,14 @@
+use std::time::Duration;
+
 use catalog::Upload;
-use model::{Timestamp, UploadId};
+use model::{ObjectKey, Timestamp, UploadId};
+use storage::{Parts, Unfinished};
 
 use crate::IngestError;
 use crate::ingest::Inner;
+
+/// Parts that nobody knows are left alone this long: they may be just beginning.
+const STRAY_AGE: Duration = Duration::from_secs(24 * 3600);
 
 impl Inner {
     pub(crate) async fn recover(&self) -> Result<usize, IngestError> {
@@ -52,9 +58,33 @@ impl Inner {
             }
             // The list is one page; another one follows if this one moved.
             if ended == before {
-                return Ok(ended);
+                break;
             }
         }
+        if let Some(store) = self.store.parts() {
+            self.abort_strays(store, now).await?;
+        }
+        Ok(ended)
+    }
+
+    /// Makes the store forget parts whose upload is no more, as after the deletion of a video
+    /// whose bytes were still coming in, and parts of any object whose writer died.
+    async fn abort_strays(&self, store: &dyn Parts, now: Timestamp) -> Result<(), IngestError> {
+        for begun in store.unfinished_parts().await? {
+            let Ok(key) = begun.name.parse::<ObjectKey>() else { continue };
+            if now.since(begun.started) >= STRAY_AGE && !self.is_wanted(&key, &begun).await? {
+                store.abort_parts(&key, &begun.token).await?;
+                tracing::info!("aborted stray parts of `{key}`");
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_wanted(&self, key: &ObjectKey, begun: &Unfinished) -> Result<bool, IngestError> {
+        let video = self.catalog.known_video(key.video()).await?;
+        let Some(id) = video.and_then(|video| video.upload) else { return Ok(false) };
+        let upload = self.catalog.upload(id).await?;
+        Ok(upload.is_some_and(|upload| upload.parts_token.as_deref() == Some(begun.token.as_str())))
     }
 
     /// Whether the upload was ended by this.

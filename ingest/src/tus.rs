@@ -9,7 +9,7 @@ pub(crate) use checksum::{ALGORITHMS, Checksum, Hasher};
 pub(crate) use fields::{
     EXPIRES, LENGTH, OFFSET, RESUMABLE, VERSION, check_body_type, check_version, length, offset,
 };
-pub(crate) use metadata::Metadata;
+pub(crate) use metadata::{METADATA, Metadata};
 pub(crate) use route::{BASE, Route};
 
 /// What a header field says that cannot be followed.

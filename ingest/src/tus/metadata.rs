@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine;
 use base64::alphabet;
@@ -8,7 +9,8 @@ use http::HeaderMap;
 use super::TusError;
 use super::fields::one;
 
-const METADATA: &str = "upload-metadata";
+/// What the client says of its file.
+pub(crate) const METADATA: &str = "upload-metadata";
 /// Greatest length of a shown text, in characters; a file system's own limit is 255 bytes.
 const MAX_CHARACTERS: usize = 200;
 /// Some clients leave the padding out.
@@ -45,6 +47,12 @@ impl Metadata {
             title = "Sin título".to_owned();
         }
         Ok(Self { filename, title })
+    }
+}
+
+impl fmt::Display for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "filename {},title {}", BASE64.encode(&self.filename), BASE64.encode(&self.title))
     }
 }
 
@@ -135,6 +143,7 @@ mod tests {
                     prop_assert!(!text.chars().any(|c| c.is_control() || is_invisible(c)));
                 }
                 prop_assert!(!metadata.title.is_empty());
+                prop_assert_eq!(read(&metadata.to_string()), Ok(metadata));
             }
         }
     }

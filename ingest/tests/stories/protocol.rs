@@ -29,6 +29,8 @@ async fn an_upload_becomes_a_queued_video() {
         let seen = stack.send(head(&upload.path)).await;
         assert_eq!((seen.status, seen.offset(), seen.field("upload-length")), (200, 0, "300000"));
         assert_eq!(seen.field("cache-control"), "no-store");
+        assert_eq!(seen.field("cocuyo-video-id"), upload.video.to_string());
+        assert_eq!(seen.field("upload-metadata"), METADATA);
 
         let answer = stack.send(patch(&upload.path, 0, &bytes[..100_000])).await;
         assert_eq!((answer.status, answer.offset()), (204, 100_000));

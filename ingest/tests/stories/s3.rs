@@ -1,7 +1,9 @@
 //! Uploads to a real S3 server.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use model::{Clock, SystemClock};
 use storage::testing::SeaweedFs;
 use storage::{Flaky, ObjectStore, S3};
 
@@ -50,10 +52,36 @@ async fn parts_travel_while_bytes_come_in() {
     assert_eq!(stack.send(patch(&upload.path, 0, &bytes[..9 * MIB])).await.status, 204);
     let shipped = async || stack.catalog.upload_parts(upload.id).await.unwrap().len();
     stack.until(1, shipped).await;
-    let token = stack.catalog.upload(upload.id).await.unwrap().unwrap().parts_token.unwrap();
+    assert_eq!(unfinished(&stack).await, 1);
     assert_eq!(stack.send(request("DELETE", &upload.path)).await.status, 204);
-    let late = stack.store.parts().unwrap().put_part(&upload.key(), &token, 2, "late".into()).await;
-    assert_eq!(late.unwrap_err().kind(), model::ErrorKind::NotFound);
+    assert_eq!(unfinished(&stack).await, 0);
+}
+
+async fn unfinished(stack: &Stack) -> usize {
+    stack.store.parts().unwrap().unfinished_parts().await.unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_of_a_deleted_video_are_forgotten_after_a_day() {
+    let server = SeaweedFs::start();
+    let store = S3::open(&server.config("strays")).await.unwrap();
+    let stack = Stack::with(Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
+    let bytes = media(9 * MIB);
+    let (open, deleted) = (stack.create(20 << 20).await, stack.create(20 << 20).await);
+    for upload in [&open, &deleted] {
+        assert_eq!(stack.send(patch(&upload.path, 0, &bytes)).await.status, 204);
+        stack.until(1, async || stack.catalog.upload_parts(upload.id).await.unwrap().len()).await;
+    }
+    // The parts are dated by the clock of their server, not by the test's.
+    let now = SystemClock.now();
+    stack.catalog.delete_video(deleted.video, now).await.unwrap();
+    let soon = |hours: u64| now + Duration::from_secs(hours * 3600);
+    assert_eq!(unfinished(&stack).await, 2);
+    stack.ingest.expire(soon(23)).await.unwrap();
+    assert_eq!(unfinished(&stack).await, 2);
+    stack.ingest.expire(soon(25)).await.unwrap();
+    assert_eq!(unfinished(&stack).await, 1);
+    assert_eq!(stack.offset(&open).await, 9 << 20);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -29,7 +29,8 @@ pub struct S3Config {
     pub access_key_id: String,
     /// Secret of the credentials.
     pub secret_access_key: Secret,
-    /// Stands before the name of every object, so that installations can share a bucket.
+    /// Stands before the name of every object, so that installations can share a bucket; for
+    /// example `cocuyo/`.
     #[serde(default)]
     pub prefix: String,
 }

@@ -153,6 +153,7 @@ async fn s3_conforms_and_keeps_parts() {
     store.delete(&key).await.unwrap();
     shared.delete(&key).await.unwrap();
     conforms(&shared).await;
+    parts_become_an_object(&shared, &shared).await;
 
     config.secret_access_key = crate::Secret::new("wrong");
     assert_eq!(S3::open(&config).await.unwrap_err().kind(), ErrorKind::Unavailable);
@@ -183,8 +184,12 @@ async fn parts_become_an_object(store: &dyn ObjectStore, parts: &dyn Parts) {
 
     let token = parts.start_parts(&key).await.unwrap();
     parts.put_part(&key, &token, 1, first).await.unwrap();
+    let begun = parts.unfinished_parts().await.unwrap();
+    let begun: Vec<_> = begun.iter().map(|begun| (&begun.name, &begun.token)).collect();
+    assert_eq!(begun, [(&key.to_string(), &token)]);
     parts.abort_parts(&key, &token).await.unwrap();
     parts.abort_parts(&key, &token).await.unwrap();
+    assert_eq!(parts.unfinished_parts().await.unwrap(), []);
     let error = parts.put_part(&key, &token, 2, Bytes::from_static(b"late")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(names(store, "").await, BTreeMap::new());

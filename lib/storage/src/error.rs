@@ -26,6 +26,8 @@ pub enum Operation {
     CompleteParts,
     /// Forgetting parts.
     AbortParts,
+    /// Looking for forgotten parts.
+    ListParts,
 }
 
 impl fmt::Display for Operation {
@@ -41,6 +43,7 @@ impl fmt::Display for Operation {
             Self::PutPart => "put a part of",
             Self::CompleteParts => "complete parts of",
             Self::AbortParts => "abort parts of",
+            Self::ListParts => "list parts of",
         })
     }
 }

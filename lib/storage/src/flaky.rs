@@ -9,7 +9,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use model::{ErrorKind, ObjectKey};
 
-use crate::{Listed, ObjectStore, Operation, Part, Parts, StorageError};
+use crate::{Listed, ObjectStore, Operation, Part, Parts, StorageError, Unfinished};
 
 /// A store for tests that fails the first tries of every operation on every object.
 #[derive(Debug)]
@@ -145,5 +145,9 @@ impl<S: ObjectStore> Parts for Flaky<S> {
 
     async fn abort_parts(&self, key: &ObjectKey, token: &str) -> Result<(), StorageError> {
         self.tried(Operation::AbortParts, key, self.inner_parts().abort_parts(key, token)).await
+    }
+
+    async fn unfinished_parts(&self) -> Result<Vec<Unfinished>, StorageError> {
+        self.tried(Operation::ListParts, "", self.inner_parts().unfinished_parts()).await
     }
 }

@@ -34,7 +34,7 @@ pub use flaky::Flaky;
 pub use folder::Folder;
 pub use memory::Memory;
 pub use s3::S3;
-pub use store::{Listed, ObjectStore, Part, Parts};
+pub use store::{Listed, ObjectStore, Part, Parts, Unfinished};
 
 use std::sync::Arc;
 

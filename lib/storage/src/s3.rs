@@ -19,7 +19,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Region, RequestChecksumCalculation, ResponseChecksumValidation};
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CompletedMultipartUpload, CompletedPart, CreateBucketConfiguration,
 };
@@ -29,7 +29,7 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use model::{ErrorKind, ObjectKey, Timestamp};
 
-use crate::{Listed, ObjectStore, Operation, Part, Parts, S3Config, StorageError};
+use crate::{Listed, ObjectStore, Operation, Part, Parts, S3Config, StorageError, Unfinished};
 use error::{body, sdk};
 
 /// A server that does not take a connection within this time is down.
@@ -331,15 +331,41 @@ impl Parts for S3 {
             },
         }
     }
+
+    async fn unfinished_parts(&self) -> Result<Vec<Unfinished>, StorageError> {
+        let mut found = Vec::new();
+        let (mut key_marker, mut token_marker) = (None, None);
+        loop {
+            let request = self.client.list_multipart_uploads().bucket(&self.bucket).prefix(&self.prefix);
+            let page = request
+                .set_key_marker(key_marker)
+                .set_upload_id_marker(token_marker)
+                .send()
+                .await
+                .map_err(|error| sdk(Operation::ListParts, &self.bucket, error))?;
+            found.extend(page.uploads.unwrap_or_default().into_iter().filter_map(|begun| {
+                let name = begun.key?.strip_prefix(&self.prefix)?.to_owned();
+                Some(Unfinished { name, token: begun.upload_id?, started: moment(begun.initiated) })
+            }));
+            // A page without a mark to go on from would be asked for again, for ever.
+            if page.is_truncated != Some(true) || page.next_key_marker.is_none() {
+                return Ok(found);
+            }
+            (key_marker, token_marker) = (page.next_key_marker, page.next_upload_id_marker);
+        }
+    }
 }
 
 impl S3 {
     fn listed(&self, object: aws_sdk_s3::types::Object) -> Option<Listed> {
         let name = object.key?.strip_prefix(&self.prefix)?.to_owned();
         let size_bytes = u64::try_from(object.size.unwrap_or(0)).ok()?;
-        let modified = object.last_modified.and_then(|at| at.to_millis().ok()).unwrap_or(0);
-        Some(Listed { name, size_bytes, modified: Timestamp::from_millis(modified) })
+        Some(Listed { name, size_bytes, modified: moment(object.last_modified) })
     }
+}
+
+fn moment(at: Option<DateTime>) -> Timestamp {
+    Timestamp::from_millis(at.and_then(|at| at.to_millis().ok()).unwrap_or(0))
 }
 
 fn unexpected(operation: Operation, key: &ObjectKey, what: &'static str) -> StorageError {

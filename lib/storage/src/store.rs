@@ -76,6 +76,10 @@ pub trait Parts: Send + Sync {
 
     /// Forgets the parts; a token that is spent already is no error.
     async fn abort_parts(&self, key: &ObjectKey, token: &str) -> Result<(), StorageError>;
+
+    /// All objects that were begun and neither completed nor forgotten: they take room and no
+    /// listing shows them.
+    async fn unfinished_parts(&self) -> Result<Vec<Unfinished>, StorageError>;
 }
 
 /// A stored part.
@@ -85,6 +89,17 @@ pub struct Part {
     pub number: u32,
     /// What the store called it.
     pub tag: String,
+}
+
+/// An object whose parts wait to be completed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The name that it is to have.
+    pub name: String,
+    /// What the other calls need.
+    pub token: String,
+    /// When it was begun, by the store's clock.
+    pub started: Timestamp,
 }
 
 /// An object in a listing.
