@@ -7,8 +7,8 @@ pub struct Config {
     /// Whether anybody may make an account for themselves; without it, only administrators make
     /// them. Default: true.
     pub registration: bool,
-    /// Whether session cookies are for HTTPS only; true wherever people reach the site by HTTPS.
-    /// Default: false.
+    /// Whether people reach the site by HTTPS only: its session cookies are then never sent
+    /// otherwise, and browsers are told to insist. Default: false.
     pub secure_cookies: bool,
 }
 

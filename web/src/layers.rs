@@ -6,7 +6,8 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderValue, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderValue,
+    STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
 };
 use http::{HeaderName, Method, StatusCode};
 use listener::{Language, Problem, secure};
@@ -14,7 +15,7 @@ use listener::{Language, Problem, secure};
 use crate::error::Refusal;
 use crate::origin::{Claim, claim};
 use crate::session::{Presented, SESSION_COOKIE};
-use crate::{State, WebError, problems};
+use crate::{Config, State, WebError, problems};
 
 /// The policy of pages: our own files only; players also play what scripts made (`blob:`).
 const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
@@ -27,8 +28,12 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const FRAME_OPTIONS: HeaderName = HeaderName::from_static("x-frame-options");
 
 /// The layers around everything, the outermost last.
-pub(crate) fn around(router: Router<State>) -> Router<State> {
-    router.layer(from_fn(refuse_other_sites)).layer(from_fn(tell_problems)).layer(from_fn(secure_headers))
+pub(crate) fn around(router: Router<State>, config: &Config) -> Router<State> {
+    let is_https = config.secure_cookies;
+    router
+        .layer(from_fn(refuse_other_sites))
+        .layer(from_fn(tell_problems))
+        .layer(from_fn(move |request: Request, next: Next| secure_headers(is_https, request, next)))
 }
 
 /// Headers of the API's answers.
@@ -48,12 +53,16 @@ pub(crate) async fn page_headers(request: Request, next: Next) -> Response {
     response
 }
 
-async fn secure_headers(request: Request, next: Next) -> Response {
+async fn secure_headers(is_https: bool, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     secure(headers);
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(API_POLICY);
     headers.entry(FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
+    if is_https {
+        // RFC 6797; a year, and not for other names of the domain, which are not ours to promise.
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
     response
 }
 

@@ -40,5 +40,5 @@ pub use state::State;
 pub fn router(state: State) -> axum::Router {
     let pages = pages::router().layer(axum::middleware::from_fn(layers::page_headers));
     let api = api::router().layer(axum::middleware::from_fn(layers::api_headers));
-    layers::around(pages.merge(api)).with_state(state)
+    layers::around(pages.merge(api), &state.config).with_state(state)
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use subscriptions::{SignedIn, player_grant};
 use utoipa::ToSchema;
 
-use crate::access::{Playable, Right, may_play};
+use crate::access::{Playable, Right, may_edit, may_play};
 use crate::pages::text::say;
 use crate::playback::{at_edge, scope};
 use crate::session::Visitor;
@@ -40,7 +40,7 @@ pub(crate) struct VideoView {
     pub(crate) progress: u8,
     /// Seconds to go, once that can be told.
     pub(crate) eta_s: Option<u32>,
-    /// Why it failed, if it did.
+    /// Why it failed, if it did; told to those who may edit it.
     pub(crate) failure: Option<FailureView>,
     pub(crate) duration_ms: Option<u64>,
     /// Milliseconds since 1970.
@@ -109,7 +109,9 @@ pub(crate) async fn videos(
     for video in videos {
         let owner = names.get(&video.owner).cloned().unwrap_or_default();
         let pictures = pictures(state, &video, visitor.person.as_ref(), visitor.now).await?;
-        views.push(view(video, owner, pictures, visitor.language));
+        let is_theirs = may_edit(&video, visitor.person.as_ref());
+        let view = view(video, owner, pictures, visitor.language);
+        views.push(VideoView { failure: view.failure.filter(|_| is_theirs), ..view });
     }
     Ok(views)
 }

@@ -129,9 +129,10 @@ async fn a_bearer_goes_before_a_cookie_and_two_cookies_are_none() {
 }
 
 #[tokio::test]
-async fn cookies_are_for_https_where_the_site_is() {
+async fn a_site_behind_https_insists_on_it() {
     let site = Site::open_with(Config { secure_cookies: true, ..Config::default() }).await;
     site.somebody("ana", Role::Viewer, 0).await;
     let answer = site.post(PATH, None, json!({"username": "ana", "password": PASSWORD})).await;
     assert!(answer.headers["set-cookie"].to_str().unwrap().ends_with("; Secure"));
+    assert_eq!(answer.headers["strict-transport-security"], "max-age=31536000");
 }

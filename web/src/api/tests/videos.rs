@@ -223,6 +223,8 @@ async fn a_failure_is_told_in_the_readers_language_and_can_be_tried_again() {
     assert_eq!((&shown["state"], &shown["failure"]["code"]), (&json!("failed"), &json!("not_media")));
     let text = shown["failure"]["text"].as_str().unwrap();
     assert!(text.contains("neither video nor audio"), "{text}");
+    site.patch(&path(video), Some(&ana), json!({"visibility": "unlisted"})).await;
+    assert_eq!(site.get(&path(video), None).await.json()["failure"], Value::Null, "its owner's affair");
     let retry = format!("{}/retry", path(video));
     assert_eq!(site.post(&retry, Some(&ana), Value::Null).await.json()["state"], "queued");
     assert_eq!(site.post(&retry, Some(&ana), Value::Null).await.refusal(), (409, "conflict".into()));
