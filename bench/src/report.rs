@@ -1,0 +1,68 @@
+//! What a run says: lines for people first, `name value` lines last.
+
+use std::fmt::Display;
+use std::io::{Write, stderr, stdout};
+use std::process::Command;
+
+/// A line for whoever waits.
+pub(crate) fn say(line: impl Display) {
+    // A closed terminal is no reason to stop measuring.
+    let _ = writeln!(stderr(), "{line}");
+}
+
+/// A result.
+pub(crate) fn result(name: &str, value: impl Display) {
+    let _ = writeln!(stdout(), "{name} {value}");
+}
+
+/// A ratio as `name median`, with its range for whoever doubts it.
+pub(crate) fn ratios(name: &str, mut values: Vec<f64>) {
+    values.sort_by(f64::total_cmp);
+    let (Some(least), Some(most)) = (values.first(), values.last()) else { return };
+    say(format!("{name}: {least:.3} to {most:.3} in {} pairs", values.len()));
+    result(name, format!("{:.3}", median(&values)));
+}
+
+/// The middle of sorted values.
+pub(crate) fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => f64::NAN,
+        n if n % 2 == 1 => sorted[middle],
+        _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
+    }
+}
+
+/// The machine and the peer, so that figures can be told apart later.
+pub(crate) fn surroundings(peer: &str, arguments: &[&str]) {
+    let output = Command::new(peer).args(arguments).output();
+    let said = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    result(&format!("{peer}_version"), said.lines().next().unwrap_or("unknown").replace(' ', "_"));
+    result("cocuyo_version", env!("CARGO_PKG_VERSION"));
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    result("kernel_version", kernel.trim());
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    result("cores", cores);
+}
+
+/// Says so when the machine has other work: its figures are then worth little.
+pub(crate) fn warn_when_busy() {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let minute: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0);
+    if minute > 0.5 {
+        say(format!("warning: the load of the last minute is {minute}; measure on a quiet machine"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
+        assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
+        assert!(median(&[]).is_nan());
+    }
+}
