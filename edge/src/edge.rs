@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::carrier::{carried, query_token};
 use crate::config::Config;
 use crate::decision::{Bearer, Decision, Right, by_grant, by_policy};
+use crate::document::{Document, Encoded};
 use crate::error::EdgeError;
 use crate::files::{Files, init_key};
 use crate::keyring::is_three_parts;
@@ -22,7 +23,7 @@ use crate::playlist;
 use crate::policies::Policies;
 use crate::response::{self, Entity, Head, Keep};
 use crate::route::{METHODS, Resource, Route, Undecodable};
-use crate::versions::{Document, Versions};
+use crate::versions::Versions;
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 
@@ -44,9 +45,9 @@ struct Inner {
 }
 
 /// A request that was decoded, without its body, which is never read.
-struct Asked {
-    method: Method,
-    headers: HeaderMap,
+struct Asked<'a> {
+    method: &'a Method,
+    headers: &'a HeaderMap,
     route: Route,
 }
 
@@ -100,7 +101,7 @@ impl Door for Edge {
         let this = self.clone();
         async move {
             let (parts, _body) = request.into_parts();
-            let mut response = this.answer(&parts.method, &parts.uri, parts.headers).await;
+            let mut response = this.answer(&parts.method, &parts.uri, &parts.headers).await;
             response::open_to_players(response.headers_mut());
             response
         }
@@ -109,33 +110,25 @@ impl Door for Edge {
 }
 
 impl Edge {
-    async fn answer(&self, method: &Method, uri: &http::Uri, headers: HeaderMap) -> Response<Body> {
-        let language = Language::of(&headers);
+    async fn answer(&self, method: &Method, uri: &http::Uri, headers: &HeaderMap) -> Response<Body> {
+        let language = || Language::of(headers);
         let target = match Route::decode(method, uri.path()) {
             Ok(target) => target,
-            Err(Undecodable::NotFound) => return response::refusal(ErrorKind::NotFound, language),
-            Err(Undecodable::Method) => return Problem::method_not_allowed(METHODS, language),
+            Err(Undecodable::NotFound) => return response::refusal(ErrorKind::NotFound, language()),
+            Err(Undecodable::Method) => return Problem::method_not_allowed(METHODS, language()),
         };
         let route = target.route;
         let mut response = if *method == Method::OPTIONS {
             response::preflight()
-        } else if let Some(redirect) = redirect(&route, target.token, uri.query(), language) {
+        } else if let Some(redirect) = redirect(&route, target.token, uri.query(), headers) {
             redirect
         } else {
-            let asked = Asked { method: method.clone(), headers, route };
+            let asked = Asked { method, headers, route };
             match self.respond(asked, target.token).await {
                 Ok(response) => response,
                 Err(error) => {
-                    if error.kind() != ErrorKind::NotFound {
-                        tracing::error!(
-                            video.id = %route.video,
-                            version.id = %route.version,
-                            route = route.name(),
-                            error = &*error as &dyn std::error::Error,
-                            "cannot serve {route}"
-                        );
-                    }
-                    response::refusal(error.kind(), language)
+                    log(&route, &error);
+                    response::refusal(error.kind(), language())
                 }
             }
         };
@@ -144,13 +137,17 @@ impl Edge {
     }
 
     /// Decides, and only then looks anything up.
-    async fn respond(&self, asked: Asked, prefix: Option<&str>) -> Result<Response<Body>, Arc<EdgeError>> {
+    async fn respond(
+        &self,
+        asked: Asked<'_>,
+        prefix: Option<&str>,
+    ) -> Result<Response<Body>, Arc<EdgeError>> {
         let now = self.0.clock.now();
         let told = self.0.follower.told()?;
-        let bearer = bearer(&told, prefix, &asked.headers);
+        let bearer = bearer(&told, prefix, asked.headers);
         let right = match self.decide(&asked.route, &bearer, &told, now).await? {
             Ok(right) => right,
-            Err(kind) => return Ok(response::refusal(kind, Language::of(&asked.headers))),
+            Err(kind) => return Ok(response::refusal(kind, Language::of(asked.headers))),
         };
         let (video, version) = (asked.route.video, asked.route.version);
         match asked.route.resource {
@@ -160,7 +157,7 @@ impl Edge {
             }
             Resource::Multivariant => {
                 let index = self.0.versions.index(video, version).await?;
-                let playlist = Document::new(playlist::multivariant(&index, right.height()));
+                let playlist = Document::plain(playlist::multivariant(&index, right.height()));
                 Ok(text(&playlist, Keep::Briefly, &asked, &right))
             }
             Resource::Playlist(name) => {
@@ -209,7 +206,7 @@ impl Edge {
     async fn picture(
         &self,
         key: ObjectKey,
-        asked: &Asked,
+        asked: &Asked<'_>,
         right: &Right,
     ) -> Result<Response<Body>, Arc<EdgeError>> {
         let picture = self.0.media.object(key, None).await?;
@@ -219,16 +216,15 @@ impl Edge {
     async fn mp4(
         &self,
         name: model::RenditionName,
-        asked: &Asked,
+        asked: &Asked<'_>,
         right: Right,
         since: Timestamp,
     ) -> Result<Response<Body>, Arc<EdgeError>> {
         let index = self.0.versions.index(asked.route.video, asked.route.version).await?;
         let file = self.0.files.of(&index, name).await?;
         let etag = ETag::strong(file.map.etag().trim_matches('"'));
-        let entity =
-            Entity { content_type: "video/mp4", etag: &etag, len: file.map.len(), keep: Keep::Forever };
-        let (head, part) = match response::head(&entity, &asked.method, &asked.headers, &right) {
+        let entity = immutable("video/mp4", &etag, file.map.len());
+        let (head, part) = match response::head(&entity, asked.method, asked.headers, &right) {
             Head::Send(head, Some(part)) => (head, part),
             Head::Send(head, None) => return Ok(head.map(|()| empty())),
             Head::Refuse(response) => return Ok(response),
@@ -311,22 +307,37 @@ impl Sending {
     }
 }
 
+/// One line for what an operator must mend. That the origin is away is told once, by the
+/// follower, and not by every viewer.
+fn log(route: &Route, error: &EdgeError) {
+    if matches!(error, EdgeError::Absent | EdgeError::NoKeys | EdgeError::Origin { .. }) {
+        return;
+    }
+    tracing::error!(
+        video.id = %route.video,
+        version.id = %route.version,
+        route = route.name(),
+        error = error as &dyn std::error::Error,
+        "cannot serve {route}"
+    );
+}
+
 /// `?token=` on the multivariant, for players to which one can only give a URL: the token moves
 /// into the path, where the relative names of the playlist inherit it.
 fn redirect(
     route: &Route,
     prefix: Option<&str>,
     query: Option<&str>,
-    language: Language,
+    headers: &HeaderMap,
 ) -> Option<Response<Body>> {
     let (Resource::Multivariant, None, Some(query)) = (route.resource, prefix, query) else { return None };
     match query_token(query) {
         Ok(None) => None,
         Ok(Some(token)) if is_three_parts(token) => Some(response::found(&format!("/t/{token}{route}"))),
-        Ok(Some(_)) => Some(response::refusal(ErrorKind::Unauthenticated, language)),
+        Ok(Some(_)) => Some(response::refusal(ErrorKind::Unauthenticated, Language::of(headers))),
         Err(_) => {
             let title = Text::new("El parámetro `token` está repetido", "The parameter `token` is repeated");
-            Some(Problem::of(ErrorKind::Invalid).named("two_tokens", title).response(language))
+            Some(Problem::of(ErrorKind::Invalid).named("two_tokens", title).response(Language::of(headers)))
         }
     }
 }
@@ -343,14 +354,24 @@ fn bearer(told: &Told, prefix: Option<&str>, headers: &HeaderMap) -> Bearer {
     }
 }
 
-fn text(document: &Document, keep: Keep, asked: &Asked, right: &Right) -> Response<Body> {
-    let len = document.bytes.len() as u64;
-    let entity = Entity { content_type: PLAYLIST, etag: &document.etag, len, keep };
-    response::in_memory(&entity, &document.bytes, &asked.method, &asked.headers, right)
+fn text(document: &Document, keep: Keep, asked: &Asked<'_>, right: &Right) -> Response<Body> {
+    let Encoded { bytes, etag, encoding } = document.encoded_for(asked.headers);
+    let varies = match keep {
+        // Which renditions it names depends on the grant.
+        Keep::Briefly => Some("authorization, cookie"),
+        Keep::Forever => document.gzip.as_ref().map(|_| "accept-encoding"),
+    };
+    let len = bytes.len() as u64;
+    let entity = Entity { content_type: PLAYLIST, etag, len, keep, varies, encoding: *encoding };
+    response::in_memory(&entity, bytes, asked.method, asked.headers, right)
 }
 
-fn media(media: &Media, content_type: &'static str, asked: &Asked, right: &Right) -> Response<Body> {
+fn media(media: &Media, content_type: &'static str, asked: &Asked<'_>, right: &Right) -> Response<Body> {
     let len = media.bytes.len() as u64;
-    let entity = Entity { content_type, etag: &media.etag, len, keep: Keep::Forever };
-    response::in_memory(&entity, &media.bytes, &asked.method, &asked.headers, right)
+    let entity = immutable(content_type, &media.etag, len);
+    response::in_memory(&entity, &media.bytes, asked.method, asked.headers, right)
+}
+
+const fn immutable<'a>(content_type: &'static str, etag: &'a ETag, len: u64) -> Entity<'a> {
+    Entity { content_type, etag, len, keep: Keep::Forever, varies: None, encoding: None }
 }

@@ -22,6 +22,7 @@
 mod carrier;
 mod config;
 mod decision;
+mod document;
 mod edge;
 mod error;
 mod files;

@@ -36,7 +36,7 @@ enum Key {
 }
 
 /// Chunks read at once: each has up to a minute of media in flight.
-const FILLS: usize = 8;
+const FILLS: usize = 4;
 /// Segments of one chunk that are read ahead of the one being hashed.
 const AHEAD: usize = 4;
 /// Chunks that are remembered as checked; 64 bytes each.

@@ -5,8 +5,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, VARY,
     WWW_AUTHENTICATE,
 };
 use http::{Method, Response, StatusCode};
@@ -32,6 +32,9 @@ pub(crate) struct Entity<'a> {
     pub(crate) etag: &'a ETag,
     pub(crate) len: u64,
     pub(crate) keep: Keep,
+    /// What else than the path decides its bytes, for `Vary`.
+    pub(crate) varies: Option<&'static str>,
+    pub(crate) encoding: Option<&'static str>,
 }
 
 /// How a request for an entity is answered.
@@ -64,11 +67,14 @@ pub(crate) fn head(entity: &Entity<'_>, method: &Method, request: &HeaderMap, ri
     let headers = response.headers_mut();
     headers.insert(ETAG, entity.etag.value().clone());
     headers.insert(CACHE_CONTROL, cache_control(entity.keep, right));
-    if entity.keep == Keep::Briefly {
-        headers.insert(VARY, HeaderValue::from_static("authorization, cookie"));
+    if let Some(varies) = entity.varies {
+        headers.insert(VARY, HeaderValue::from_static(varies));
     }
     if let Some(part) = &part {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(entity.content_type));
+        if let Some(encoding) = entity.encoding {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
         if status == StatusCode::PARTIAL_CONTENT {

@@ -2,29 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use cmaf::VersionIndex;
-use listener::ETag;
 use model::{ErrorKind, ObjectKey, RenditionName, VersionId, VideoId};
 use moka::future::Cache;
 use storage::ObjectStore;
 
+use crate::document::Document;
 use crate::error::EdgeError;
 use crate::playlist;
-
-/// A text with its tag.
-#[derive(Debug, Clone)]
-pub(crate) struct Document {
-    pub(crate) bytes: Bytes,
-    pub(crate) etag: ETag,
-}
-
-impl Document {
-    pub(crate) fn new(bytes: Bytes) -> Self {
-        let etag = ETag::strong(&blake3::hash(&bytes).to_hex()[..32]);
-        Self { bytes, etag }
-    }
-}
 
 /// Indexes and media playlists, each read or written once for all who wait for it.
 pub(crate) struct Versions {
@@ -48,7 +33,7 @@ impl Versions {
                 .build(),
             playlists: Cache::builder()
                 .max_capacity(bytes / 2)
-                .weigher(|_, playlist: &Document| weight(playlist.bytes.len() + 256))
+                .weigher(|_, playlist: &Document| weight(playlist.size()))
                 .build(),
         }
     }

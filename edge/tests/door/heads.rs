@@ -1,5 +1,10 @@
 //! What players and caches depend on, header by header.
 
+use std::io::Read;
+
+use storage::ObjectStore;
+
+use crate::film::Film;
 use crate::origin::grant;
 use crate::serving::{Answer, Serving, path};
 
@@ -173,4 +178,30 @@ async fn what_a_client_adds_changes_nothing() {
         let answer = serving.get(&path("multivariant.m3u8"), &[odd]).await;
         assert_eq!((answer.status, &answer.body), (200, &plain.body), "{odd}");
     }
+}
+
+#[tokio::test]
+async fn a_long_playlist_is_sent_compressed_to_whoever_can_read_it() {
+    let serving = Serving::start().await;
+    let bearer = serving.bearer(&grant(1080));
+    let mut long = Film::new().index;
+    let rendition = long.renditions.iter_mut().find(|rendition| rendition.name.height() == 360).unwrap();
+    let chunk = rendition.chunks[0].clone();
+    rendition.chunks = (0..900).map(|number| cmaf::ChunkRef { number, ..chunk.clone() }).collect();
+    let key = model::ObjectKey::Index { video: long.video, version: long.version };
+    serving.store.put(&key, long.to_json()).await.unwrap();
+
+    let name = path("360p/playlist.m3u8");
+    let plain = serving.get(&name, &[&bearer]).await;
+    assert_eq!((plain.header("content-encoding"), plain.header("vary")), ("", "accept-encoding"));
+    let gzip = serving.get(&name, &[&bearer, "accept-encoding: gzip, br"]).await;
+    assert_eq!((gzip.header("content-encoding"), gzip.header("vary")), ("gzip", "accept-encoding"));
+    assert_eq!(gzip.header("content-type"), "application/vnd.apple.mpegurl");
+    assert_ne!(etag(&gzip), etag(&plain));
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(&gzip.body[..]).read_to_end(&mut text).unwrap();
+    assert!(text == plain.body);
+    assert!(gzip.body.len() * 5 < plain.body.len(), "{} of {}", gzip.body.len(), plain.body.len());
+    let known = format!("if-none-match: {}", etag(&gzip));
+    assert_eq!(serving.get(&name, &[&bearer, "accept-encoding: gzip", &known]).await.status, 304);
 }
