@@ -12,7 +12,7 @@ use model::cell::{AudioPlan, AudioRung, Ratio, Reply};
 use crate::encode::Damage;
 use crate::error::{CellError, Result};
 use crate::filter;
-use crate::grid::Seconds;
+use crate::grid::{Belief, Seconds};
 use crate::libav::{Chain, Encoder, Medium, Sound, SoundFormat};
 use crate::reply::{Replies, Track};
 use crate::segments::Segments;
@@ -29,6 +29,7 @@ pub(crate) struct SoundLane<'a> {
     time_base: Rational,
     /// The moment that is heard as 0.
     zero: Seconds,
+    belief: Belief,
     max_ms: u64,
     damage: &'a Damage,
     /// Where the next sound is expected, in samples of its own rate.
@@ -37,10 +38,12 @@ pub(crate) struct SoundLane<'a> {
 }
 
 impl<'a> SoundLane<'a> {
+    #[expect(clippy::too_many_arguments, reason = "one caller, and each is a thing of its own")]
     pub(crate) fn open(
         decoder: Opened,
         time_base: Rational,
         zero: Seconds,
+        belief: Belief,
         plan: &'a AudioPlan,
         max_ms: u64,
         damage: &'a Damage,
@@ -48,7 +51,7 @@ impl<'a> SoundLane<'a> {
     ) -> Result<Self> {
         let rungs =
             plan.rungs.iter().map(|rung| SoundRung::open(plan, rung, replies)).collect::<Result<_>>()?;
-        Ok(Self { decoder, time_base, zero, max_ms, damage, expected: None, rungs })
+        Ok(Self { decoder, time_base, zero, belief, max_ms, damage, expected: None, rungs })
     }
 
     /// Takes packets until there are no more, and gives the length of the sound in milliseconds.
@@ -102,16 +105,18 @@ impl<'a> SoundLane<'a> {
             (Some(said), None) => said,
             (None, None) => 0,
         };
+        let millis = |sample: i64| sample.max(0) as u64 / u64::from(rate) * 1000;
+        let before = follows.unwrap_or(0);
         // Sound that says it is heard a second before what was heard last is not.
-        if follows.is_some_and(|next| at + i64::from(rate) < next) {
+        if at + i64::from(rate) < before || !self.belief.takes(millis(before), millis(at)) {
             self.damage.count(true);
             return Ok(());
         }
-        if at / i64::from(rate) * 1000 > self.max_ms as i64 {
+        if millis(at) > self.max_ms {
             let detail = format!("sound behind {} ms", self.max_ms);
             return Err(CellError::refused(FailureReason::TooLarge, detail));
         }
-        let gap = at - follows.unwrap_or(0);
+        let gap = at - before;
         self.expected = Some((format, at + length));
         sound.set_pts(at);
         for rung in &mut self.rungs {

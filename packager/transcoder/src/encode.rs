@@ -15,7 +15,7 @@ use model::cell::{EncodePlan, Reply};
 
 use crate::audio::SoundLane;
 use crate::error::{CellError, Result};
-use crate::grid::{Grid, Seconds};
+use crate::grid::{Belief, Grid, Seconds};
 use crate::input::{Input, Next, decoder_options};
 use crate::libav;
 use crate::reply::Replies;
@@ -48,6 +48,7 @@ pub(crate) fn encode(mut input: Input, plan: &EncodePlan, replies: &Replies) -> 
     let damage = Damage::default();
     let start = start_of(&input, plan)?;
     let declared_ms = declared_ms(&input, plan)?;
+    let belief = Belief { declared_ms };
 
     let duration_ms = thread::scope(|scope| -> Result<u64> {
         let mut lanes = Vec::new();
@@ -61,7 +62,7 @@ pub(crate) fn encode(mut input: Input, plan: &EncodePlan, replies: &Replies) -> 
             zero = grid.zero();
             let (shots, packets) = (spawn_rungs(scope, &mut lanes, plan, replies)?, sync_channel(PACKETS));
             let base = stream.time_base();
-            let lane = PictureLane::new(decoder, base, grid, video, plan, &damage, replies, shots);
+            let lane = PictureLane::new(decoder, base, grid, belief, video, plan, &damage, replies, shots);
             lanes.push(scope.spawn(move || lane.run(packets.1)));
             routes.push((video.stream as usize, packets.0));
         }
@@ -71,7 +72,7 @@ pub(crate) fn encode(mut input: Input, plan: &EncodePlan, replies: &Replies) -> 
                 .map_err(CellError::libav("open the sound decoder"))?;
             let packets = sync_channel(PACKETS);
             let base = stream.time_base();
-            let lane = SoundLane::open(decoder, base, zero, audio, plan.max_ms, &damage, replies)?;
+            let lane = SoundLane::open(decoder, base, zero, belief, audio, plan.max_ms, &damage, replies)?;
             lanes.push(scope.spawn(move || lane.run(packets.1)));
             routes.push((audio.stream as usize, packets.0));
         }

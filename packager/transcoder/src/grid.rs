@@ -77,15 +77,34 @@ impl Grid {
         moment.minus(self.zero).in_frames(self.rate)
     }
 
-    /// The grid frame that is shown at a time in milliseconds.
-    pub(crate) fn frame_at_millis(&self, ms: u64) -> i64 {
-        Seconds { num: ms.into(), den: 1000 }.in_frames(self.rate)
-    }
-
     /// When grid frame `n` is shown, in milliseconds.
     pub(crate) fn millis(&self, n: u64) -> u64 {
         let ms = u128::from(n) * 1000 * u128::from(self.rate.den) / u128::from(self.rate.num.max(1));
         u64::try_from(ms).unwrap_or(u64::MAX)
+    }
+}
+
+/// Which moments are believed: one damaged timestamp must not make hours out of a clip.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Belief {
+    /// How long the file says that it is.
+    pub(crate) declared_ms: Option<u64>,
+}
+
+impl Belief {
+    /// A pause that needs no explanation, in milliseconds.
+    const PAUSE: u64 = 10_000;
+    /// The longest picture of a slide show whose length nobody knows, in milliseconds.
+    const SLIDE: u64 = 600_000;
+
+    /// Whether something may stand at `at` milliseconds when what came before it ended at `before`.
+    pub(crate) fn takes(self, before: u64, at: u64) -> bool {
+        let pause = match self.declared_ms {
+            Some(declared) if at <= declared.saturating_add(Self::PAUSE) => return true,
+            Some(_) => Self::PAUSE,
+            None => Self::SLIDE,
+        };
+        at <= before.saturating_add(pause)
     }
 }
 
@@ -168,6 +187,16 @@ mod tests {
         let mut holder = Holder::new();
         assert_eq!(holder.put(25, 'a'), None);
         assert_eq!(holder.put(26, 'b'), Some((0..26, 'a')));
+    }
+
+    #[test]
+    fn jumps_are_believed_within_the_declared_length_only() {
+        let said = Belief { declared_ms: Some(60_000) };
+        assert!(said.takes(0, 70_000) && !said.takes(0, 70_001));
+        // A film that is longer than it says goes on.
+        assert!(said.takes(80_000, 90_000) && !said.takes(80_000, 90_001));
+        let silent = Belief { declared_ms: None };
+        assert!(silent.takes(0, 600_000) && !silent.takes(0, 600_001));
     }
 
     proptest! {

@@ -61,6 +61,8 @@ fn main() -> ExitCode {
 
 fn run(replies: &Replies) -> Result<()> {
     process::confine().map_err(CellError::Request)?;
+    // Fills the crate's table of error texts.
+    ffmpeg_next::init().map_err(CellError::libav("set libav up"))?;
     libav::to_stderr();
     libav::limit_allocations();
     libav::warn_of_known_holes();

@@ -12,7 +12,7 @@ use model::cell::{EncodePlan, VideoPlan};
 use crate::encode::Damage;
 use crate::error::{CellError, Result};
 use crate::filter::{self, PictureFormat};
-use crate::grid::{Grid, Holder, Seconds};
+use crate::grid::{Belief, Grid, Holder, Seconds};
 use crate::libav::{Chain, Medium, Picture};
 use crate::reply::Replies;
 use crate::rung::Shot;
@@ -24,6 +24,7 @@ pub(crate) struct PictureLane<'a> {
     time_base: Rational,
     grid: Grid,
     plan: &'a VideoPlan,
+    belief: Belief,
     max_ms: u64,
     damage: &'a Damage,
     replies: &'a Replies,
@@ -43,6 +44,7 @@ impl<'a> PictureLane<'a> {
         decoder: Opened,
         time_base: Rational,
         grid: Grid,
+        belief: Belief,
         plan: &'a VideoPlan,
         whole: &EncodePlan,
         damage: &'a Damage,
@@ -54,6 +56,7 @@ impl<'a> PictureLane<'a> {
             time_base,
             grid,
             plan,
+            belief,
             max_ms: whole.max_ms,
             damage,
             replies,
@@ -113,15 +116,23 @@ impl<'a> PictureLane<'a> {
             // A picture that says no time follows the one before it.
             None => (self.taken + 1, self.taken + 2),
         };
-        if u64::try_from(n).is_ok_and(|n| self.grid.millis(n) > self.max_ms) {
-            let detail = format!("a picture behind {} ms", self.max_ms);
-            return Err(CellError::refused(FailureReason::TooLarge, detail));
-        }
         if n <= self.taken && self.taken >= 0 {
             return Ok(());
         }
-        let longest = self.grid.frame_at_millis(self.max_ms);
-        (self.taken, self.end) = (n.max(0), end.min(longest));
+        let (before_ms, at_ms) =
+            (self.grid.millis(self.taken.max(0) as u64), self.grid.millis(n.max(0) as u64));
+        if !self.belief.takes(before_ms, at_ms) {
+            self.damage.count(true);
+            return Ok(());
+        }
+        if at_ms > self.max_ms {
+            let detail = format!("a picture behind {} ms", self.max_ms);
+            return Err(CellError::refused(FailureReason::TooLarge, detail));
+        }
+        // A duration is a timestamp too.
+        let end_ms = self.grid.millis(end.max(0) as u64);
+        let is_sound = self.belief.takes(at_ms, end_ms) && end_ms <= self.max_ms;
+        (self.taken, self.end) = (n.max(0), if is_sound { end } else { n });
         picture.set_pts(self.taken);
         self.filter(picture)
     }

@@ -290,8 +290,7 @@ fn media_that_cannot_be_read_is_not_the_films_fault() {
     let clips = Clips::new();
     let film = clips.make(
         "film.mp4",
-        &"-f lavfi -i testsrc2=size=640x480:rate=30 -t 6 -c:v mpeg4 -qscale:v 1 -movflags +faststart"
-            .to_string(),
+        "-f lavfi -i testsrc2=size=640x480:rate=30 -t 6 -c:v mpeg4 -qscale:v 1 -movflags +faststart",
     );
     let plan = small_plan(&probe(&film).probe.unwrap());
     let bytes = std::fs::read(&film).unwrap();
