@@ -54,7 +54,7 @@ async function upload(page) {
     if (stage === 'failed') throw new Error(`the upload failed: ${await row.innerText()}`);
     return stage === 'finished';
   }, patience);
-  return { video: await row.getAttribute('data-video'), sent };
+  return { video: await row.getAttribute('data-video'), sent: distinct(sent) };
 }
 
 async function packageAndPublish(page, video) {
@@ -77,7 +77,12 @@ async function packageAndPublish(page, video) {
     if (state === 'failed') throw new Error(`packaging failed: ${await row.innerText()}`);
     return state === 'ready';
   }, patience);
-  return { title: await row.locator('h2').innerText(), progress };
+  return { title: await row.locator('h2').innerText(), progress: distinct(progress) };
+}
+
+/** The sights in order, each told once while it lasts. */
+function distinct(sights) {
+  return sights.filter((sight, at) => sight !== sights[at - 1]);
 }
 
 async function play(page, video) {

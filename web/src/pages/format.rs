@@ -17,7 +17,9 @@ pub(crate) fn duration_iso(ms: u64) -> String {
 
 /// One digit behind the point below a hundred, none above; a comma in Spanish.
 pub(crate) fn decimal(value: f64, language: Language) -> String {
-    let text = if value < 99.95 { format!("{value:.1}") } else { format!("{value:.0}") };
+    // Halves go up, as in the scripts; `{:.1}` would take 1.25 down.
+    let text =
+        if value < 99.95 { format!("{:.1}", (value * 10.0).round() / 10.0) } else { format!("{value:.0}") };
     let text = text.strip_suffix(".0").map_or(text.clone(), str::to_owned);
     match language {
         Language::Es => text.replace('.', ","),
@@ -103,6 +105,7 @@ mod tests {
             (0.0, "0", "0"),
             (0.55, "0,6", "0.6"),
             (3.06, "3,1", "3.1"),
+            (1.25, "1,3", "1.3"),
             (99.96, "100", "100"),
             (128.4, "128", "128"),
         ];

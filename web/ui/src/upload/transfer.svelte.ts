@@ -87,7 +87,7 @@ export class Transfer {
     this.stage = 'paused';
     this.eta = null;
     await this.#upload.abort();
-    this.sent = this.saved;
+    await this.#askWhatIsSaved();
   }
 
   /** Stops for good and takes back what the server has of it. */
@@ -95,6 +95,17 @@ export class Transfer {
     const wasOpen = this.isOpen;
     await this.#upload.abort(this.stage !== 'finished').catch(() => undefined);
     if (wasOpen) this.onEnd();
+  }
+
+  /** Bytes were under way when the line was let go; only the server knows how many it kept. */
+  async #askWhatIsSaved(): Promise<void> {
+    if (!this.#upload.url) return;
+    const headers = { 'Tus-Resumable': '1.0.0' };
+    const response = await fetch(this.#upload.url, { method: 'HEAD', headers }).catch(() => null);
+    const offset = Number(response?.headers.get('Upload-Offset') ?? NaN);
+    if (!(offset >= 0)) return;
+    this.saved = offset;
+    if (this.stage === 'paused') this.sent = offset;
   }
 
   #progressed(sent: number): void {
