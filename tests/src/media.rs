@@ -1,0 +1,31 @@
+use std::collections::BTreeMap;
+
+use crate::run;
+
+/// What ffmpeg made of a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// Frames of picture.
+    pub frames: u64,
+    /// Seconds of media.
+    pub seconds: f64,
+    /// Whatever ffmpeg complained about: nothing, for a stream of ours.
+    pub complaints: String,
+}
+
+/// Decodes a playlist, file or URL whole with the ffmpeg program.
+pub fn decode(input: &str) -> Decoded {
+    let finished = run(
+        "ffmpeg",
+        &["-nostdin", "-v", "warning", "-progress", "pipe:1", "-i", input, "-map", "0", "-f", "null", "-"],
+    );
+    let progress: BTreeMap<&str, &str> =
+        finished.stdout.lines().filter_map(|line| line.split_once('=')).collect();
+    let number =
+        |key: &str| progress.get(key).and_then(|text| text.trim().parse::<f64>().ok()).unwrap_or(0.0);
+    Decoded {
+        frames: number("frame") as u64,
+        seconds: number("out_time_us") / 1e6,
+        complaints: finished.stderr,
+    }
+}

@@ -1,0 +1,176 @@
+//! What the server refuses, whatever a page or a player says.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tests::{Clip, Person, Stack, until};
+
+struct Playing {
+    stack: Stack,
+    creator: Person,
+    video: String,
+    /// `/v/{video}/{version}`
+    base: String,
+}
+
+async fn a_film_for_tier_one() -> Playing {
+    let stack = Stack::start().await;
+    let creator = stack.person("ana", "creator", 0).await;
+    let video = creator.upload("Para abonados", Clip::Long.file()).await;
+    let ready = creator.until_ready(&video).await;
+    creator.publish(&video, 1).await;
+    let base = format!("/v/{video}/{}", ready["version"].as_str().expect("a version"));
+    Playing { stack, creator, video, base }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_is_enforced_per_rendition_and_per_object() {
+    let Playing { stack, video, base, .. } = a_film_for_tier_one().await;
+    let stranger = stack.stranger();
+    stranger.playback(&video).await.expect(401);
+    let nobody = stack.person("nadie", "viewer", 0).await;
+    let refused = nobody.playback(&video).await.expect(403);
+    assert_eq!(refused.json()["code"], "tier_required");
+    assert_eq!(refused.header("content-type"), "application/problem+json");
+
+    // Every object alike: nothing without a grant, whoever asks.
+    let objects = [
+        "/multivariant.m3u8",
+        "/720p/playlist.m3u8",
+        "/144p/playlist.m3u8",
+        "/a32/playlist.m3u8",
+        "/360p/init.mp4",
+        "/360p/0.m4s",
+        "/a32/0.m4s",
+        "/poster.jpg",
+        "/360p.mp4",
+    ];
+    for object in objects {
+        assert_eq!(stranger.get(&format!("{base}{object}")).await.status, 401, "{object}");
+    }
+
+    // With the grant, all of it; in each of the ways in which a grant travels.
+    let subscriber = stack.person("luis", "viewer", 1).await;
+    let playback = subscriber.playback(&video).await.expect(200).json();
+    let grant = playback["token"].as_str().expect("a token");
+    for object in objects {
+        assert_eq!(stranger.fetch(&format!("{base}{object}"), Some(grant)).await.status, 200, "{object}");
+        assert_eq!(
+            stranger.get(&format!("/t/{grant}{base}{object}")).await.status,
+            200,
+            "{object} under its prefix"
+        );
+    }
+    let redirected = stranger.get(&format!("{base}/multivariant.m3u8?token={grant}")).await.expect(302);
+    assert_eq!(redirected.header("location"), format!("/t/{grant}{base}/multivariant.m3u8"));
+
+    // The log has seen all those requests and no token.
+    let signature = grant.rsplit('.').next().expect("a JWT has a signature");
+    assert!(!stack.log().contains(signature));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_height_above_the_tier_is_refused_segment_by_segment() {
+    let Playing { stack, creator, video, base } = a_film_for_tier_one().await;
+    // Free for all: strangers get what tier 0 may see, the 480p rung and below.
+    creator.publish(&video, 0).await;
+    let stranger = stack.stranger();
+    let open = until("the policy to reach the edge", Duration::from_secs(15), || async {
+        let answer = stranger.get(&format!("{base}/multivariant.m3u8")).await;
+        if answer.status == 200 { Ok(answer) } else { Err(answer.status) }
+    })
+    .await;
+    assert!(open.text().contains("480p/") && !open.text().contains("720p/"), "{}", open.text());
+    assert_eq!(stranger.get(&format!("{base}/480p/0.m4s")).await.status, 200);
+    let refused = stranger.get(&format!("{base}/720p/0.m4s")).await;
+    assert!([401, 403].contains(&refused.status.as_u16()), "{}", refused.status);
+
+    let nobody = stack.person("nadie", "viewer", 0).await;
+    let capped = nobody.playback(&video).await.expect(200).json();
+    if let Some(grant) = capped["token"].as_str() {
+        assert_eq!(nobody.fetch(&format!("{base}/720p/0.m4s"), Some(grant)).await.status, 403);
+        assert_eq!(nobody.fetch(&format!("{base}/480p/0.m4s"), Some(grant)).await.status, 200);
+    }
+    let subscriber = stack.person("luis", "viewer", 1).await;
+    let playback = subscriber.playback(&video).await.expect(200).json();
+    let grant = playback["token"].as_str();
+    assert_eq!(subscriber.fetch(&format!("{base}/720p/0.m4s"), grant).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_for_one_version_and_ends_with_its_account() {
+    let Playing { stack, creator, video, base } = a_film_for_tier_one().await;
+    let subscriber = stack.person("luis", "viewer", 1).await;
+    let playback = subscriber.playback(&video).await.expect(200).json();
+    let grant = playback["token"].as_str().expect("a token").to_owned();
+
+    let other = creator.upload("Otro", Clip::Short.file()).await;
+    let other_version = creator.until_ready(&other).await["version"].as_str().expect("a version").to_owned();
+    creator.publish(&other, 1).await;
+    let elsewhere = format!("/v/{other}/{other_version}/144p/0.m4s");
+    assert_eq!(subscriber.fetch(&elsewhere, Some(&grant)).await.status, 404);
+
+    let segment = format!("{base}/144p/0.m4s");
+    assert_eq!(subscriber.fetch(&segment, Some(&grant)).await.status, 200);
+    let admin = stack.person("jefa", "admin", 0).await;
+    admin.patch("/api/v1/accounts/luis", json!({"tier": 0})).await.expect(200);
+    until("the revocation to reach the edge", Duration::from_secs(10), || async {
+        let status = subscriber.fetch(&segment, Some(&grant)).await.status;
+        if status == 401 { Ok(()) } else { Err(status) }
+    })
+    .await;
+    subscriber.playback(&video).await.expect(403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_token_opens_nothing() {
+    let Playing { stack, video, base, .. } = a_film_for_tier_one().await;
+    let subscriber = stack.person("luis", "viewer", 1).await;
+    let playback = subscriber.playback(&video).await.expect(200).json();
+    let grant = playback["token"].as_str().expect("a token");
+    let [header, claims, signature] = grant.split('.').collect::<Vec<_>>()[..] else { panic!("not a JWT") };
+    let read = |part: &str| -> Value {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("JSON")
+    };
+    let write = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let with = |mut value: Value, key: &str, new: Value| {
+        value[key] = new;
+        write(&value)
+    };
+    let kid = read(header)["kid"].clone();
+    let forged = [
+        ("no signature", format!("{header}.{claims}.")),
+        ("alg none", format!("{}.{claims}.", write(&json!({"alg": "none", "kid": kid})))),
+        (
+            "alg HS256",
+            format!("{}.{claims}.{signature}", write(&json!({"alg": "HS256", "kid": kid, "typ": "JWT"}))),
+        ),
+        (
+            "unknown kid",
+            format!("{}.{claims}.{signature}", with(read(header), "kid", json!("../../dev/null"))),
+        ),
+        ("a higher height", format!("{header}.{}.{signature}", with(read(claims), "height", json!(4320)))),
+        ("a string exp", format!("{header}.{}.{signature}", with(read(claims), "exp", json!("9999999999")))),
+        ("a trailing byte", format!("{grant}A")),
+        ("a fourth part", format!("{grant}.{signature}")),
+        ("a session token", subscriber.token().expect("signed in").to_owned()),
+        ("nothing", String::new()),
+        ("a megabyte", "A".repeat(1 << 20)),
+    ];
+    for (what, token) in forged {
+        let answer = match what {
+            // More than a head may hold: refused before anybody reads it.
+            "a megabyte" => {
+                let status = subscriber.fetch(&format!("{base}/144p/0.m4s"), Some(&token)).await.status;
+                assert!([401, 431].contains(&status.as_u16()), "{status}");
+                continue;
+            }
+            _ => subscriber.fetch(&format!("{base}/144p/0.m4s"), Some(&token)).await,
+        };
+        assert_eq!(answer.status, 401, "{what}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{what}");
+    }
+    assert_eq!(subscriber.fetch(&format!("{base}/144p/0.m4s"), Some(grant)).await.status, 200);
+}
