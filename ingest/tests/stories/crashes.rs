@@ -5,9 +5,10 @@ use std::io::Write;
 use std::sync::Arc;
 
 use model::Clock;
+use storage::testing::Disk;
 use storage::{Flaky, Memory, ObjectStore};
 
-use crate::stack::{Created, Setup, Stack, head, patch};
+use crate::stack::{Created, Setup, Stack, head, media, patch};
 
 fn with(store: impl ObjectStore) -> Setup {
     Setup { store: Some(Arc::new(store)), ..Setup::default() }
@@ -106,4 +107,36 @@ async fn a_video_deleted_in_mid_upload_ends_its_request() {
     under_way.write(b"56789").await;
     assert_eq!(under_way.answer().await.status, 404);
     assert_eq!((stack.spooled().len(), stack.objects().await.len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_power_cut_takes_nothing_that_was_acknowledged() {
+    let Some(mut disk) = Disk::new(64) else { return };
+    let on = |disk: &Disk| Setup { disk: Some(disk.path()), ..Setup::default() };
+    let bytes = media(300_000);
+    let mut stack = Stack::with(on(&disk)).await;
+    let finished = stack.create(300_000).await;
+    assert_eq!(stack.send(patch(&finished.path, 0, &bytes)).await.status, 204);
+    let upload = stack.create(300_000).await;
+    // A cut after every answer, and one in the middle of the third body.
+    for acknowledged in [100_000, 200_000, 200_000] {
+        let offset = stack.offset(&upload).await as usize;
+        let mut _under_way = None;
+        let body = &bytes[offset..200_000.max(offset + 50_000).min(offset + 100_000)];
+        if offset < 200_000 {
+            let answer = stack.send(patch(&upload.path, offset as u64, body)).await;
+            assert_eq!((answer.status, answer.offset()), (204, acknowledged));
+        } else {
+            _under_way = Some(stack.open(&patch(&upload.path, 200_000, body).announcing(100_000)).await);
+            stack.until(250_000, async || stack.spooled_bytes(&upload)).await;
+        }
+        disk = disk.cut_power();
+        stack = Stack::with(on(&disk)).await;
+        assert_eq!(stack.offset(&upload).await, acknowledged);
+    }
+    assert_eq!(stack.send(patch(&upload.path, 200_000, &bytes[200_000..])).await.status, 204);
+    for upload in [&upload, &finished] {
+        assert!(stack.original(upload).await == bytes);
+        assert_eq!(stack.state(upload).await, "queued");
+    }
 }

@@ -44,6 +44,8 @@ impl Accounts for Names {
 }
 
 pub(crate) struct Setup {
+    /// Where everything lies, instead of a temporary folder.
+    pub(crate) disk: Option<PathBuf>,
     pub(crate) config: Config,
     pub(crate) limits: UploadLimits,
     pub(crate) store: Option<Arc<dyn ObjectStore>>,
@@ -54,7 +56,7 @@ impl Default for Setup {
     fn default() -> Self {
         let limits = UploadLimits { max_size_bytes: 1 << 30, max_open: 1000, max_total_bytes: 1 << 40 };
         let config = Config { keep_free_bytes: 0, ..Config::default() };
-        Self { config, limits, store: None, spool: None }
+        Self { disk: None, config, limits, store: None, spool: None }
     }
 }
 
@@ -86,14 +88,15 @@ impl Stack {
     }
 
     async fn on(folder: Arc<TempDir>, setup: Setup) -> Self {
-        let database = Database::open(&sqlite_url(&folder.path().join("cocuyo.db"))).await.unwrap();
+        let data = setup.disk.unwrap_or_else(|| folder.path().to_owned());
+        let database = Database::open(&sqlite_url(&data.join("cocuyo.db"))).await.unwrap();
         let catalog = Catalog::open(database).await.unwrap();
         let store = match setup.store {
             Some(store) => store,
-            None => Arc::new(Folder::open(folder.path().join("objects")).await.unwrap()),
+            None => Arc::new(Folder::open(data.join("objects")).await.unwrap()),
         };
         let clock = Arc::new(ManualClock::at(START));
-        let spool = setup.spool.unwrap_or_else(|| folder.path().join("spool"));
+        let spool = setup.spool.unwrap_or_else(|| data.join("spool"));
         let accounts = Arc::new(Names(setup.limits));
         let ingest = Ingest::open(
             setup.config,

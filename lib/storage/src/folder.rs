@@ -377,6 +377,30 @@ mod tests {
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 
+    #[tokio::test]
+    async fn a_power_cut_takes_nothing_that_was_acknowledged() {
+        let Some(disk) = crate::testing::Disk::new(16) else { return };
+        let store = Folder::open(disk.path().join("objects")).await.unwrap();
+        // The scratch file and the control are synced by nobody but the store.
+        let [file, control] = ["file", "control"].map(|name| disk.path().join(name));
+        let taken = ObjectKey::Original { video: VideoId::from_bits(9) };
+        fs::write(&file, "taken over").unwrap();
+        store.put_file(&taken, &file).await.unwrap();
+        let key = |i| ObjectKey::Index { video: VideoId::from_bits(i), version: VersionId::from_bits(1) };
+        for i in 0..20 {
+            store.put(&key(i), Bytes::from(format!("object {i}"))).await.unwrap();
+        }
+        fs::write(&control, "never synced").unwrap();
+
+        let disk = disk.cut_power();
+        let store = Folder::open(disk.path().join("objects")).await.unwrap();
+        assert_eq!(store.get(&taken).await.unwrap(), "taken over");
+        for i in 0..20 {
+            assert_eq!(store.get(&key(i)).await.unwrap(), format!("object {i}"));
+        }
+        assert!(!disk.path().join("control").exists(), "the cut was none: {control:?} is still there");
+    }
+
     #[test]
     fn a_full_disk_has_its_own_kind() {
         let error = StorageError::io(Operation::Put, KEY, io::Error::from_raw_os_error(28));

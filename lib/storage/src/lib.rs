@@ -47,8 +47,6 @@ use std::sync::Arc;
 pub async fn open(config: &Config) -> Result<Arc<dyn ObjectStore>, StorageError> {
     match config {
         Config::Folder(path) => Ok(Arc::new(Folder::open(path).await?)),
-        Config::S3(s3) => {
-            Err(StorageError::new(Operation::Open, &s3.endpoint, model::ErrorKind::Internal, "to come"))
-        }
+        Config::S3(s3) => Ok(Arc::new(S3::open(s3).await?)),
     }
 }

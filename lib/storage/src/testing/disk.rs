@@ -1,0 +1,82 @@
+//! A disk whose power can be cut.
+//!
+//! An ext4 in a file, mounted through a loop device. `FS_IOC_SHUTDOWN` makes it forget, as a
+//! machine that loses its power does, whatever was written and not synced. It needs root.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// The kernel's `FS_IOC_SHUTDOWN`, with `FS_SHUTDOWN_FLAGS_NOLOGFLUSH`: not even the journal is
+/// written out.
+const CUT: &str = "import fcntl, os, struct, sys\n\
+                   fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
+
+/// A mounted disk; unmounted when dropped.
+#[derive(Debug)]
+pub struct Disk {
+    folder: TempDir,
+}
+
+impl Disk {
+    /// An empty disk of `mebibytes`; `None`, and a line that says so, where mounting is not
+    /// allowed.
+    pub fn new(mebibytes: u32) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let image = folder.path().join("image");
+        let file = std::fs::File::create(&image).expect("make the image");
+        file.set_len(u64::from(mebibytes) << 20).expect("stretch the image");
+        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image)).expect("mkfs.ext4 is on every Debian");
+        Self::mount(folder)
+    }
+
+    fn mount(folder: TempDir) -> Option<Self> {
+        let disk = Self { folder };
+        std::fs::create_dir(disk.path()).expect("make the mount point");
+        match run(Command::new("mount").args(["-o", "loop"]).arg(disk.image()).arg(disk.path())) {
+            Ok(()) => Some(disk),
+            Err(reason) => {
+                eprintln!("skipped: no disk can be mounted here: {reason}");
+                None
+            }
+        }
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("disk")
+    }
+
+    fn image(&self) -> PathBuf {
+        self.folder.path().join("image")
+    }
+
+    /// Cuts the power: from now on every write fails. Gives the disk as the machine finds it when
+    /// it comes up again; whoever still has files open on this one may keep them.
+    pub fn cut_power(&self) -> Self {
+        run(Command::new("python3").args(["-c", CUT]).arg(self.path())).expect("cut the power");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::copy(self.image(), folder.path().join("image")).expect("copy the image");
+        Self::mount(folder).expect("what was mounted once can be mounted")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        unmount(&self.path());
+    }
+}
+
+fn unmount(path: &Path) {
+    // Lazily: a test that failed may still have files open. Nothing to be done about a failure.
+    let _ = Command::new("umount").arg("--lazy").arg(path).output();
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    match command.output() {
+        Ok(Output { status, .. }) if status.success() => Ok(()),
+        Ok(Output { status, stderr, .. }) => Err(format!("{status}: {}", String::from_utf8_lossy(&stderr))),
+        Err(error) => Err(error.to_string()),
+    }
+}
