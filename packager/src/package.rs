@@ -13,7 +13,7 @@
 //!
 //! The row is the commit: [`catalog::Catalog::publish`] refuses an attempt that lost its lease.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -322,8 +322,8 @@ impl Attempt<'_> {
                 Content::Bytes(bytes) => {
                     backoff::insist(backoff::WRITE, || store.put(&key, bytes.clone())).await?;
                 }
-                Content::File(file) => {
-                    backoff::insist(backoff::WRITE, || store.put_file(&key, &file)).await?;
+                Content::File { path, size_bytes } => {
+                    backoff::insist(backoff::WRITE, || put_file(&*store, &key, &path, size_bytes)).await?;
                 }
             }
             Ok(key)
@@ -369,7 +369,24 @@ struct Object {
 #[derive(Debug)]
 enum Content {
     Bytes(Bytes),
-    File(std::path::PathBuf),
+    File { path: PathBuf, size_bytes: u64 },
+}
+
+/// Stores a file. A try whose answer was lost took the file over: then the object is there, and
+/// its key, which holds its hash, says that it is the same.
+async fn put_file(
+    store: &dyn ObjectStore,
+    key: &ObjectKey,
+    path: &Path,
+    size_bytes: u64,
+) -> Result<(), StorageError> {
+    match store.put_file(key, path).await {
+        Err(error) => match store.size(key).await {
+            Ok(Some(size)) if size == size_bytes => Ok(()),
+            _ => Err(error),
+        },
+        stored => stored,
+    }
 }
 
 /// The keys that an attempt has stored.
@@ -501,7 +518,7 @@ impl Output {
     fn chunk(&self, rendition: RenditionName, StoredSoon { chunk, file }: StoredSoon) -> Object {
         let (video, version) = (self.video, self.version);
         let key = ObjectKey::Chunk { video, version, rendition, number: chunk.number, hash: chunk.hash };
-        Object { key, content: Content::File(file) }
+        Object { key, content: Content::File { path: file, size_bytes: chunk.size_bytes } }
     }
 }
 

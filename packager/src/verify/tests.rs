@@ -114,6 +114,11 @@ fn a_whole_film_is_as_long_as_what_was_decoded() {
     };
     let film = [whole("a32", 25, 99), whole("144p", 25, 100), whole("240p", 25, 100)];
     assert_eq!(check_whole(&film, seconds(100), seconds(1000)), Ok(seconds(100)));
+    let filled = Duration::from_millis(100_020);
+    let sound = [Whole { duration: filled, ..film[0] }, film[1]];
+    assert_eq!(check_whole(&sound, seconds(100), seconds(1000)), Ok(seconds(100)), "filled up");
+    let long = [whole("a32", 25, 101), film[1]];
+    assert_eq!(check_whole(&long, seconds(100), seconds(1000)), Ok(seconds(101)), "longer than its picture");
     assert!(check_whole(&film, seconds(120), seconds(1000)).is_err(), "the end is missing");
     assert!(check_whole(&film, seconds(100), seconds(50)).is_err(), "longer than allowed");
     let uneven = [whole("144p", 25, 100), whole("240p", 24, 96)];

@@ -16,7 +16,7 @@ use model::cell::{EncodePlan, Reply};
 use crate::audio::SoundLane;
 use crate::error::{CellError, Result};
 use crate::grid::{Belief, Grid, Seconds};
-use crate::input::{Input, Next, decoder_options};
+use crate::input::{Input, Next};
 use crate::libav;
 use crate::reply::Replies;
 use crate::rung::{Rung, Shot};
@@ -56,8 +56,7 @@ pub(crate) fn encode(mut input: Input, plan: &EncodePlan, replies: &Replies) -> 
         let mut zero = start;
         if let Some(video) = &plan.video {
             let stream = input.stream(video.stream)?;
-            let decoder = libav::decoder(&stream, &decoder_options(DECODER_THREADS))
-                .map_err(CellError::libav("open the picture decoder"))?;
+            let decoder = input.decoder(&stream, DECODER_THREADS)?;
             let grid = Grid::new(video.frame_rate, start_time(&stream).unwrap_or(start), start);
             zero = grid.zero();
             let (shots, packets) = (spawn_rungs(scope, &mut lanes, plan, replies)?, sync_channel(PACKETS));
@@ -68,8 +67,7 @@ pub(crate) fn encode(mut input: Input, plan: &EncodePlan, replies: &Replies) -> 
         }
         if let Some(audio) = &plan.audio {
             let stream = input.stream(audio.stream)?;
-            let decoder = libav::decoder(&stream, &decoder_options("1"))
-                .map_err(CellError::libav("open the sound decoder"))?;
+            let decoder = input.decoder(&stream, "1")?;
             let packets = sync_channel(PACKETS);
             let base = stream.time_base();
             let lane = SoundLane::open(decoder, base, zero, belief, audio, plan.max_ms, &damage, replies)?;

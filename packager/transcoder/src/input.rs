@@ -2,12 +2,13 @@
 
 use std::io;
 
+use ffmpeg_next::decoder::Opened;
 use ffmpeg_next::format::context::{Input as Container, StreamIo};
 use ffmpeg_next::{Error, Packet, Stream, media};
 use model::FailureReason;
 
 use crate::error::{CellError, Result};
-use crate::libav::{self, PictureShape};
+use crate::libav::{self, PictureShape, SoundShape};
 use crate::media::{Media, ReadFailure};
 
 /// Containers that are opened, by libav's names; never one that names other files (HLS, DASH,
@@ -47,10 +48,12 @@ pub(crate) struct Input {
     pub(crate) container: Container,
     failure: ReadFailure,
     boxes: Boxes,
+    /// Refusals of the demuxer since its last packet.
+    refused: u32,
 }
 
 /// Options under which decoders are opened, with this many threads.
-pub(crate) fn decoder_options(threads: &str) -> [(&str, &str); 3] {
+fn decoder_options(threads: &str) -> [(&str, &str); 3] {
     [("codec_whitelist", DECODERS), ("max_pixels", MAX_PIXELS_TEXT), ("threads", threads)]
 }
 
@@ -85,26 +88,39 @@ impl Input {
         let looked = libav::look(&mut container, &decoder_options("1"));
         failure.check().map_err(CellError::Read)?;
         looked.map_err(|error| refuse_unopened(error, boxes))?;
-        Ok(Self { container, failure, boxes })
+        Ok(Self { container, failure, boxes, refused: 0 })
     }
 
     /// Reads the next packet.
     pub(crate) fn next(&mut self) -> Result<Next> {
         let mut packet = Packet::empty();
-        for _ in 0..MAX_REFUSED {
-            match packet.read(&mut self.container) {
-                Ok(()) => return Ok(Next::Packet(packet)),
-                Err(Error::Eof) => break,
-                Err(Error::Other { errno: libc::EAGAIN }) => {}
-                Err(_) => {
-                    self.failure.check().map_err(CellError::Read)?;
-                    return Ok(Next::Damaged);
-                }
+        let read = packet.read(&mut self.container);
+        // libav reports a failed read as the end of the file, or as damage.
+        self.failure.check().map_err(CellError::Read)?;
+        match read {
+            Ok(()) => {
+                self.refused = 0;
+                Ok(Next::Packet(packet))
+            }
+            Err(Error::Eof) => Ok(Next::End),
+            // Some demuxers say the same at the same place for ever.
+            Err(_) if self.refused == MAX_REFUSED => Ok(Next::End),
+            Err(_) => {
+                self.refused += 1;
+                Ok(Next::Damaged)
             }
         }
-        // libav reports a failed read as the end of the file.
-        self.failure.check().map_err(CellError::Read)?;
-        Ok(Next::End)
+    }
+
+    /// Opens the decoder of a stream.
+    ///
+    /// # Errors
+    /// `UnsupportedCodec`: what the stream says of itself is more than its decoder takes.
+    pub(crate) fn decoder(&self, stream: &Stream<'_>, threads: &str) -> Result<Opened> {
+        libav::decoder(stream, &decoder_options(threads)).map_err(|error| {
+            let detail = format!("the decoder of stream {} does not open: {error}", stream.index());
+            CellError::refused(FailureReason::UnsupportedCodec, detail)
+        })
     }
 
     /// The picture stream to show, if there is one: the default one, else the largest.
@@ -141,8 +157,7 @@ impl Input {
     /// `UnsupportedCodec` when there are some and none can be decoded.
     pub(crate) fn sound_streams(&self) -> Result<Vec<usize>> {
         let streams: Vec<_> = self.streams_of(media::Type::Audio).collect();
-        let best =
-            best(&streams, "sound", |stream| libav::SoundShape::of(&stream.parameters()).channels.into())?;
+        let best = best(&streams, "sound", |stream| SoundShape::of(&stream.parameters()).channels.into())?;
         Ok(best.iter().map(|stream| stream.index()).collect())
     }
 
@@ -204,7 +219,15 @@ fn is_cover(stream: &Stream<'_>) -> bool {
     stream.disposition().intersects(Disposition::ATTACHED_PIC)
 }
 
+/// Whether the decoder is allowed, and sound says enough of itself for it.
 fn is_decodable(stream: &Stream<'_>) -> bool {
+    let shape = SoundShape::of(&stream.parameters());
+    let is_sound = stream.parameters().medium() == media::Type::Audio;
+    if is_sound && !(1..=64).contains(&shape.channels)
+        || is_sound && !(1000..=768_000).contains(&shape.sample_rate)
+    {
+        return false;
+    }
     ffmpeg_next::codec::decoder::find(stream.parameters().id())
         .is_some_and(|decoder| DECODERS.split(',').any(|allowed| allowed == decoder.name()))
 }

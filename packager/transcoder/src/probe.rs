@@ -3,8 +3,8 @@
 use ffmpeg_next::{Error, Stream};
 use model::cell::{AudioStream, Probe, Ratio, VideoStream};
 
-use crate::error::{CellError, Result};
-use crate::input::{Input, Next, decoder_options};
+use crate::error::Result;
+use crate::input::{Input, Next};
 use crate::libav::{self, Picture, PictureShape, SoundShape};
 
 /// Pictures that decide whether a film is interlaced.
@@ -83,8 +83,7 @@ fn ratio(num: i32, den: i32) -> Option<Ratio> {
 /// Whether most of the first pictures are interlaced: containers often say nothing, or lie.
 fn is_interlaced(input: &mut Input, index: u32) -> Result<bool> {
     let stream = input.stream(index)?;
-    let mut decoder =
-        libav::decoder(&stream, &decoder_options("2")).map_err(CellError::libav("open a decoder"))?;
+    let mut decoder = input.decoder(&stream, "2")?;
     let (mut seen, mut interlaced) = (0, 0);
     let mut look = |decoder: &mut ffmpeg_next::decoder::Opened| -> bool {
         let mut picture = Picture::empty();

@@ -1,0 +1,225 @@
+//! A packager with everything around it: a catalog, a store, a clock, clips and transcoders.
+#![expect(clippy::unwrap_used, reason = "test support, outside any test function")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use catalog::{Catalog, NewUpload, UploadLimits, Video};
+use database::testing::TestDatabase;
+use futures::TryStreamExt;
+use model::{
+    AccountId, Clock, FailureReason, ManualClock, ObjectKey, Timestamp, UploadId, VersionId, VideoId,
+    VideoState,
+};
+use packager::{Config, Packager, PackagerError};
+use storage::{Folder, Listed, Memory, ObjectStore};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// When every story begins.
+pub(crate) const MORNING: Timestamp = Timestamp::from_seconds(1_800_000_000);
+/// Longer than anything here takes, even when other builds run on the machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+pub(crate) struct House {
+    pub(crate) catalog: Catalog,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) clock: Arc<ManualClock>,
+    database: TestDatabase,
+    folder: TempDir,
+}
+
+impl House {
+    /// Objects in memory, so that cells read through sockets.
+    pub(crate) async fn new() -> Self {
+        Self::with(|clock| Arc::new(Memory::new(clock))).await
+    }
+
+    /// Objects in files, so that cells read descriptors.
+    pub(crate) async fn with_folder() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Folder::open(&folder.path().join("objects")).await.unwrap();
+        Self { folder, ..Self::with(|_| Arc::new(store)).await }
+    }
+
+    pub(crate) async fn with(store: impl FnOnce(Arc<dyn Clock>) -> Arc<dyn ObjectStore>) -> Self {
+        // Shown with the story that fails.
+        _ = tracing_subscriber::fmt().with_env_filter("packager=debug").with_test_writer().try_init();
+        let clock = Arc::new(ManualClock::at(MORNING));
+        let database = TestDatabase::sqlite().await;
+        Self {
+            catalog: Catalog::open(database.open().await).await.unwrap(),
+            store: store(clock.clone()),
+            clock,
+            database,
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Another process's view of the catalog.
+    pub(crate) async fn another_catalog(&self) -> Catalog {
+        Catalog::open(self.database.open().await).await.unwrap()
+    }
+
+    /// Uploads a file, to its last byte.
+    pub(crate) async fn upload(&self, bytes: impl Into<bytes::Bytes>) -> VideoId {
+        let (bytes, now) = (bytes.into(), self.clock.now());
+        let (id, video) = (UploadId::generate(&mut rand::rng()), VideoId::generate(&mut rand::rng()));
+        let new = NewUpload {
+            id,
+            video,
+            owner: AccountId::from_bits(1),
+            title: "A film".into(),
+            filename: "film.mp4".into(),
+            size_bytes: bytes.len() as u64,
+            expires_at: now + Duration::from_secs(60),
+        };
+        let limits = UploadLimits { max_size_bytes: u64::MAX, max_open: u32::MAX, max_total_bytes: u64::MAX };
+        let size_bytes = new.size_bytes;
+        self.catalog.create_upload(new, &limits, now).await.unwrap();
+        let original = ObjectKey::Original { video };
+        // The store may stumble: ingest would insist.
+        while self.store.put(&original, bytes.clone()).await.is_err() {}
+        if size_bytes > 0 {
+            self.catalog.advance_upload(id, 0, size_bytes, now + Duration::from_secs(60)).await.unwrap();
+        }
+        self.catalog.complete_upload(id, now).await.unwrap();
+        video
+    }
+
+    pub(crate) fn config(&self, transcoder: PathBuf) -> Config {
+        Config {
+            transcoder: Some(transcoder),
+            slots: Some(1.try_into().unwrap()),
+            lease_s: 3,
+            scratch: Some(self.scratch()),
+            ..Config::default()
+        }
+    }
+
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.folder.path().join("scratch")
+    }
+
+    /// Starts a packager, which stops with the value.
+    pub(crate) fn start(&self, config: Config) -> Running {
+        let packager = Packager::new(config, self.catalog.clone(), self.store.clone(), self.clock.clone());
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(packager.run(stop.clone()));
+        Running { stop, tasks }
+    }
+
+    /// A transcoder that is a shell script; `$REAL` in it stands for the real one.
+    pub(crate) fn script(&self, script: &str) -> PathBuf {
+        let path = self.folder.path().join("fake-transcoder");
+        let script = script.replace("$REAL", transcoder().to_str().unwrap());
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        path
+    }
+
+    /// A transcoder that probes, encodes some segments and then says no more.
+    pub(crate) fn stalling(&self) -> PathBuf {
+        self.script("if mkdir probed; then exec $REAL; fi; $REAL | { head -c 250000; exec sleep 1000; }")
+    }
+
+    pub(crate) async fn video(&self, id: VideoId) -> Video {
+        self.catalog.video(id).await.unwrap().unwrap()
+    }
+
+    /// Waits until the video satisfies `holds`.
+    pub(crate) async fn until(&self, id: VideoId, holds: impl Fn(&Video) -> bool) -> Video {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let video = self.video(id).await;
+            if holds(&video) {
+                return video;
+            }
+            assert!(Instant::now() < deadline, "last seen: {video:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) async fn until_ready(&self, id: VideoId) -> VersionId {
+        let ended =
+            |video: &Video| matches!(video.state, VideoState::Ready { .. } | VideoState::Failed { .. });
+        let video = self.until(id, ended).await;
+        video.version().unwrap_or_else(|| panic!("{video:?}"))
+    }
+
+    pub(crate) async fn until_failed(&self, id: VideoId) -> FailureReason {
+        let ended =
+            |video: &Video| matches!(video.state, VideoState::Ready { .. } | VideoState::Failed { .. });
+        match self.until(id, ended).await.state {
+            VideoState::Failed { reason, .. } => reason,
+            state => panic!("{state:?}"),
+        }
+    }
+
+    /// Waits until the names in the bucket satisfy `holds`.
+    pub(crate) async fn until_bucket(&self, holds: impl Fn(&[String]) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let bucket = self.bucket().await;
+            if holds(&bucket) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "last seen: {bucket:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The names of all objects, sorted.
+    pub(crate) async fn bucket(&self) -> Vec<String> {
+        let mut listed: Vec<Listed> = self.store.list("").try_collect().await.unwrap();
+        listed.sort_by(|a, b| a.name.cmp(&b.name));
+        listed.into_iter().map(|object| object.name).collect()
+    }
+}
+
+/// A packager at work.
+pub(crate) struct Running {
+    stop: CancellationToken,
+    tasks: JoinSet<Result<(), PackagerError>>,
+}
+
+impl Running {
+    /// Stops it as SIGTERM would, and waits for it.
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(DEADLINE, self.tasks.join_next()).await;
+        ended.expect("it stops").unwrap().unwrap().unwrap();
+    }
+}
+
+/// The real transcoder, beside the test's own program; built when a test runs alone.
+pub(crate) fn transcoder() -> PathBuf {
+    let deps = std::env::current_exe().unwrap();
+    let path = deps.parent().and_then(Path::parent).unwrap().join("cocuyo-transcoder");
+    if !path.exists() {
+        let built =
+            Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "transcoder"]).status().unwrap();
+        assert!(built.success());
+    }
+    path
+}
+
+/// Bars and a tone of our own making, 320 × 240 at 25 frames per second.
+pub(crate) fn clip(seconds: u32) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("clip.mp4");
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25"])
+        .args(["-f", "lavfi", "-i", "sine=sample_rate=44100", "-ac", "2", "-t", &seconds.to_string()])
+        .args(["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-movflags", "+faststart"])
+        .arg(&file)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    std::fs::read(file).unwrap()
+}

@@ -1,0 +1,311 @@
+//! What becomes of an upload, told with the real transcoder, a real database and a bucket that is
+//! looked into; transcoders that misbehave are shell scripts.
+
+mod house;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cmaf::{VersionIndex, read_chunk_index};
+use expect_test::expect;
+use model::{ChunkHash, Clock, FailureReason, ObjectKey, RenditionName, VideoId, VideoState, WorkerId};
+use packager::doctor::{self, Finding};
+use packager::sweep::{self, Swept};
+use storage::{Flaky, Memory, ObjectStore};
+
+use house::{House, clip, transcoder};
+
+const DAY: Duration = Duration::from_secs(24 * 3600 + 1);
+
+/// The bucket without what differs from run to run.
+fn shape(bucket: &[String]) -> String {
+    let hidden = |part: &str| match part {
+        id if id.len() == 26 => "…".to_owned(),
+        chunk if chunk.len() > 64 => format!("{}-….cmaf", &chunk[..5]),
+        plain => plain.to_owned(),
+    };
+    let line = |name: &String| name.split('/').map(hidden).collect::<Vec<_>>().join("/") + "\n";
+    bucket.iter().map(line).collect()
+}
+
+async fn index_of(house: &House, video: VideoId) -> VersionIndex {
+    let version = house.video(video).await.version().unwrap();
+    let bytes = house.store.get(&ObjectKey::Index { video, version }).await.unwrap();
+    VersionIndex::from_json(&bytes).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_becomes_a_version_whose_index_names_every_object() {
+    for house in [House::new().await, House::with_folder().await] {
+        let packager = house.start(house.config(transcoder()));
+        let video = house.upload(clip(14)).await;
+        house.until_ready(video).await;
+        packager.stop().await;
+
+        expect![[r#"
+            videos/…/…/144p/00000-….cmaf
+            videos/…/…/144p/00001-….cmaf
+            videos/…/…/144p/init.mp4
+            videos/…/…/240p/00000-….cmaf
+            videos/…/…/240p/00001-….cmaf
+            videos/…/…/240p/init.mp4
+            videos/…/…/a32/00000-….cmaf
+            videos/…/…/a32/00001-….cmaf
+            videos/…/…/a32/init.mp4
+            videos/…/…/a64/00000-….cmaf
+            videos/…/…/a64/00001-….cmaf
+            videos/…/…/a64/init.mp4
+            videos/…/…/index.json
+            videos/…/…/poster.jpg
+            videos/…/…/thumbnail.jpg
+            videos/…/original
+        "#]]
+        .assert_eq(&shape(&house.bucket().await));
+        assert_eq!(doctor::examine(&house.catalog, &*house.store).await.unwrap(), []);
+        let scratch: Vec<_> = std::fs::read_dir(house.scratch()).unwrap().collect();
+        assert!(scratch.is_empty(), "{scratch:?}");
+
+        let index = index_of(&house, video).await;
+        assert_eq!(index.duration_ms, 14_000);
+        for rendition in &index.renditions {
+            for chunk in &rendition.chunks {
+                let bytes = house.store.get(&index.chunk_key(rendition.name, chunk)).await.unwrap();
+                assert_eq!(ChunkHash::of(&bytes), chunk.hash);
+                let samples = read_chunk_index(&bytes).unwrap();
+                assert_eq!(samples.segments.len(), chunk.segments.len());
+            }
+        }
+        let smallest = index.rendition(RenditionName::Video { height: 144 }).unwrap();
+        let bandwidth = index.variant_bandwidth(smallest).peak_bps;
+        assert!(bandwidth <= 90_000, "{bandwidth}");
+
+        let shown = house.video(video).await;
+        let names: Vec<String> =
+            shown.renditions.iter().map(|rendition| rendition.name.to_string()).collect();
+        assert_eq!(names, ["a32", "a64", "144p", "240p"]);
+        assert_eq!((shown.duration_ms, shown.progress.percent), (Some(14_000), 100));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_film_fails_with_its_reason_and_leaves_only_the_original() {
+    let house = House::new().await;
+    let packager = house.start(house.config(transcoder()));
+    let film = clip(4);
+    for (bytes, reason) in [
+        (&b""[..], FailureReason::Empty),
+        (b"Dear diary, today I was named film.mp4.\n", FailureReason::NotMedia),
+        (b"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nfile:///etc/hostname\n", FailureReason::NotMedia),
+        (&film[..film.len() / 3], FailureReason::Truncated),
+    ] {
+        let video = house.upload(bytes.to_vec()).await;
+        assert_eq!(house.until_failed(video).await, reason, "{:?}", &bytes[..bytes.len().min(16)]);
+    }
+    packager.stop().await;
+    let bucket = house.bucket().await;
+    assert!(bucket.iter().all(|name| name.ends_with("/original")), "{bucket:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_crashes_the_transcoder_fails_at_the_third_time_and_others_go_on() {
+    let house = House::with_folder().await;
+    let script = r#"if [ "$(head -c 6 <&3)" = poison ]; then kill -SEGV $$; fi; exec $REAL"#;
+    let packager = house.start(house.config(house.script(script)));
+    let poison = house.upload(&b"poison"[..]).await;
+    let good = house.upload(clip(2)).await;
+    house.until_ready(good).await;
+    // Each crash is followed by a longer pause.
+    house
+        .until(poison, |video| {
+            if matches!(video.state, VideoState::Queued { .. }) {
+                house.clock.advance(Duration::from_secs(31));
+            }
+            matches!(video.state, VideoState::Failed { .. })
+        })
+        .await;
+    assert_eq!(house.until_failed(poison).await, FailureReason::Crashed);
+    packager.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transcoder_that_hangs_is_out_of_time() {
+    let house = House::new().await;
+    let mut config = house.config(house.stalling());
+    config.patience.quiet = Duration::from_millis(500);
+    let packager = house.start(config);
+    let video = house.upload(clip(12)).await;
+    assert_eq!(house.until_failed(video).await, FailureReason::TimedOut);
+    packager.stop().await;
+    expect![[r#"
+        videos/…/original
+    "#]]
+    .assert_eq(&shape(&house.bucket().await));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_packager_gives_its_job_back_at_once() {
+    let house = House::new().await;
+    let packager = house.start(house.config(house.stalling()));
+    let video = house.upload(clip(12)).await;
+    house.until_bucket(|bucket| bucket.iter().any(|name| name.ends_with(".cmaf"))).await;
+    packager.stop().await;
+    assert!(matches!(house.video(video).await.state, VideoState::Queued { .. }));
+    assert_eq!(house.bucket().await.len(), 1, "only the original");
+
+    let packager = house.start(house.config(transcoder()));
+    house.until_ready(video).await;
+    packager.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_packager_killed_in_the_middle_is_followed_by_one_that_finishes() {
+    let house = House::new().await;
+    let video = house.upload(clip(12)).await;
+    // A killed process drops nothing and reports nothing: so does a runtime that goes away.
+    let dying = std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+                let catalog = runtime.block_on(house.another_catalog());
+                let config = house.config(house.stalling());
+                let packager =
+                    packager::Packager::new(config, catalog, house.store.clone(), house.clock.clone());
+                std::mem::forget(runtime.spawn(packager.run(Default::default())));
+                runtime
+            })
+            .join()
+            .unwrap()
+    });
+    house.until_bucket(|bucket| bucket.iter().filter(|name| name.ends_with(".cmaf")).count() > 1).await;
+    dying.shutdown_background();
+    assert!(matches!(house.video(video).await.state, VideoState::Packaging { attempt: 1, .. }));
+
+    // Longer than the lease and the pause after a crash.
+    house.clock.advance(Duration::from_secs(10));
+    let packager = house.start(house.config(transcoder()));
+    let version = house.until_ready(video).await;
+    packager.stop().await;
+    let known = house.catalog.known_video(video).await.unwrap().unwrap();
+    assert_eq!(known.versions, [version], "one version");
+
+    let findings = doctor::examine(&house.catalog, &*house.store).await.unwrap();
+    assert!(!findings.is_empty());
+    assert!(findings.iter().all(|finding| matches!(finding, Finding::Unnamed { .. })), "{findings:#?}");
+    let now = house.clock.now();
+    assert_eq!(
+        sweep::sweep(&house.catalog, &*house.store, now).await.unwrap(),
+        Swept::default(),
+        "too young"
+    );
+    let tomorrow = now + DAY;
+    let swept = sweep::sweep(&house.catalog, &*house.store, tomorrow).await.unwrap();
+    assert_eq!(swept.objects, findings.len() as u64);
+    assert_eq!(doctor::examine(&house.catalog, &*house.store).await.unwrap(), []);
+    assert_eq!(sweep::sweep(&house.catalog, &*house.store, tomorrow).await.unwrap(), Swept::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_that_lost_its_lease_publishes_nothing_and_tidies_up() {
+    let house = House::new().await;
+    let packager = house.start(house.config(house.stalling()));
+    let video = house.upload(clip(12)).await;
+    house.until_bucket(|bucket| bucket.iter().any(|name| name.ends_with(".cmaf"))).await;
+
+    // Another worker finds the lease run out before the first one asks to keep it.
+    let other = WorkerId::new("other");
+    let lease = Duration::from_secs(3);
+    let job = loop {
+        house.clock.advance(Duration::from_secs(3600));
+        if let Some(job) = house.catalog.claim_next_job(&other, house.clock.now(), lease).await.unwrap() {
+            break job;
+        }
+    };
+    assert!(job.attempt > 1);
+    house.until_bucket(|bucket| bucket.len() == 1).await;
+    let state = house.video(video).await.state;
+    assert!(matches!(state, VideoState::Packaging { attempt, .. } if attempt == job.attempt), "{state:?}");
+    packager.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_stumbles_delays_and_harms_nothing() {
+    for stumble in [Flaky::new as fn(Memory, u32) -> Flaky<Memory>, Flaky::losing_answers] {
+        let house = House::with(|clock| Arc::new(stumble(Memory::new(clock), 1))).await;
+        let packager = house.start(house.config(transcoder()));
+        let video = house.upload(clip(9)).await;
+        house.until_ready(video).await;
+        packager.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_program_a_packager_keeps_the_job() {
+    let house = House::new().await;
+    let packager = house.start(house.config("/nowhere/cocuyo-transcoder".into()));
+    let video = house.upload(clip(1)).await;
+    let given_back = |video: &catalog::Video| {
+        // Time goes on, so that it can be told from a video that is still waiting.
+        house.clock.advance(Duration::from_millis(1));
+        matches!(video.state, VideoState::Queued { since } if since > house::MORNING)
+    };
+    house.until(video, given_back).await;
+    packager.stop().await;
+
+    house.clock.advance(Duration::from_secs(61));
+    let packager = house.start(house.config(transcoder()));
+    house.until_ready(video).await;
+    packager.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_sees_what_is_missing_short_or_nobodys() {
+    let house = House::new().await;
+    let packager = house.start(house.config(transcoder()));
+    let video = house.upload(clip(2)).await;
+    let version = house.until_ready(video).await;
+    packager.stop().await;
+    let a32: RenditionName = "a32".parse().unwrap();
+    let init = ObjectKey::Init { video, version, rendition: a32 };
+    let poster = ObjectKey::Poster { video, version };
+    let original = ObjectKey::Original { video };
+    let stray = ObjectKey::Original { video: VideoId::from_bits(7) };
+    house.store.delete(&poster).await.unwrap();
+    house.store.put(&init, "short".into()).await.unwrap();
+    house.store.delete(&original).await.unwrap();
+    house.store.put(&stray, "stray".into()).await.unwrap();
+
+    let index = index_of(&house, video).await;
+    let expected = u64::from(index.rendition(a32).unwrap().init_size);
+    let mut findings = doctor::examine(&house.catalog, &*house.store).await.unwrap();
+    findings.sort_by_key(ToString::to_string);
+    let mut told = [
+        Finding::Missing { key: poster },
+        Finding::Missing { key: original },
+        Finding::WrongSize { key: init, expected, found: 5 },
+        Finding::Unnamed { key: stray, size_bytes: 5 },
+    ];
+    told.sort_by_key(ToString::to_string);
+    assert_eq!(findings, told);
+
+    house.store.delete(&ObjectKey::Index { video, version }).await.unwrap();
+    let findings = doctor::examine(&house.catalog, &*house.store).await.unwrap();
+    assert!(
+        findings.contains(&Finding::Missing { key: ObjectKey::Index { video, version } }),
+        "{findings:#?}"
+    );
+    let swept = sweep::sweep(&house.catalog, &*house.store, house.clock.now() + DAY).await.unwrap();
+    assert_eq!(swept.objects, 1, "the stray: a version without its index is left for a person to judge");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_video_is_swept_to_its_last_object() {
+    let house = House::new().await;
+    let packager = house.start(house.config(transcoder()));
+    let video = house.upload(clip(2)).await;
+    house.until_ready(video).await;
+    packager.stop().await;
+    // The deletion was cut off before it came to the objects.
+    house.catalog.delete_video(video, house.clock.now()).await.unwrap();
+    let swept = sweep::sweep(&house.catalog, &*house.store, house.clock.now()).await.unwrap();
+    assert_eq!((swept.videos, house.bucket().await), (1, vec![]));
+}
