@@ -10,4 +10,5 @@ mod watched;
 mod bodies;
 mod gate;
 mod heads;
+mod secrecy;
 mod trouble;

@@ -57,6 +57,14 @@ impl Door for Fixture {
                 });
                 async { Response::new(sized(10, halves)) }.boxed()
             }
+            "/endless" => {
+                let ended = Ended(uploads);
+                let pieces = futures::stream::repeat_with(move || {
+                    let _lives_as_long_as_the_body = &ended;
+                    Ok(Bytes::from_static(&[0; 65536]))
+                });
+                async { Response::new(sized(u64::MAX, pieces)) }.boxed()
+            }
             "/short" => {
                 let piece = futures::stream::iter([Ok(Bytes::from_static(b"half "))]);
                 async { Response::new(sized(10, piece)) }.boxed()
@@ -71,6 +79,16 @@ impl Door for Fixture {
             .boxed(),
             _ => async { Response::new(full("hello")) }.boxed(),
         }
+    }
+}
+
+/// Tells when it is dropped.
+struct Ended(mpsc::UnboundedSender<(String, Result<usize, String>)>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // The test may be over.
+        let _told_or_over = self.0.send(("ended".to_owned(), Ok(0)));
     }
 }
 
@@ -238,6 +256,15 @@ async fn a_drain_cuts_what_does_not_end_in_time() {
     running.stop.cancel();
     assert_eq!(read_to_end(&mut client).await, "");
     assert_eq!(running.run.await.unwrap().unwrap(), Drained { dropped: 1 });
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_let_go() {
+    let mut running = start(|config| config.stall_timeout_s = 1.try_into().unwrap());
+    let mut client = running.connect().await;
+    send(&mut client, "GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let ended = tokio::time::timeout(DEADLINE, running.uploads.recv()).await;
+    assert!(ended.is_ok(), "the body is still being sent");
 }
 
 #[tokio::test]
