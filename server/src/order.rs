@@ -19,21 +19,24 @@ pub(crate) struct Sweep {
 
 /// `25h`.
 fn parse_hours(text: &str) -> Result<Duration, String> {
-    let hours: u64 = text.strip_suffix('h').and_then(|hours| hours.parse().ok()).ok_or("expected hours, like `25h`")?;
+    let hours: u64 =
+        text.strip_suffix('h').and_then(|hours| hours.parse().ok()).ok_or("expected hours, like `25h`")?;
     Ok(Duration::from_secs(hours.saturating_mul(3600)))
 }
 
 pub(crate) async fn sweep(sweep: &Sweep, config: &Config) -> anyhow::Result<ExitCode> {
     let parts = Parts::open(config).await?;
     let now = parts.clock.now() + sweep.later.unwrap_or_default();
-    let swept = packager::sweep::sweep(&parts.catalog, &*parts.store, now).await.context("sweep the bucket")?;
+    let swept =
+        packager::sweep::sweep(&parts.catalog, &*parts.store, now).await.context("sweep the bucket")?;
     crate::say(&format!("swept {} objects, {} bytes", swept.objects, swept.bytes));
     Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) async fn doctor(config: &Config) -> anyhow::Result<ExitCode> {
     let parts = Parts::open(config).await?;
-    let findings = packager::doctor::examine(&parts.catalog, &*parts.store).await.context("examine the installation")?;
+    let findings =
+        packager::doctor::examine(&parts.catalog, &*parts.store).await.context("examine the installation")?;
     for finding in &findings {
         crate::say(&finding.to_string());
     }

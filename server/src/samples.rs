@@ -89,7 +89,8 @@ async fn add_one(
     };
     let (id, video) = (upload.id, upload.video);
     // The operator's own clips, not somebody's upload.
-    let limits = UploadLimits { max_size_bytes: size_bytes, max_open: u32::MAX, max_total_bytes: i64::MAX as u64 };
+    let limits =
+        UploadLimits { max_size_bytes: size_bytes, max_open: u32::MAX, max_total_bytes: i64::MAX as u64 };
     parts.catalog.create_upload(upload, &limits, now).await?;
     parts.store.put_file(&ObjectKey::Original { video }, file).await?;
     parts.catalog.advance_upload(id, 0, size_bytes, now + Duration::from_secs(3600)).await?;

@@ -72,7 +72,11 @@ pub(crate) async fn serve(config: Config, sample_clips: Option<PathBuf>) -> anyh
             first.username, first.password
         ));
     }
-    let shown = if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() };
+    let shown = if address.ip().is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    };
     crate::say(&format!("Cocuyo serves http://{shown}"));
     let grace = Duration::from_secs(config.http.drain_s.into()) + GRACE_BEYOND_DRAIN;
     life.run(grace).await
@@ -85,7 +89,8 @@ fn edge(config: &Config, parts: &Parts, life: &Lifecycle) -> Arc<dyn Door> {
         clock: Arc::clone(&parts.clock),
         handle: Handle::current(),
     };
-    let edge = Edge::new(config.edge.clone(), Arc::clone(&parts.store), Arc::new(origin), Arc::clone(&parts.clock));
+    let edge =
+        Edge::new(config.edge.clone(), Arc::clone(&parts.store), Arc::new(origin), Arc::clone(&parts.clock));
     let (follower, stop) = (edge.clone(), life.stop());
     life.spawn("edge follower", async move {
         follower.follow(stop).await;

@@ -49,12 +49,21 @@ impl Accounts for Uploaders {
     async fn signed_in(&self, request: &Parts) -> Result<Option<Uploader>, IngestError> {
         let presented = match Presented::in_headers(&request.headers) {
             // A browser adds its cookie to whatever another site's page sends.
-            Some(Presented::Cookie(_)) if !request.method.is_safe() && !web::is_same_origin(&request.headers, request.uri.authority().map(|a| a.as_str())) => None,
+            Some(Presented::Cookie(_))
+                if !request.method.is_safe()
+                    && !web::is_same_origin(
+                        &request.headers,
+                        request.uri.authority().map(|a| a.as_str()),
+                    ) =>
+            {
+                None
+            }
             presented => presented,
         };
         let Some(presented) = presented else { return Ok(None) };
         let signed_in = self.subscriptions.signed_in(presented.token(), self.clock.now()).await;
-        let signed_in = signed_in.map_err(|error| IngestError::Accounts { kind: error.kind(), source: error.into() })?;
+        let signed_in =
+            signed_in.map_err(|error| IngestError::Accounts { kind: error.kind(), source: error.into() })?;
         Ok(signed_in.map(|person| Uploader {
             account: person.account,
             limits: person.role.may_upload().then_some(self.limits.into()),
