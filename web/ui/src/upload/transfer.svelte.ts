@@ -50,7 +50,10 @@ export class Transfer {
       onProgress: (sent) => this.#progressed(sent),
       onShouldRetry: (error) => {
         const retry = isWorthRetrying((error as DetailedError).originalResponse?.getStatus() ?? 0);
-        if (retry && this.stage === 'sending') this.stage = 'reconnecting';
+        if (retry && this.stage === 'sending') {
+          this.stage = 'reconnecting';
+          this.eta = null;
+        }
         return retry;
       },
       onError: (error) => this.#failed(error as DetailedError),
