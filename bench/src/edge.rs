@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 
 use crate::installation::Installation;
 use crate::load::{Done, Load, Target};
-use crate::nginx::Nginx;
+use crate::nginx::{NGINX, Nginx};
 use crate::processes::{busy_seconds, cpu_seconds};
 use crate::report;
 use fixture::Fixture;
@@ -81,7 +81,7 @@ pub(crate) fn run(pairs: u32, segment_bytes: u64, parts: u64) -> anyhow::Result<
     for series in &series {
         lines.push((series.name, measure(series, pairs, &installation, &nginx, &fixture)?));
     }
-    report::surroundings("nginx", &["-v"]);
+    report::surroundings(NGINX, &["-v"]);
     for (name, runs) in lines {
         let ratios =
             |ratio: fn(&Run, &Run) -> f64| runs.iter().map(|(ours, theirs)| ratio(ours, theirs)).collect();

@@ -1,5 +1,6 @@
 //! A running Cocuyo, seen through its public door.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -56,8 +57,9 @@ impl Installation {
             "--tier",
             "3",
         ];
-        let made = Command::new(program("cocuyo")?).args(arguments).arg("--data").arg(home.path()).status();
-        ensure!(made.context("run cocuyo")?.success(), "the account was not made");
+        let made = Command::new(program("cocuyo")?).args(arguments).arg("--data").arg(home.path()).output();
+        let made = made.context("run cocuyo")?;
+        ensure!(made.status.success(), "no account: {}", String::from_utf8_lossy(&made.stderr));
         let mut installation = Self {
             home,
             core,
@@ -110,8 +112,9 @@ impl Installation {
         };
         command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config);
         command.arg("--data").arg(self.home.path());
-        let mut server =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("start cocuyo")?;
+        let log = File::options().create(true).append(true).open(self.home.path().join("server.log"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.context("open the log")?);
+        let mut server = command.spawn().context("start cocuyo")?;
         let output = server.stdout.take().context("the output is piped")?;
         self.server = Some(server);
         let (told, address) = std::sync::mpsc::channel();
@@ -181,7 +184,7 @@ impl Installation {
                 Some("ready") => return Ok(seen),
                 Some("failed") => bail!("packaging failed: {seen}"),
                 _ if Instant::now() > deadline => bail!("not ready in time; last seen: {seen}"),
-                _ => self.runtime.block_on(tokio::time::sleep(Duration::from_millis(50))),
+                _ => self.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(50)).await }),
             }
         }
     }

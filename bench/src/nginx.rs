@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use crate::installation::on_core;
 
+/// Where Debian has it; not on the path of ordinary users.
+pub(crate) const NGINX: &str = "/usr/sbin/nginx";
+
 /// A running nginx; its end when dropped.
 #[derive(Debug)]
 pub(crate) struct Nginx {
@@ -27,7 +30,7 @@ impl Nginx {
         let config = home.path().join("nginx.conf");
         std::fs::write(&config, configuration(address, root, home.path())).context("configure nginx")?;
         let errors = home.path().join("error.log");
-        let child = on_core(core, Path::new("nginx"))
+        let child = on_core(core, Path::new(NGINX))
             .args(["-e".as_ref(), errors.as_os_str(), "-c".as_ref(), config.as_os_str()])
             .stdin(Stdio::null())
             .spawn()

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{Write, stderr, stdout};
+use std::path::Path;
 use std::process::Command;
 
 /// A line for whoever waits.
@@ -38,12 +39,21 @@ pub(crate) fn surroundings(peer: &str, arguments: &[&str]) {
     let output = Command::new(peer).args(arguments).output();
     let said = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
-    result(&format!("{peer}_version"), said.lines().next().unwrap_or("unknown").replace(' ', "_"));
+    let name = Path::new(peer).file_name().unwrap_or_default().to_string_lossy();
+    result(&format!("{name}_version"), version(&said));
     result("cocuyo_version", env!("CARGO_PKG_VERSION"));
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     result("kernel_version", kernel.trim());
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    // Not `available_parallelism`: a client that is pinned sees one core.
+    let cores = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cores = cores.lines().filter(|line| line.starts_with("processor")).count();
     result("cores", cores);
+}
+
+/// The first word of what a program says that looks like a version.
+fn version(said: &str) -> &str {
+    let words = said.split(|c: char| c.is_whitespace() || c == '/');
+    words.into_iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit())).unwrap_or("unknown")
 }
 
 /// Says so when the machine has other work: its figures are then worth little.
@@ -58,6 +68,13 @@ pub(crate) fn warn_when_busy() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn versions_are_found_in_what_programs_say() {
+        assert_eq!(version("nginx version: nginx/1.22.1\n"), "1.22.1");
+        assert_eq!(version("ffmpeg version 5.1.9-0+deb12u1 Copyright (c) 2000-2026"), "5.1.9-0+deb12u1");
+        assert_eq!(version(""), "unknown");
+    }
 
     #[test]
     fn the_median_is_in_the_middle() {
