@@ -6,14 +6,14 @@ mod house;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cmaf::{VersionIndex, read_chunk_index};
+use cmaf::read_chunk_index;
 use expect_test::expect;
 use model::{ChunkHash, Clock, FailureReason, ObjectKey, RenditionName, VideoId, VideoState, WorkerId};
 use packager::doctor::{self, Finding};
 use packager::sweep::{self, Swept};
 use storage::{Flaky, Memory, ObjectStore};
 
-use house::{House, clip, transcoder};
+use house::{House, clip, noise, transcoder};
 
 const DAY: Duration = Duration::from_secs(24 * 3600 + 1);
 
@@ -26,12 +26,6 @@ fn shape(bucket: &[String]) -> String {
     };
     let line = |name: &String| name.split('/').map(hidden).collect::<Vec<_>>().join("/") + "\n";
     bucket.iter().map(line).collect()
-}
-
-async fn index_of(house: &House, video: VideoId) -> VersionIndex {
-    let version = house.video(video).await.version().unwrap();
-    let bytes = house.store.get(&ObjectKey::Index { video, version }).await.unwrap();
-    VersionIndex::from_json(&bytes).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,7 +59,7 @@ async fn an_upload_becomes_a_version_whose_index_names_every_object() {
         let scratch: Vec<_> = std::fs::read_dir(house.scratch()).unwrap().collect();
         assert!(scratch.is_empty(), "{scratch:?}");
 
-        let index = index_of(&house, video).await;
+        let index = house.index(video).await;
         assert_eq!(index.duration_ms, 14_000);
         for rendition in &index.renditions {
             for chunk in &rendition.chunks {
@@ -85,6 +79,25 @@ async fn an_upload_becomes_a_version_whose_index_names_every_object() {
         assert_eq!(names, ["a32", "a64", "144p", "240p"]);
         assert_eq!((shown.duration_ms, shown.progress.percent), (Some(14_000), 100));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn noise_itself_fits_a_link_of_90_kbit() {
+    let house = House::new().await;
+    let packager = house.start(house.config(transcoder()));
+    let video = house.upload(noise(20)).await;
+    house.until_ready(video).await;
+    packager.stop().await;
+    let index = house.index(video).await;
+    for video in index.videos() {
+        let variant = index.variant_bandwidth(video);
+        assert!(variant.average_bps <= variant.peak_bps);
+        println!("{}: {} of {variant:?}", video.name, video.bandwidth.peak_bps);
+    }
+    let smallest = index.videos().next().unwrap();
+    let variant = index.variant_bandwidth(smallest);
+    // Noise is as expensive as it gets: a rung that stays far below its ceiling is no proof.
+    assert!((60_000..=90_000).contains(&variant.peak_bps), "{variant:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -210,6 +223,8 @@ async fn an_attempt_that_lost_its_lease_publishes_nothing_and_tidies_up() {
     let packager = house.start(house.config(house.stalling()));
     let video = house.upload(clip(12)).await;
     house.until_bucket(|bucket| bucket.iter().any(|name| name.ends_with(".cmaf"))).await;
+    let seen = house.until(video, |video| video.progress.percent > 0).await;
+    assert!(seen.progress.percent < 100, "{seen:?}");
 
     // Another worker finds the lease run out before the first one asks to keep it.
     let other = WorkerId::new("other");
@@ -274,7 +289,7 @@ async fn the_doctor_sees_what_is_missing_short_or_nobodys() {
     house.store.delete(&original).await.unwrap();
     house.store.put(&stray, "stray".into()).await.unwrap();
 
-    let index = index_of(&house, video).await;
+    let index = house.index(video).await;
     let expected = u64::from(index.rendition(a32).unwrap().init_size);
     let mut findings = doctor::examine(&house.catalog, &*house.store).await.unwrap();
     findings.sort_by_key(ToString::to_string);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog::{Catalog, NewUpload, UploadLimits, Video};
+use cmaf::VersionIndex;
 use database::testing::TestDatabase;
 use futures::TryStreamExt;
 use model::{
@@ -161,6 +162,13 @@ impl House {
         }
     }
 
+    /// The index of the version that plays.
+    pub(crate) async fn index(&self, video: VideoId) -> VersionIndex {
+        let version = self.video(video).await.version().unwrap();
+        let bytes = self.store.get(&ObjectKey::Index { video, version }).await.unwrap();
+        VersionIndex::from_json(&bytes).unwrap()
+    }
+
     /// Waits until the names in the bucket satisfy `holds`.
     pub(crate) async fn until_bucket(&self, holds: impl Fn(&[String]) -> bool) {
         let deadline = Instant::now() + DEADLINE;
@@ -211,11 +219,20 @@ pub(crate) fn transcoder() -> PathBuf {
 
 /// Bars and a tone of our own making, 320 × 240 at 25 frames per second.
 pub(crate) fn clip(seconds: u32) -> Vec<u8> {
+    film("testsrc2=size=320x240:rate=25", "sine=sample_rate=44100", seconds)
+}
+
+/// What no encoder can make small.
+pub(crate) fn noise(seconds: u32) -> Vec<u8> {
+    film("testsrc2=size=320x240:rate=30,noise=alls=80:allf=t", "anoisesrc=sample_rate=48000", seconds)
+}
+
+fn film(picture: &str, sound: &str, seconds: u32) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("clip.mp4");
     let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25"])
-        .args(["-f", "lavfi", "-i", "sine=sample_rate=44100", "-ac", "2", "-t", &seconds.to_string()])
+        .args(["-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound])
+        .args(["-ac", "2", "-t", &seconds.to_string(), "-pix_fmt", "yuv420p"])
         .args(["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-movflags", "+faststart"])
         .arg(&file)
         .status()
