@@ -85,6 +85,9 @@ pub fn revocation_moment(earlier: Option<Timestamp>, now: Timestamp) -> Timestam
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_400);
@@ -154,5 +157,36 @@ mod tests {
             player_grant(&bearer(Some(revoked)), &scope(1, None), ms(5000)).iat,
             ms(5000).as_seconds()
         );
+    }
+
+    proptest! {
+        /// Plays and revocations at any moments, also several in one second: each revocation voids
+        /// every grant before it and none behind it.
+        #[test]
+        fn a_revocation_parts_grants_by_their_order(steps in vec((0u64..700, any::<bool>()), 1..40)) {
+            let (mut now, mut revoked, mut granted) = (NOW, None, Vec::new());
+            for (ms, is_revocation) in steps {
+                now = now + Duration::from_millis(ms);
+                if is_revocation {
+                    let at = revocation_moment(revoked, now);
+                    prop_assert!(at >= now);
+                    prop_assert!(granted.iter().all(|issued| *issued <= at), "{granted:?} {at}");
+                    revoked = Some(at);
+                } else {
+                    let issued = player_grant(&bearer(revoked), &scope(1, None), now).issued_at();
+                    prop_assert!(revoked.is_none_or(|at| issued > at), "{issued} {revoked:?}");
+                    granted.push(issued);
+                }
+            }
+        }
+
+        #[test]
+        fn no_grant_outlives_its_right(duration_ms: u64, left in 0u64..1_000_000_000) {
+            let until = NOW + Duration::from_millis(left);
+            for grant in [player_grant, foreign_grant] {
+                let grant = grant(&bearer(None), &scope(duration_ms, Some(until)), NOW);
+                prop_assert!(Timestamp::from_seconds(grant.exp) <= until);
+            }
+        }
     }
 }

@@ -98,6 +98,8 @@ impl fmt::Display for Username {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -140,5 +142,14 @@ mod tests {
             assert!(Username::parse(name).unwrap().is_reserved(), "{name}");
         }
         assert!(!Username::parse("ana.perez-2").unwrap().is_reserved());
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_its_own_normal_form(typed in "[ a-zA-Z0-9._ñ\u{200b}-]{0,36}") {
+            if let Ok(name) = Username::parse(&typed) {
+                prop_assert_eq!(Username::parse(name.as_str()), Ok(name));
+            }
+        }
     }
 }
