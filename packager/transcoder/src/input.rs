@@ -4,12 +4,13 @@ use std::io;
 
 use ffmpeg_next::decoder::Opened;
 use ffmpeg_next::format::context::{Input as Container, StreamIo};
-use ffmpeg_next::{Error, Packet, Stream, media};
+use ffmpeg_next::{Error, Packet, Rational, Rescale, Stream, media};
 use model::FailureReason;
 
 use crate::error::{CellError, Result};
 use crate::libav::{self, PictureShape, SoundShape};
 use crate::media::{Media, ReadFailure};
+use crate::timeline::Timeline;
 
 /// Containers that are opened, by libav's names; never one that names other files (HLS, DASH,
 /// concat, SDP…), a picture, a text or a device.
@@ -50,6 +51,8 @@ pub(crate) struct Input {
     boxes: Boxes,
     /// Refusals of the demuxer since its last packet.
     refused: u32,
+    /// Joins the clocks of a container that may have several.
+    timeline: Option<Timeline>,
 }
 
 /// Options under which decoders are opened, with this many threads.
@@ -88,7 +91,8 @@ impl Input {
         let looked = libav::look(&mut container, &decoder_options("1"));
         failure.check().map_err(CellError::Read)?;
         looked.map_err(|error| refuse_unopened(error, boxes))?;
-        Ok(Self { container, failure, boxes, refused: 0 })
+        let timeline = libav::clock_may_jump(&container).then(Timeline::default);
+        Ok(Self { container, failure, boxes, refused: 0, timeline })
     }
 
     /// Reads the next packet.
@@ -100,6 +104,7 @@ impl Input {
         match read {
             Ok(()) => {
                 self.refused = 0;
+                self.join_clocks(&mut packet);
                 Ok(Next::Packet(packet))
             }
             Err(Error::Eof) => Ok(Next::End),
@@ -109,6 +114,21 @@ impl Input {
                 self.refused += 1;
                 Ok(Next::Damaged)
             }
+        }
+    }
+
+    fn join_clocks(&mut self, packet: &mut Packet) {
+        let Some(timeline) = &mut self.timeline else { return };
+        let Some(base) = self.container.stream(packet.stream()).map(|stream| stream.time_base()) else {
+            return;
+        };
+        let Some(dts) = packet.dts().or(packet.pts()) else { return };
+        let micros = Rational::new(1, 1_000_000);
+        let (at, length) = (dts.rescale(base, micros), packet.duration().rescale(base, micros));
+        let offset = timeline.offset_of(packet.stream(), at, length).rescale(micros, base);
+        if offset != 0 {
+            packet.set_pts(packet.pts().map(|pts| pts.saturating_add(offset)));
+            packet.set_dts(packet.dts().map(|dts| dts.saturating_add(offset)));
         }
     }
 
@@ -222,10 +242,8 @@ fn is_cover(stream: &Stream<'_>) -> bool {
 /// Whether the decoder is allowed, and sound says enough of itself for it.
 fn is_decodable(stream: &Stream<'_>) -> bool {
     let shape = SoundShape::of(&stream.parameters());
-    let is_sound = stream.parameters().medium() == media::Type::Audio;
-    if is_sound && !(1..=64).contains(&shape.channels)
-        || is_sound && !(1000..=768_000).contains(&shape.sample_rate)
-    {
+    let is_sane = (1..=64).contains(&shape.channels) && (1000..=768_000).contains(&shape.sample_rate);
+    if stream.parameters().medium() == media::Type::Audio && !is_sane {
         return false;
     }
     ffmpeg_next::codec::decoder::find(stream.parameters().id())

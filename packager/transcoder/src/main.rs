@@ -6,7 +6,7 @@
 //! to decide. It opens no file, no socket, knows no database and no storage.
 //!
 //! `input` opens, `probe` looks, `encode` drives `video` → `rung` and `audio`, which fill
-//! `segments`; `grid`, `filter` and `h264` are pure; all C is behind `libav` and `process`.
+//! `segments`; `grid`, `timeline`, `filter` and `h264` are pure; all C is behind `libav` and `process`.
 //!
 //! Exit status: 0 after `Done` or `Refused`, or when the packager is gone; 64 for a request
 //! that is none; 74 when the media could not be read, which is worth another try.
@@ -26,6 +26,7 @@ mod reply;
 mod rung;
 mod segments;
 mod stills;
+mod timeline;
 mod video;
 
 use std::io::{self, Read, Write};

@@ -76,6 +76,13 @@ pub(crate) fn duration_is_guessed(input: &Input) -> bool {
     method == ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_BITRATE
 }
 
+/// Whether the clock of such a container may start anew within a file.
+pub(crate) fn clock_may_jump(input: &Input) -> bool {
+    // SAFETY: the context is alive as long as `input`, and an opened one has its format set.
+    let flags = unsafe { (*(*input.as_ptr()).iformat).flags };
+    flags & ffi::AVFMT_TS_DISCONT as libc::c_int != 0
+}
+
 /// The clockwise rotation, in quarter turns, that a display matrix (ISO/IEC 14496-12 §8.2.2, nine
 /// numbers in the machine's byte order) asks for.
 pub(crate) fn quarter_turns(matrix: &[u8]) -> u16 {

@@ -111,3 +111,45 @@ fn a_film_longer_than_allowed_is_refused() {
     plan.max_ms = 3000;
     assert_eq!(encode(&film, plan).refused.unwrap().0, TooLarge);
 }
+
+#[test]
+fn a_damaged_film_is_shown_or_refused_but_never_kills() {
+    let clips = Clips::new();
+    let seeds = [
+        clips.make("seed.mp4", &format!("{FILM} -t 2 -movflags +frag_keyframe+empty_moov")),
+        clips.make("seed.mkv", &format!("{FILM} -t 2")),
+        clips.make("seed.ts", &format!("{FILM} -t 2")),
+    ]
+    .map(|seed| std::fs::read(seed).unwrap());
+    for round in 0..18u64 {
+        let mut bytes = seeds[round as usize % seeds.len()].clone();
+        // Knuth's generator: the same damage each time, from 0.05 % to 2 % of the bytes.
+        let mut state = round;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize
+        };
+        for _ in 0..bytes.len() * (5 + 11 * round as usize) / 10_000 {
+            let at = next() % bytes.len();
+            bytes[at] = next() as u8;
+        }
+        let film = clips.file("damaged", &bytes);
+        let mut said = probe(&film);
+        if let Some(found) = &said.probe {
+            let mut plan = small_plan(found);
+            // What a stranger's header says of its rate is settled by the packager.
+            if let Some(video) = &mut plan.video {
+                (video.frame_rate, video.segment_frames) = (model::cell::Ratio::new(25, 1), 50);
+            }
+            said = encode(&film, plan);
+        }
+        let internal = said.refused.as_ref().filter(|(reason, _)| *reason == FailureReason::Internal);
+        assert!(
+            said.status == Some(0) && internal.is_none(),
+            "{round}: {:?} {internal:?}\n{}",
+            said.status,
+            said.log
+        );
+        assert!(said.done.is_some() || said.refused.is_some(), "{round}: no last word");
+    }
+}
