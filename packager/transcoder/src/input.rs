@@ -1,12 +1,11 @@
 //! Opening a stranger's file: what is allowed, and what is said of a file that is not.
 
-use std::io;
-
 use ffmpeg_next::decoder::Opened;
 use ffmpeg_next::format::context::{Input as Container, StreamIo};
 use ffmpeg_next::{Error, Packet, Rational, Rescale, Stream, media};
 use model::FailureReason;
 
+use crate::boxes::Boxes;
 use crate::error::{CellError, Result};
 use crate::libav::{self, PictureShape, SoundShape};
 use crate::media::{Media, ReadFailure};
@@ -119,9 +118,12 @@ impl Input {
 
     fn join_clocks(&mut self, packet: &mut Packet) {
         let Some(timeline) = &mut self.timeline else { return };
-        let Some(base) = self.container.stream(packet.stream()).map(|stream| stream.time_base()) else {
+        let Some(stream) = self.container.stream(packet.stream()) else { return };
+        // Words come when they come; their pauses say nothing about the clock.
+        if !matches!(stream.parameters().medium(), media::Type::Video | media::Type::Audio) {
             return;
-        };
+        }
+        let base = stream.time_base();
         let Some(dts) = packet.dts().or(packet.pts()) else { return };
         let micros = Rational::new(1, 1_000_000);
         let (at, length) = (dts.rescale(base, micros), packet.duration().rescale(base, micros));
@@ -265,55 +267,6 @@ fn refuse_unopened(error: Error, boxes: Boxes) -> CellError {
     CellError::refused(reason, detail)
 }
 
-/// What the outermost boxes (ISO/IEC 14496-12 §4.2) of a file tell of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Boxes {
-    /// Not an MP4 or MOV.
-    None,
-    /// A film, all of whose boxes end within the file.
-    Film,
-    /// A film that ends within a box.
-    CutFilm,
-}
-
-impl Boxes {
-    /// Bytes of a box's header with the longest form of its size.
-    const HEADER: usize = 16;
-    /// Boxes that are looked at: a fragmented film has thousands.
-    const LOOKED_AT: usize = 64;
-    /// Brands of pictures in the same boxes.
-    const PICTURES: [&'static [u8]; 6] = [b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"];
-
-    fn look(media: &mut Media) -> io::Result<Self> {
-        let first = media.peek(0, Self::HEADER)?;
-        let is_film = match (first.get(4..8), first.get(8..12)) {
-            (Some(b"ftyp"), Some(brand)) => !Self::PICTURES.contains(&brand),
-            (Some(b"mdat" | b"moov" | b"wide"), _) => true,
-            _ => false,
-        };
-        if !is_film {
-            return Ok(Self::None);
-        }
-        let mut at = 0u64;
-        for _ in 0..Self::LOOKED_AT {
-            let header = media.peek(at, Self::HEADER)?;
-            let number = |bytes: &[u8]| bytes.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
-            at = match header.get(..8).map(|header| number(&header[..4])) {
-                None if header.is_empty() => return Ok(Self::Film),
-                // A last box of size 0 takes the rest.
-                Some(0) => return Ok(Self::Film),
-                Some(1) => at.saturating_add(header.get(8..).map_or(u64::MAX, number).max(16)),
-                Some(size) => at.saturating_add(size.max(8)),
-                None => return Ok(Self::CutFilm),
-            };
-            if at > media.size() {
-                return Ok(Self::CutFilm);
-            }
-        }
-        Ok(Self::Film)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,25 +284,5 @@ mod tests {
         for name in ["magicyuv", "ansi", "xbin", "rawvideo", "tiff", "exr", "jpeg2000"] {
             assert!(DECODERS.split(',').all(|decoder| decoder != name), "{name}");
         }
-    }
-
-    fn look(bytes: &[u8]) -> Boxes {
-        let mut file = tempfile::tempfile().unwrap();
-        std::io::Write::write_all(&mut file, bytes).unwrap();
-        let size = bytes.len() as u64;
-        Boxes::look(&mut Media::new(file.into(), model::cell::Source::File { size })).unwrap()
-    }
-
-    #[test]
-    fn films_in_boxes_are_told_from_other_files_and_cut_ones_from_whole_ones() {
-        assert_eq!(look(b"\0\0\0\x0cftypisom\0\0\0\x09mdat!"), Boxes::Film);
-        assert_eq!(look(b"\0\0\0\x0cftypisom\0\0\0\0mdat!!!!"), Boxes::Film);
-        assert_eq!(look(b"\0\0\0\x08wide\0\0\0\x01mdat\0\0\0\0\0\0\0\x11!"), Boxes::Film);
-        assert_eq!(look(b"\0\0\0\x0cftypisom\0\0\0\x0amdat!"), Boxes::CutFilm);
-        assert_eq!(look(b"\0\0\0\x08wide\xff\xff\xff\xffmdat"), Boxes::CutFilm);
-        assert_eq!(look(b"\0\0\0\x08wide\0\0\0"), Boxes::CutFilm);
-        assert_eq!(look(b"\0\0\0\x20ftypheic"), Boxes::None);
-        assert_eq!(look(b"#EXTM3U\n"), Boxes::None);
-        assert_eq!(look(b"ab"), Boxes::None);
     }
 }

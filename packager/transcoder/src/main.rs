@@ -12,6 +12,7 @@
 //! that is none; 74 when the media could not be read, which is worth another try.
 
 mod audio;
+mod boxes;
 mod encode;
 mod error;
 mod filter;

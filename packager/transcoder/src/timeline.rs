@@ -15,14 +15,17 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    /// What to add to the timestamps of a packet of `stream` that is decoded at `dts_us` and
-    /// lasts `duration_us`.
+    /// What to add to the timestamps of a packet of picture or sound `stream` that is decoded at
+    /// `dts_us` and lasts `duration_us`.
     pub(crate) fn offset_of(&mut self, stream: usize, dts_us: i64, duration_us: i64) -> i64 {
         let at = dts_us.saturating_add(self.offset_us);
-        let jump = self.next_us.get(&stream).map_or(0, |next| at.saturating_sub(*next));
-        if jump.saturating_abs() > JUMP_US {
+        // One stream may pause while another goes on; a clock that was set forward leaves all.
+        let latest = self.next_us.values().copied().max().unwrap_or(at);
+        let own = self.next_us.get(&stream).copied().unwrap_or(latest);
+        let is_anew = at < own.saturating_sub(JUMP_US) || at > latest.saturating_add(JUMP_US);
+        if is_anew {
             // All streams of a file share its clock, so the others are moved alike.
-            self.offset_us = self.offset_us.saturating_sub(jump);
+            self.offset_us = latest.saturating_sub(dts_us);
         }
         let end = dts_us.saturating_add(self.offset_us).saturating_add(duration_us.clamp(0, JUMP_US));
         self.next_us.insert(stream, end);
@@ -43,18 +46,24 @@ mod tests {
             assert_eq!(timeline.offset_of(0, second * S, S), 0);
             assert_eq!(timeline.offset_of(1, second * S + S / 2, S), 0);
         }
-        // Both streams start again at 1 s; the last packet ended at 40 s.
-        assert_eq!(timeline.offset_of(0, S, S), 39 * S);
+        // Both start again at 1 s; the last packet ended at 40.5 s.
+        assert_eq!(timeline.offset_of(0, S, S), 39 * S + S / 2);
         // Sound keeps its distance from the picture.
-        assert_eq!(timeline.offset_of(1, S + S / 2, S), 39 * S);
-        assert_eq!(timeline.offset_of(0, 2 * S, S), 39 * S);
+        assert_eq!(timeline.offset_of(1, S + S / 2, S), 39 * S + S / 2);
+        assert_eq!(timeline.offset_of(0, 2 * S, S), 39 * S + S / 2);
+        // And once more, forwards.
+        assert_eq!(timeline.offset_of(0, 1000 * S, S), (43 - 1000) * S - S / 2);
     }
 
     #[test]
     fn pauses_and_rubbish_are_survived() {
         let mut timeline = Timeline::default();
         timeline.offset_of(0, 0, S);
+        timeline.offset_of(1, 0, S);
         assert_eq!(timeline.offset_of(0, 9 * S, S), 0);
+        assert_eq!(timeline.offset_of(0, 18 * S, S), 0);
+        // Sound that was silent meanwhile is where it says.
+        assert_eq!(timeline.offset_of(1, 18 * S, S), 0);
         timeline.offset_of(0, i64::MAX, i64::MAX);
         timeline.offset_of(0, i64::MIN, -1);
     }
