@@ -15,7 +15,7 @@ mod ranges;
 mod stderr;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub(crate) enum Ending {
     Stopped,
     /// The store failed it.
     Starved(StorageError),
+    /// It could not read its file: the disk is at fault, not the media.
+    Unread,
 }
 
 /// What a cell says next.
@@ -133,9 +135,10 @@ pub(crate) struct Cell {
     stderr: JoinHandle<String>,
     reads: Option<JoinHandle<Result<(), StorageError>>>,
     ending: Option<Ending>,
-    program: PathBuf,
 }
 
+/// The exit status of a cell whose media could not be read (`EX_IOERR` of sysexits.h).
+const UNREAD: i32 = 74;
 /// How long a cell has between SIGTERM and SIGKILL, and between its last word and its exit.
 const LEAVE: Duration = Duration::from_secs(2);
 
@@ -187,7 +190,6 @@ impl Cell {
             stderr,
             reads,
             ending: None,
-            program: program.to_owned(),
         };
         cell.ask(&request(source)).await?;
         Ok(cell)
@@ -280,11 +282,13 @@ impl Cell {
             Err(_) => self.child.wait().await,
         };
         self.group = None;
-        if let (Some(Ending::Crashed { how }), Ok(status)) = (&mut self.ending, &status) {
-            how.push_str(&format!(" ({status})"));
-        }
-        if let Err(error) = status {
-            tracing::warn!(%error, program = %self.program.display(), "could not wait for a cell");
+        match (&mut self.ending, status) {
+            (Some(ending @ Ending::Crashed { .. }), Ok(status)) if status.code() == Some(UNREAD) => {
+                *ending = Ending::Unread;
+            }
+            (Some(Ending::Crashed { how }), Ok(status)) => how.push_str(&format!(" ({status})")),
+            (_, Err(error)) => tracing::warn!(%error, "could not wait for a cell"),
+            _ => {}
         }
     }
 

@@ -19,6 +19,9 @@ pub enum PackagerError {
     /// The transcoder's program could not be started.
     #[error("start the transcoder")]
     Start(#[source] io::Error),
+    /// The transcoder could not read the original, although it is there.
+    #[error("read the original")]
+    Unread,
     /// An object that a finished upload must have left is not there.
     #[error("find `{0}`")]
     Missing(ObjectKey),
@@ -37,7 +40,7 @@ impl PackagerError {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
                 _ => ErrorKind::Unavailable,
             },
-            Self::Start(_) => ErrorKind::Unavailable,
+            Self::Start(_) | Self::Unread => ErrorKind::Unavailable,
             Self::Missing(_) => ErrorKind::NotFound,
             Self::Worker(_) => ErrorKind::Internal,
         }

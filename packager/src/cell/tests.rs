@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::cell::encode_head;
@@ -115,6 +116,12 @@ async fn a_crash_is_told_with_its_last_words() {
         let Ending::Crashed { how } = ending else { panic!("{script}: {ending:?}") };
         assert!(how.starts_with(seen), "{script}: {how}");
     }
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_be_read_is_not_the_files_fault() {
+    let (_, ending) = Fake::new("exit 74", &[]).run(QUICK).await;
+    assert!(matches!(ending, Ending::Unread), "{ending:?}");
 }
 
 #[tokio::test]
