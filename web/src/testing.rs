@@ -154,6 +154,7 @@ impl Site {
             summary("a64", None, 64_000),
             summary("144p", Some((256, 144)), 40_000),
             summary("360p", Some((640, 360)), 336_000),
+            summary("720p", Some((1280, 720)), 1_536_000),
         ];
         for rendition in &renditions {
             let hash = ChunkHash::of(b"chunk");

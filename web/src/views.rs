@@ -193,6 +193,9 @@ async fn pictures(
     now: Timestamp,
 ) -> Result<Pictures, WebError> {
     let Some(version) = video.version() else { return Ok(Pictures::default()) };
+    if !video.renditions.iter().any(|rendition| rendition.name.is_video()) {
+        return Ok(Pictures::default());
+    }
     let plain = at_edge(video.id, version);
     let is_free = may_play(video, None).is_ok();
     let path = match (may_play(video, person), person) {

@@ -45,6 +45,8 @@ struct Film {
     source_type: &'static str,
     foreign_url: String,
     rows: Vec<(String, String)>,
+    /// Whether the picture is higher than wide, and wants more of a phone's screen.
+    is_portrait: bool,
     plain_notice: Option<String>,
     /// For the island.
     boot: String,
@@ -163,6 +165,7 @@ fn film(video: &VideoView, height: u16, foreign_url: String, visit: &Visit) -> F
     };
     Film {
         boot: inline_json(&boot),
+        is_portrait: video.renditions.iter().any(|view| view.height > view.width),
         plain_notice: plain.map(|quality| {
             let mb = decimal(quality.mb_per_minute, language);
             text::fill(language, "watch_no_script", &[("quality", &quality.name), ("mb", &mb)])

@@ -40,7 +40,9 @@ async fn a_video_is_shown_with_what_a_minute_costs() {
                 {"name": "144p", "kind": "video", "width": 256, "height": 144, "bandwidth_bps": 41_000,
                  "average_bandwidth_bps": 40_000, "mb_per_minute": 0.54},
                 {"name": "360p", "kind": "video", "width": 640, "height": 360, "bandwidth_bps": 337_000,
-                 "average_bandwidth_bps": 336_000, "mb_per_minute": 3.0}
+                 "average_bandwidth_bps": 336_000, "mb_per_minute": 3.0},
+                {"name": "720p", "kind": "video", "width": 1280, "height": 720, "bandwidth_bps": 1_537_000,
+                 "average_bandwidth_bps": 1_536_000, "mb_per_minute": 12.0}
             ]
         })
     );
