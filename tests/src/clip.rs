@@ -56,6 +56,8 @@ fn draw(name: &str, seconds: u32, size: &str, rate: u32) -> PathBuf {
         "libx264",
         "-preset",
         "ultrafast",
+        "-crf",
+        "30",
         "-pix_fmt",
         "yuv420p",
         "-c:a",
