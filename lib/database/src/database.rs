@@ -7,6 +7,7 @@ use sea_orm::{
     DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
     TransactionTrait,
 };
+use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
@@ -121,6 +122,16 @@ impl Database {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
+            // A full or failing disk makes SQLite roll back by itself; the driver's own ROLLBACK
+            // then fails, and it would take every later transaction for a nested one, which is
+            // never committed. Such a connection is closed and another one opened.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // Waits behind the rollback that a dropped transaction has queued.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
             .connect_with(options.clone())
             .await
             .map_err(cannot_open)?;
@@ -186,6 +197,31 @@ mod tests {
         row.try_get_by_index::<String>(0)
             .or_else(|_| row.try_get_by_index::<i32>(0).map(|n| n.to_string()))
             .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_transaction_that_sqlite_rolled_back_itself_is_committed() {
+        let test = crate::testing::TestDatabase::sqlite().await;
+        let database = test.open().await;
+        let first = database.begin_write().await.unwrap();
+        first.execute_unprepared("CREATE TABLE t (n BIGINT PRIMARY KEY)").await.unwrap();
+        first.commit().await.unwrap();
+        let failing = database.begin_write().await.unwrap();
+        // What a full disk does as well, without filling one.
+        let doubled = "INSERT OR ROLLBACK INTO t VALUES (1), (1)";
+        failing.execute_unprepared(doubled).await.unwrap_err();
+        drop(failing);
+        // With the driver's count one too high, a rollback leaves an outer transaction open.
+        let forgotten = database.begin_write().await.unwrap();
+        forgotten.execute_unprepared("INSERT INTO t VALUES (7)").await.unwrap();
+        drop(forgotten);
+        for n in 1..3 {
+            let next = database.begin_write().await.unwrap();
+            next.execute_unprepared(&format!("INSERT INTO t VALUES ({n})")).await.unwrap();
+            next.commit().await.unwrap();
+            let elsewhere = test.open().await;
+            assert_eq!(text(&elsewhere, "SELECT count(*) FROM t").await, n.to_string());
+        }
     }
 
     #[tokio::test]
