@@ -163,9 +163,17 @@ mod tests {
     }
 
     #[test]
-    fn the_example_names_every_section_and_is_a_good_configuration() {
-        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../docker/cocuyo.toml");
-        let config = Config::read(Path::new(example)).unwrap();
-        assert_eq!(config.roles, Role::ALL);
+    fn the_shipped_file_shows_every_key_with_its_default() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docker/cocuyo.toml");
+        let mut shipped = Config::read(Path::new(file)).unwrap();
+        assert_eq!(shipped.data, Path::new("/var/lib/cocuyo"));
+        shipped.data = Config::default().data;
+        assert_eq!(toml::to_string(&shipped).unwrap(), toml::to_string(&Config::default()).unwrap());
+        // A key that the file leaves out would have its default all the same: each must be there.
+        let text = std::fs::read_to_string(file).unwrap();
+        for line in toml::to_string(&Config::default()).unwrap().lines().filter(|line| line.contains('=')) {
+            let key = line.split(' ').next().unwrap();
+            assert!(text.lines().any(|shown| shown.starts_with(&format!("{key} ="))), "`{key}` is not shown");
+        }
     }
 }
