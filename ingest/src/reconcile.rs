@@ -5,8 +5,11 @@ use model::{ObjectKey, Timestamp, UploadId};
 use storage::{Parts, Unfinished};
 
 use crate::IngestError;
-use crate::ingest::Inner;
+use crate::ingest::{Inner, spool_error};
 
+/// Bytes whose upload no row names are kept this long: it is the row that may be late, or be
+/// brought back, and bytes are dear.
+const ORPHAN_AGE: Duration = Duration::from_secs(3600);
 /// Parts that nobody knows are left alone this long: they may be just beginning.
 const STRAY_AGE: Duration = Duration::from_secs(24 * 3600);
 
@@ -38,7 +41,14 @@ impl Inner {
         match self.catalog.upload(id).await? {
             Some(upload) if is_at_work(&upload) => Ok(false),
             Some(mut upload) if !upload.finished => self.close(&mut upload).await.map(|()| true),
-            Some(_) | None => self.forget(id).await.map(|()| false),
+            Some(_) => self.forget(id).await.map(|()| false),
+            None => {
+                let last = self.spool.last_written(id).await.map_err(spool_error("look at", id))?;
+                if last.is_some_and(|last| self.clock.now().since(last) >= ORPHAN_AGE) {
+                    self.forget(id).await?;
+                }
+                Ok(false)
+            }
         }
     }
 

@@ -10,9 +10,10 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use model::UploadId;
+use model::{Timestamp, UploadId};
 
 const CLOSING: &str = "closing";
 
@@ -106,6 +107,23 @@ impl Spool {
         .await
     }
 
+    /// When something of the upload was last written here, by the file system's clock; `None`
+    /// if nothing is here.
+    pub(crate) async fn last_written(&self, id: UploadId) -> io::Result<Option<Timestamp>> {
+        let paths = [self.path(id), self.mark(id)];
+        blocking(move || {
+            let mut last = None;
+            for path in paths {
+                match fs::metadata(path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    metadata => last = last.max(Some(timestamp(metadata?.modified()?))),
+                }
+            }
+            Ok(last)
+        })
+        .await
+    }
+
     /// Every upload that has a file or a mark here.
     pub(crate) async fn uploads(&self) -> io::Result<Vec<UploadId>> {
         let folder = self.folder.clone();
@@ -190,6 +208,11 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+fn timestamp(time: SystemTime) -> Timestamp {
+    let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
@@ -231,6 +254,8 @@ mod tests {
         spool.writer(third, 0).await.unwrap();
         fs::write(folder.path().join("somebody's"), "x").unwrap();
         assert_eq!(spool.uploads().await.unwrap(), [ID, second, third]);
+        assert!(spool.last_written(second).await.unwrap() > Some(Timestamp::from_millis(0)));
+        assert_eq!(spool.last_written(UploadId::from_bits(4)).await.unwrap(), None);
         for id in [ID, second, third, third] {
             spool.remove(id).await.unwrap();
         }

@@ -3,12 +3,13 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use model::Clock;
 use storage::testing::Disk;
 use storage::{Flaky, Memory, ObjectStore};
 
-use crate::stack::{Created, Setup, Stack, head, media, patch};
+use crate::stack::{Created, START, Setup, Stack, head, media, patch};
 
 fn with(store: impl ObjectStore) -> Setup {
     Setup { store: Some(Arc::new(store)), ..Setup::default() }
@@ -90,11 +91,24 @@ async fn the_next_process_forgets_what_is_no_more() {
     // It died before the spool forgot; and a video was deleted while its bytes came in.
     std::fs::write(stack.spool.join(finished.id.to_string()).with_extension("closing"), "").unwrap();
     stack.catalog.delete_video(deleted.video, stack.clock.now()).await.unwrap();
+    // Dated by the machine, whose clock is behind the test's.
+    for upload in [&deleted, &open] {
+        let file = OpenOptions::new().append(true).open(stack.spool.join(upload.id.to_string())).unwrap();
+        file.set_modified(UNIX_EPOCH + Duration::from_millis(START.as_millis() as u64)).unwrap();
+    }
     let stack = stack.restart(Setup::default()).await;
+    assert_eq!(stack.ingest.recover().await.unwrap(), 0);
+    assert_eq!(sorted(stack.spooled()), sorted([&open, &deleted].map(|upload| upload.id.to_string()).into()));
+    stack.clock.advance(Duration::from_secs(3600));
     assert_eq!(stack.ingest.recover().await.unwrap(), 0);
     assert_eq!(stack.spooled(), [open.id.to_string()]);
     assert_eq!(stack.original(&finished).await, b"01234");
     assert_eq!(stack.send(patch(&deleted.path, 2, b"234")).await.status, 404);
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
