@@ -19,6 +19,8 @@ use crate::{Config, PackagerError};
 /// How long an idle worker waits before it looks for a job that another process queued, or whose
 /// time has come.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long a worker waits for a database that is away.
+const AWAY: Duration = Duration::from_secs(5);
 /// How long a job waits after something around it failed.
 const LATER: Duration = Duration::from_secs(20);
 /// How long it waits for an operator to make room.
@@ -73,14 +75,20 @@ impl Packager {
                     self.carry_out(job, stop).instrument(span).await;
                     continue;
                 }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "could not look for jobs"),
-            }
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => {}
-                () = self.catalog.job_queued() => {}
-                () = tokio::time::sleep(IDLE) => {}
+                Ok(None) => tokio::select! {
+                    biased;
+                    () = stop.cancelled() => {}
+                    () = self.catalog.job_queued() => {}
+                    () = tokio::time::sleep(IDLE) => {}
+                },
+                Err(error) => {
+                    tracing::warn!(error = %Chain(&error), "could not look for jobs");
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(AWAY) => {}
+                    }
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod house;
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use packager::doctor::{self, Finding};
 use packager::sweep::{self, Swept};
 use storage::{Flaky, Memory, ObjectStore};
 
-use house::{House, clip, noise, transcoder};
+use house::{House, clip, made_by, noise, transcoder};
 
 const DAY: Duration = Duration::from_secs(24 * 3600 + 1);
 
@@ -79,6 +80,69 @@ async fn an_upload_becomes_a_version_whose_index_names_every_object() {
         assert_eq!(names, ["a32", "a64", "144p", "240p"]);
         assert_eq!((shown.duration_ms, shown.progress.percent), (Some(14_000), 100));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn films_of_every_shape_become_aligned_renditions() {
+    const BARS: &str = "-f lavfi -i testsrc2=size";
+    const TONE: &str = "-f lavfi -i sine=sample_rate=44100";
+    const QUICK: &str = "-pix_fmt yuv420p -c:v libx264 -preset ultrafast";
+    let house = House::with_folder().await;
+    let packager = house.start(house.config(transcoder()));
+    let mut told = String::new();
+    for (what, words, container) in [
+        ("cinema", format!("{BARS}=640x352:rate=24000/1001 {TONE} -t 6 {QUICK} -c:a aac"), "mp4"),
+        ("odd size", format!("{BARS}=241x161:rate=25 -t 3 -c:v mjpeg -pix_fmt yuvj420p"), "avi"),
+        ("fast", format!("{BARS}=1280x720:rate=60 -t 2 {QUICK}"), "mp4"),
+        ("slides", format!("{BARS}=320x240:rate=1 {TONE} -t 9 {QUICK} -c:a aac"), "mkv"),
+        ("one frame", format!("{BARS}=320x240:rate=25 -frames:v 1 {QUICK}"), "mp4"),
+        ("turned", format!("{BARS}=320x240:rate=25 -t 2 {QUICK} -metadata:s:v rotate=90"), "mp4"),
+        ("oblong", format!("{BARS}=180x144:rate=25 -vf setsar=64/45 -t 2 {QUICK}"), "mp4"),
+        ("uneven", format!("{BARS}=320x240:rate=30 -vf select=mod(n\\,7) -vsync vfr -t 6 {QUICK}"), "mp4"),
+        ("late sound", format!("{BARS}=320x240:rate=25 -itsoffset 1.5 {TONE} -t 5 {QUICK} -c:a aac"), "mp4"),
+        ("long sound", format!("{BARS}=320x240:rate=25:duration=2 {TONE} -t 7 {QUICK} -c:a aac"), "mp4"),
+        (
+            "short sound",
+            format!("{BARS}=320x240:rate=25:duration=7 {TONE}:duration=2 {QUICK} -c:a aac"),
+            "mp4",
+        ),
+        ("broadcast", format!("{BARS}=320x240:rate=25 {TONE} -t 5 -c:v mpeg2video -c:a mp2"), "ts"),
+        ("six channels", format!("{BARS}=320x240:rate=25 {TONE} -t 2 {QUICK} -ac 6 -c:a ac3"), "mkv"),
+        ("free codecs", format!("{BARS}=320x240:rate=25 {TONE} -t 2 -c:v libvpx -c:a libopus"), "webm"),
+        ("moving picture", format!("{BARS}=20x10:rate=10 -t 2"), "gif"),
+        ("song", format!("{TONE} -t 9 -ac 2 -c:a libmp3lame"), "mp3"),
+        ("word", format!("{TONE} -t 0.3"), "wav"),
+    ] {
+        let video = house.upload(made_by(&words, container)).await;
+        house.until_ready(video).await;
+        let index = house.index(video).await;
+        write!(told, "{what}: {} ms", index.duration_ms).unwrap();
+        for rendition in &index.renditions {
+            write!(told, ", {} {}", rendition.name, rendition.segment_count()).unwrap();
+        }
+        told.push('\n');
+    }
+    packager.stop().await;
+    expect![[r#"
+        cinema: 6006 ms, a32 2, a64 2, 144p 2, 240p 2, 352p 2
+        odd size: 3040 ms, 144p 1
+        fast: 2000 ms, 144p 1, 240p 1, 360p 1, 480p 1, 720p 1
+        slides: 9000 ms, a32 3, a64 3, 144p 3, 240p 3
+        one frame: 40 ms, 144p 1, 240p 1
+        turned: 2000 ms, 144p 1, 240p 1
+        oblong: 2000 ms, 144p 1
+        uneven: 5960 ms, 144p 2, 240p 2
+        late sound: 5000 ms, a32 2, a64 2, 144p 2, 240p 2
+        long sound: 7018 ms, a32 2, a64 2, 144p 1, 240p 1
+        short sound: 7000 ms, a32 1, a64 1, 144p 2, 240p 2
+        broadcast: 5000 ms, a32 2, a64 2, 144p 2, 240p 2
+        six channels: 2000 ms, a32 1, a64 1, 144p 1, 240p 1
+        free codecs: 2000 ms, a32 1, a64 1, 144p 1, 240p 1
+        moving picture: 2000 ms, 16p 1
+        song: 9002 ms, a32 3, a64 3, a128 3
+        word: 320 ms, a32 1, a64 1
+    "#]]
+    .assert_eq(&told);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

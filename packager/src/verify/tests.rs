@@ -117,6 +117,8 @@ fn a_whole_film_is_as_long_as_what_was_decoded() {
     let filled = Duration::from_millis(100_020);
     let sound = [Whole { duration: filled, ..film[0] }, film[1]];
     assert_eq!(check_whole(&sound, seconds(100), seconds(1000)), Ok(seconds(100)), "filled up");
+    let slow = [Whole { duration: filled, ..film[1] }, film[2]];
+    assert_eq!(check_whole(&slow, seconds(100), seconds(1000)), Ok(seconds(100)), "half the rate");
     let long = [whole("a32", 25, 101), film[1]];
     assert_eq!(check_whole(&long, seconds(100), seconds(1000)), Ok(seconds(101)), "longer than its picture");
     assert!(check_whole(&film, seconds(120), seconds(1000)).is_err(), "the end is missing");

@@ -228,15 +228,16 @@ pub(crate) fn noise(seconds: u32) -> Vec<u8> {
 }
 
 fn film(picture: &str, sound: &str, seconds: u32) -> Vec<u8> {
+    let inputs = format!("-f lavfi -i {picture} -f lavfi -i {sound} -ac 2 -t {seconds} -pix_fmt yuv420p");
+    made_by(&format!("{inputs} -c:v libx264 -preset ultrafast -c:a aac -movflags +faststart"), "mp4")
+}
+
+/// What ffmpeg makes of these words, in a container.
+pub(crate) fn made_by(words: &str, container: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("clip.mp4");
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound])
-        .args(["-ac", "2", "-t", &seconds.to_string(), "-pix_fmt", "yuv420p"])
-        .args(["-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-movflags", "+faststart"])
-        .arg(&file)
-        .status()
-        .unwrap();
-    assert!(made.success());
+    let file = folder.path().join("clip").with_extension(container);
+    let made =
+        Command::new("ffmpeg").args(["-v", "error"]).args(words.split(' ')).arg(&file).status().unwrap();
+    assert!(made.success(), "{words}");
     std::fs::read(file).unwrap()
 }
