@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use listener::{Language, cookie};
 use subscriptions::SignedIn;
 
@@ -151,7 +151,8 @@ impl Frame {
         let language = Language::of(&parts.headers);
         Self {
             title: title.to_owned(),
-            here: here(parts),
+            // What refused a form is no place to come back to.
+            here: if parts.method == Method::GET { here(parts) } else { "/".to_owned() },
             username: None,
             may_upload: false,
             saver: wants_saver(&parts.headers),

@@ -14,4 +14,6 @@ interface Watch {
   saver: boolean;
 }
 
-mount(Player, { target: region('player'), props: boot<Watch>() });
+// On a slow line somebody may have pressed play before this script was there: they keep what plays.
+const plain = document.querySelector<HTMLVideoElement>('#player video');
+if (!plain || plain.paused) mount(Player, { target: region('player'), props: boot<Watch>() });

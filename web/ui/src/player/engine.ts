@@ -30,6 +30,10 @@ export function start(video: HTMLVideoElement, film: Film, choice: Choice): Engi
   return plainEngine(video, film, choice);
 }
 
+function isSaving(choice: Choice): boolean {
+  return choice === 'saver' || choice === 'audio';
+}
+
 const ESTIMATE_KEY = 'cocuyo:bandwidth';
 
 function rememberedEstimate(): number {
@@ -51,7 +55,16 @@ class StreamEngine implements Engine {
   ) {
     this.#choice = choice;
     this.#hls = this.#open(choice, 0);
+    video.addEventListener('pause', this.#rest);
+    video.addEventListener('play', this.#goOn);
   }
+
+  /** Who saves data pays for what is watched, not for what is buffered during a pause. */
+  #rest = () => {
+    if (isSaving(this.#choice)) this.#hls.pauseBuffering();
+  };
+
+  #goOn = () => this.#hls.resumeBuffering();
 
   choose(choice: Choice): void {
     const changesSource = (choice === 'audio') !== (this.#choice === 'audio');
@@ -65,20 +78,26 @@ class StreamEngine implements Engine {
   }
 
   destroy(): void {
+    this.video.removeEventListener('pause', this.#rest);
+    this.video.removeEventListener('play', this.#goOn);
+    this.#close();
+  }
+
+  #close(): void {
     localStorage.setItem(ESTIMATE_KEY, String(Math.round(this.#hls.bandwidthEstimate || 0)));
     this.#hls.destroy();
   }
 
   #reopen(): void {
     const { currentTime, paused } = this.video;
-    this.destroy();
+    this.#close();
     this.#hls = this.#open(this.#choice, currentTime);
     if (!paused) void this.video.play().catch(() => undefined);
   }
 
   #open(choice: Choice, position: number): Hls {
     const { lease, sound } = this.film;
-    const saving = choice === 'saver' || choice === 'audio';
+    const saving = isSaving(choice);
     const config: Partial<HlsConfig> = {
       // A worker from a blob would need a wider content security policy.
       workerPath,
