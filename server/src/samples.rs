@@ -37,13 +37,13 @@ const SAMPLES: [Sample; 3] = [
     Sample {
         file: "costa.mp4",
         title: "Una costa sin fin",
-        description: "Clip de muestra para el nivel 1: un acercamiento a un fractal.",
+        description: "Clip de muestra para el Plan 1: un acercamiento a un fractal.",
         min_tier: 1,
     },
     Sample {
         file: "amanecer.mp4",
         title: "Amanecer",
-        description: "Clip de muestra para el nivel 2: colores que cambian despacio.",
+        description: "Clip de muestra para el Plan 2: colores que cambian despacio.",
         min_tier: 2,
     },
 ];
