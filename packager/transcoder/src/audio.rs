@@ -174,7 +174,7 @@ impl<'a> SoundRung<'a> {
             encoder,
             segments: Segments::new(replies, rung.rendition, FRAME as u32),
             replies,
-            track: replies.track(),
+            track: replies.track(plan.stream),
         })
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
-use ffmpeg_next::{Packet, Stream};
+use ffmpeg_next::{Packet, Rational, Stream};
 use model::FailureReason;
 use model::cell::{EncodePlan, Reply};
 
@@ -28,6 +28,8 @@ const PACKETS: usize = 64;
 const SHOTS: usize = 6;
 /// Threads of the picture decoder.
 const DECODER_THREADS: &str = "2";
+/// How far behind the others a stream may be before it counts as pausing, in milliseconds.
+const PAUSE_MS: u64 = 20_000;
 /// Of a hundred parts of the declared duration, how many must decode.
 const WHOLE_PERCENT: u64 = 90;
 
@@ -52,7 +54,7 @@ pub(crate) fn encode(mut input: Input, plan: &EncodePlan, replies: &Replies) -> 
 
     let duration_ms = thread::scope(|scope| -> Result<u64> {
         let mut lanes = Vec::new();
-        let mut routes = Vec::new();
+        let mut routes: Vec<Route> = Vec::new();
         let mut zero = start;
         if let Some(video) = &plan.video {
             let stream = input.stream(video.stream)?;
@@ -63,7 +65,7 @@ pub(crate) fn encode(mut input: Input, plan: &EncodePlan, replies: &Replies) -> 
             let base = stream.time_base();
             let lane = PictureLane::new(decoder, base, grid, belief, video, plan, &damage, replies, shots);
             lanes.push(scope.spawn(move || lane.run(packets.1)));
-            routes.push((video.stream as usize, packets.0));
+            routes.push(Route { stream: video.stream, time_base: base, packets: packets.0, passed_ms: 0 });
         }
         if let Some(audio) = &plan.audio {
             let stream = input.stream(audio.stream)?;
@@ -72,9 +74,9 @@ pub(crate) fn encode(mut input: Input, plan: &EncodePlan, replies: &Replies) -> 
             let base = stream.time_base();
             let lane = SoundLane::open(decoder, base, zero, belief, audio, plan.max_ms, &damage, replies)?;
             lanes.push(scope.spawn(move || lane.run(packets.1)));
-            routes.push((audio.stream as usize, packets.0));
+            routes.push(Route { stream: audio.stream, time_base: base, packets: packets.0, passed_ms: 0 });
         }
-        let read = demux(&mut input, &routes, &damage);
+        let read = demux(&mut input, &mut routes, zero, &damage, replies);
         drop(routes);
         finish(read, lanes)
     })?;
@@ -107,17 +109,45 @@ fn spawn_rungs<'scope, 'env>(
     below.ok_or_else(nothing)
 }
 
+/// The way of one stream's packets to its lane.
+struct Route {
+    stream: u32,
+    time_base: Rational,
+    packets: SyncSender<Packet>,
+    /// Up to where packets came, or were no longer expected, in milliseconds.
+    passed_ms: u64,
+}
+
 /// Reads the file to its end and hands each packet to its lane.
-fn demux(input: &mut Input, routes: &[(usize, SyncSender<Packet>)], damage: &Damage) -> Result<()> {
+fn demux(
+    input: &mut Input,
+    routes: &mut [Route],
+    zero: Seconds,
+    damage: &Damage,
+    replies: &Replies,
+) -> Result<()> {
     loop {
-        match input.next()? {
-            Next::Packet(packet) => {
-                if let Some((_, lane)) = routes.iter().find(|(stream, _)| *stream == packet.stream()) {
-                    lane.send(packet).map_err(|_| CellError::Stopped)?;
-                }
+        let packet = match input.next()? {
+            Next::Packet(packet) => packet,
+            Next::Damaged => {
+                damage.count(true);
+                continue;
             }
-            Next::Damaged => damage.count(true),
             Next::End => return Ok(()),
+        };
+        let Some(route) = routes.iter_mut().find(|route| route.stream as usize == packet.stream()) else {
+            continue;
+        };
+        let time = packet.dts().or(packet.pts());
+        let at =
+            time.map(|time| Seconds::of(time, route.time_base.numerator(), route.time_base.denominator()));
+        let at_ms = at.map_or(0, |at| u64::try_from(at.minus(zero).as_millis()).unwrap_or(0));
+        route.passed_ms = route.passed_ms.max(at_ms);
+        route.packets.send(packet).map_err(|_| CellError::Stopped)?;
+        // A stream that ended early, or pauses, must not hold up the progress of the others.
+        for route in routes.iter_mut().filter(|route| route.passed_ms + PAUSE_MS < at_ms) {
+            route.passed_ms = at_ms - PAUSE_MS / 2;
+            replies.pass(route.stream, route.passed_ms)?;
         }
     }
 }

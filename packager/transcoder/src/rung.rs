@@ -58,7 +58,16 @@ impl<'a> Rung<'a> {
         let init = cmaf::init_segment(&cmaf::Track::Video(track))?;
         replies.send(&Reply::Init { rendition: rung.rendition }, &init)?;
         let wanted = rungs.iter().map(|rung| u64::from(rung.frame_divisor)).fold(0, gcd).max(1);
-        Ok(Self { plan, rung, wanted, scaler: None, encoder, segments, replies, track: replies.track() })
+        Ok(Self {
+            plan,
+            rung,
+            wanted,
+            scaler: None,
+            encoder,
+            segments,
+            replies,
+            track: replies.track(plan.stream),
+        })
     }
 
     /// Takes shots until there are no more.
@@ -187,8 +196,8 @@ fn open_encoder(plan: &VideoPlan, rung: &VideoRung) -> Result<Encoder> {
         .map_err(CellError::libav("open the video encoder"))
 }
 
-/// Threads of an encoder: fixed by its size, because the bytes that x264 makes depend on them,
-/// and a retry should make the same. Small rungs run beside each other instead.
+/// Threads of an encoder: fixed by its size, because the bytes that x264 makes depend on them.
+/// Small rungs run beside each other instead.
 fn threads(rung: &VideoRung) -> u32 {
     match rung.width * rung.height {
         0..300_000 => 1,

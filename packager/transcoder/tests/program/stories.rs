@@ -280,6 +280,22 @@ fn other_containers_and_codecs_work() {
 }
 
 #[test]
+fn a_stream_that_ends_early_holds_up_nothing() {
+    let clips = Clips::new();
+    for (picture, sound, name) in [("2", "120", "song.mp4"), ("120", "2", "mute.mkv")] {
+        let source = format!(
+            "-f lavfi -t {picture} -i testsrc2=size=64x48:rate=5 -f lavfi -t {sound} -i sine=sample_rate=48000 \
+             {H264} -c:a aac"
+        );
+        let (_, _, said) = transcode(&clips.make(name, &source));
+        let (duration, _) = said.done.unwrap();
+        assert!((119_000..121_000).contains(&duration), "{name}: {duration}");
+        // A packager takes a cell whose progress stands still for one that hangs.
+        assert!(said.progress_ms.iter().any(|ms| *ms > 60_000), "{name}: {:?}", said.progress_ms);
+    }
+}
+
+#[test]
 fn streams_that_were_cut_together_go_on() {
     let clips = Clips::new();
     // A clock that starts anew, and pictures of another size.
