@@ -25,6 +25,8 @@ export default defineConfig({
     // Rust serves the folder's files at `/assets/{file}`; names carry hashes.
     assetsDir: '',
     manifest: true,
+    // Whose work the scripts carry along.
+    license: { fileName: 'licenses.md' },
     // hls.js, which is loaded on first play only.
     chunkSizeWarningLimit: 700,
     // Svelte 5's own floor; older browsers keep the page that Rust rendered.

@@ -156,13 +156,18 @@ fn content_type(name: &str) -> Option<&'static str> {
         "js" => Some("text/javascript; charset=utf-8"),
         "css" => Some("text/css; charset=utf-8"),
         "svg" => Some("image/svg+xml"),
+        "md" => Some("text/plain; charset=utf-8"),
         _ => None,
     }
 }
 
 /// What Vite builds has a hash in its name; the public files keep theirs.
 fn cache_control(name: &str) -> &'static str {
-    if name.ends_with(".svg") { "public, max-age=86400" } else { "public, max-age=31536000, immutable" }
+    if name.ends_with(".svg") || name.ends_with(".md") {
+        "public, max-age=86400"
+    } else {
+        "public, max-age=31536000, immutable"
+    }
 }
 
 fn encoded(name: &str, plain: EmbeddedFile, headers: &HeaderMap) -> (Option<&'static str>, EmbeddedFile) {

@@ -8,7 +8,7 @@ use http::StatusCode;
 use model::{Tier, TierRights};
 use serde::Deserialize;
 
-use super::cost::{self, SAVER_HEIGHT, USUAL_HEIGHT};
+use super::cost::{self, Quality, SAVER_HEIGHT, USUAL_HEIGHT};
 use super::format::{clock, decimal};
 use super::frame::{Frame, Visit, show};
 use super::text;
@@ -86,11 +86,14 @@ fn cost_line(video: &VideoView, visit: &Visit, tiers: &[TierRights; 4]) -> Optio
     let reach = tiers.iter().find(|rights| rights.tier == tier)?.greatest_height;
     let qualities = cost::qualities(&video.renditions, reach);
     let wanted = if visit.saver { SAVER_HEIGHT } else { USUAL_HEIGHT };
-    let (name, mb) = match cost::at_most(&qualities, wanted) {
-        Some(quality) => (quality.name.to_string(), quality.mb_per_minute),
-        None => {
-            (text::say(language, "audio_badge").to_owned(), cost::sound(&video.renditions)?.mb_per_minute)
+    Some(match cost::at_most(&qualities, wanted) {
+        Some(Quality { name, mb_per_minute, .. }) => {
+            let mb = decimal(*mb_per_minute, language);
+            text::fill(language, "cost_at", &[("mb", &mb), ("quality", name)])
         }
-    };
-    Some(text::fill(language, "cost_at", &[("mb", &decimal(mb, language)), ("quality", &name)]))
+        None => {
+            let mb = decimal(cost::sound(&video.renditions)?.mb_per_minute, language);
+            text::fill(language, "cost_sound", &[("mb", &mb)])
+        }
+    })
 }
