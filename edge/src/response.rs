@@ -110,7 +110,7 @@ pub(crate) fn refusal(kind: ErrorKind, language: Language) -> Response<Body> {
             Text::new("Hace falta un permiso vigente para ver esto", "Watching this needs a valid grant"),
         ),
         ErrorKind::Forbidden => Problem::of(kind)
-            .named("tier_required", Text::new("Su plan no incluye esto", "Your plan does not include this")),
+            .named("tier_required", Text::new("Tu plan no incluye esto", "Your plan does not include this")),
         kind => Problem::of(kind),
     };
     let mut response = problem.response(language);

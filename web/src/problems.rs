@@ -17,7 +17,7 @@ pub(crate) fn of_subscriptions(error: &SubscriptionsError) -> Problem {
             .named(
                 "too_many_attempts",
                 Text::new(
-                    "Demasiados intentos fallidos; espere un poco",
+                    "Demasiados intentos fallidos; espera un poco",
                     "Too many failed attempts; wait a little",
                 ),
             )

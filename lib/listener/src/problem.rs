@@ -137,7 +137,7 @@ const fn plain(kind: ErrorKind) -> (&'static str, Text) {
             ("unauthenticated", Text::new("Hay que iniciar sesión", "You need to sign in"))
         }
         ErrorKind::Forbidden => {
-            ("forbidden", Text::new("No tiene permiso para esto", "You are not allowed to do this"))
+            ("forbidden", Text::new("No tienes permiso para esto", "You are not allowed to do this"))
         }
         ErrorKind::NotFound => ("not_found", Text::new("Eso no existe", "There is no such thing")),
         ErrorKind::Conflict => {
