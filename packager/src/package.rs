@@ -206,9 +206,10 @@ impl Attempt<'_> {
             };
             let taken = match said {
                 Said::Message { reply: Reply::Progress { position_ms }, .. } => {
+                    let now = self.clock.now();
                     self.observe(|progress| {
                         if let Some(progress) = progress {
-                            progress.reached(position_ms);
+                            progress.reached(position_ms, now);
                         }
                     });
                     continue;
