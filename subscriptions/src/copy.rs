@@ -1,5 +1,8 @@
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryOrder, Statement};
+use sea_orm::{
+    DatabaseTransaction, FromQueryResult, IntoActiveModel, IsolationLevel, PaginatorTrait, QueryOrder,
+    Statement, TransactionOptions, TransactionTrait,
+};
 
 use database::Engine;
 
@@ -23,8 +26,11 @@ impl Subscriptions {
         if !target.has_no_accounts().await? {
             return Err(SubscriptionsError::TargetNotEmpty);
         }
-        // A write transaction, for on SQLite it keeps others from changing what is being read.
-        let from = self.database.begin_write().await.during(COPY)?;
+        // One snapshot, also where others go on writing; SQLite's readers always have one.
+        let isolation_level =
+            (self.database.engine() == Engine::Postgres).then_some(IsolationLevel::RepeatableRead);
+        let snapshot = TransactionOptions { isolation_level, ..TransactionOptions::default() };
+        let from = self.database.read().begin_with_options(snapshot).await.during(COPY)?;
         let to = target.database.begin_write().await.during(COPY)?;
         copy::<accounts::Entity>(&from, &to, accounts::Column::Id).await?;
         copy::<sessions::Entity>(&from, &to, sessions::Column::Id).await?;

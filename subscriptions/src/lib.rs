@@ -87,6 +87,17 @@ impl Subscriptions {
         let hasher = Hasher::new(config.hashes_at_once);
         Ok(Self { database, hasher, config })
     }
+
+    /// Opens tables that are of this release already, and changes nothing: to copy them.
+    ///
+    /// # Errors
+    ///
+    /// What [`database::require`] says.
+    pub async fn open_as_is(database: Database, config: Config) -> Result<Self> {
+        database::require::<migrations::Migrations>(&database).await?;
+        let hasher = Hasher::new(config.hashes_at_once);
+        Ok(Self { database, hasher, config })
+    }
 }
 
 #[cfg(test)]

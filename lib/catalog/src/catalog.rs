@@ -22,6 +22,12 @@ impl Catalog {
         Ok(Self { database, queued: Arc::new(Notify::new()) })
     }
 
+    /// Opens a catalog whose tables are of this release already, and changes nothing: to copy it.
+    pub async fn open_as_is(database: Database) -> Result<Self> {
+        database::require::<Migrations>(&database).await.map_err(CatalogError::Open)?;
+        Ok(Self { database, queued: Arc::new(Notify::new()) })
+    }
+
     /// Waits until this process has queued a job; may be cut off at any time.
     ///
     /// It wakes one waiter per job, so that an upload's packaging begins at once where both are

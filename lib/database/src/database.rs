@@ -1,6 +1,6 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sea_orm::{
@@ -46,10 +46,24 @@ impl Database {
     /// `Invalid` for another URL and for a folder that is absent or cannot be written,
     /// `Unavailable` for a server that does not answer.
     pub async fn open(url: &str) -> Result<Self, DatabaseError> {
-        match url.split_once(':').map(|(scheme, _)| scheme) {
-            Some("sqlite") => Self::open_sqlite(url).await,
-            Some("postgres" | "postgresql") => Self::open_postgres(url).await,
-            _ => Err(DatabaseError::Url(None)),
+        match scheme(url) {
+            Some(Engine::Sqlite) => Self::open_sqlite(url).await,
+            Some(Engine::Postgres) => Self::open_postgres(url, "off").await,
+            None => Err(DatabaseError::Url(None)),
+        }
+    }
+
+    /// Opens a database that exists, to read it as it is: nothing is created or migrated, and
+    /// nothing can be written through it.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for a file that is absent, otherwise as [`Database::open`].
+    pub async fn open_to_read(url: &str) -> Result<Self, DatabaseError> {
+        match scheme(url) {
+            Some(Engine::Sqlite) => Self::open_sqlite_to_read(url).await,
+            Some(Engine::Postgres) => Self::open_postgres(url, "on").await,
+            None => Err(DatabaseError::Url(None)),
         }
     }
 
@@ -92,30 +106,14 @@ impl Database {
     }
 
     async fn open_sqlite(url: &str) -> Result<Self, DatabaseError> {
-        let options: SqliteConnectOptions = url.parse().map_err(|error| DatabaseError::Url(Some(error)))?;
-        let path = options.get_filename().to_owned();
-        // Two pools would be two databases in memory.
-        if path.as_os_str().is_empty() || url.contains(":memory:") || url.contains("mode=memory") {
-            return Err(DatabaseError::Url(None));
-        }
+        let (options, path) = sqlite_file(url)?;
         create_private(&path)
             .map_err(|source| DatabaseError::File { path: path.clone(), source: source.into() })?;
         let options = options
             .journal_mode(SqliteJournalMode::Wal)
             // A committed row survives a power cut; with NORMAL the last ones may not.
             .synchronous(SqliteSynchronous::Full)
-            // Another process (`cocuyo doctor`, a backup) may hold the lock for a moment.
-            .busy_timeout(Duration::from_secs(5))
             .foreign_keys(true);
-        let cannot_open = |source: sqlx::Error| {
-            let code = source.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
-            // PERM, READONLY, CANTOPEN.
-            if matches!(code.map(|code| code & 0xff), Some(3 | 8 | 14)) {
-                DatabaseError::File { path: path.clone(), source: source.into() }
-            } else {
-                DatabaseError::Open { name: path.display().to_string(), source }
-            }
-        };
         // One writer: waiting in our own queue is fair and has no busy errors.
         let write = SqlitePoolOptions::new()
             .max_connections(1)
@@ -134,20 +132,24 @@ impl Database {
             })
             .connect_with(options.clone())
             .await
-            .map_err(cannot_open)?;
-        let read = SqlitePoolOptions::new()
-            .max_connections(SQLITE_READERS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options.pragma("query_only", "on"))
-            .await
-            .map_err(cannot_open)?;
+            .map_err(|source| cannot_open(&path, source))?;
+        let read = sqlite_readers(options, &path).await?;
         let name = path.display().to_string();
-        Ok(Self { engine: Engine::Sqlite, name, read: read.into(), write: write.into() })
+        Ok(Self { engine: Engine::Sqlite, name, read, write: write.into() })
     }
 
-    async fn open_postgres(url: &str) -> Result<Self, DatabaseError> {
+    async fn open_sqlite_to_read(url: &str) -> Result<Self, DatabaseError> {
+        let (options, path) = sqlite_file(url)?;
+        if !path.is_file() {
+            return Err(DatabaseError::Absent { path });
+        }
+        // The journal's mode is a property of the file and stays what it is.
+        let read = sqlite_readers(options.create_if_missing(false), &path).await?;
+        let name = path.display().to_string();
+        Ok(Self { engine: Engine::Sqlite, name, write: read.clone(), read })
+    }
+
+    async fn open_postgres(url: &str, read_only: &str) -> Result<Self, DatabaseError> {
         let options: PgConnectOptions = url.parse().map_err(|error| DatabaseError::Url(Some(error)))?;
         let name = format!("{}/{}", options.get_host(), options.get_database().unwrap_or_default());
         let options = options.application_name("cocuyo").options([
@@ -155,6 +157,7 @@ impl Database {
             ("statement_timeout", "30s"),
             ("lock_timeout", "10s"),
             ("idle_in_transaction_session_timeout", "60s"),
+            ("default_transaction_read_only", read_only),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(POSTGRES_CONNECTIONS)
@@ -164,6 +167,51 @@ impl Database {
             .map_err(|source| DatabaseError::Open { name: name.clone(), source })?;
         let pool = DatabaseConnection::from(pool);
         Ok(Self { engine: Engine::Postgres, name, read: pool.clone(), write: pool })
+    }
+}
+
+fn scheme(url: &str) -> Option<Engine> {
+    match url.split_once(':')?.0 {
+        "sqlite" => Some(Engine::Sqlite),
+        "postgres" | "postgresql" => Some(Engine::Postgres),
+        _ => None,
+    }
+}
+
+/// What the URL asks for, and its file.
+fn sqlite_file(url: &str) -> Result<(SqliteConnectOptions, PathBuf), DatabaseError> {
+    let options: SqliteConnectOptions = url.parse().map_err(|error| DatabaseError::Url(Some(error)))?;
+    let path = options.get_filename().to_owned();
+    // Two pools would be two databases in memory.
+    if path.as_os_str().is_empty() || url.contains(":memory:") || url.contains("mode=memory") {
+        return Err(DatabaseError::Url(None));
+    }
+    // Another process (`cocuyo doctor`, a backup) may hold the lock for a moment.
+    Ok((options.busy_timeout(Duration::from_secs(5)), path))
+}
+
+async fn sqlite_readers(
+    options: SqliteConnectOptions,
+    path: &Path,
+) -> Result<DatabaseConnection, DatabaseError> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options.pragma("query_only", "on"))
+        .await
+        .map_err(|source| cannot_open(path, source))?;
+    Ok(pool.into())
+}
+
+fn cannot_open(path: &Path, source: sqlx::Error) -> DatabaseError {
+    let code = source.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    // PERM, READONLY, CANTOPEN.
+    if matches!(code.map(|code| code & 0xff), Some(3 | 8 | 14)) {
+        DatabaseError::File { path: path.to_owned(), source: source.into() }
+    } else {
+        DatabaseError::Open { name: path.display().to_string(), source }
     }
 }
 
@@ -244,6 +292,21 @@ mod tests {
         let left: Vec<_> =
             std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["100% ours? #1.db"], "closing checkpoints the log");
+    }
+
+    #[tokio::test]
+    async fn a_file_opened_to_be_read_must_exist_and_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("typo.db");
+        let error = Database::open_to_read(&format!("{}?mode=rwc", sqlite_url(&path))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().contains("typo.db") && !path.exists(), "{error}");
+        Database::open(&sqlite_url(&path)).await.unwrap().close().await.unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let database = Database::open_to_read(&sqlite_url(&path)).await.unwrap();
+        database.begin_write().await.unwrap_err();
+        database.close().await.unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
     #[tokio::test]

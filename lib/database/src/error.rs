@@ -18,6 +18,12 @@ pub enum DatabaseError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A database to be read that is not there.
+    #[error("there is no database file `{}`", path.display())]
+    Absent {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// No connection to the server, or the file is not a database.
     #[error("open database `{name}`")]
     Open {
@@ -42,6 +48,27 @@ pub enum DatabaseError {
         /// The first migration that this release does not know.
         migration: String,
     },
+    /// A database to be read that no release has ever prepared.
+    #[error("the database holds no installation: it has no table `{table}`")]
+    Empty {
+        /// The table that would list the applied migrations.
+        table: String,
+    },
+    /// A database to be read that only older releases have been at work in.
+    #[error("the database is an older release's; start the installation once with this release first")]
+    Older {
+        /// The first migration that it lacks.
+        migration: String,
+    },
+    /// The applied migrations could not be read.
+    #[error("read `{table}`")]
+    Examine {
+        /// The table that lists them.
+        table: String,
+        /// What the database said.
+        #[source]
+        source: DbErr,
+    },
     /// The pools could not be closed.
     #[error("close the database")]
     Close(#[source] DbErr),
@@ -51,9 +78,16 @@ impl DatabaseError {
     /// What kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Url(_) | Self::File { .. } | Self::Newer { .. } => ErrorKind::Invalid,
+            Self::Url(_)
+            | Self::File { .. }
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Empty { .. } => ErrorKind::Invalid,
+            Self::Absent { .. } => ErrorKind::NotFound,
             Self::Open { source, .. } => kind_of_driver(source),
-            Self::Migrate { source, .. } | Self::Close(source) => kind_of(source),
+            Self::Migrate { source, .. } | Self::Examine { source, .. } | Self::Close(source) => {
+                kind_of(source)
+            }
         }
     }
 }

@@ -24,4 +24,4 @@ pub mod testing;
 
 pub use database::{Database, Engine, sqlite_url};
 pub use error::{DatabaseError, kind_of};
-pub use migrate::migrate;
+pub use migrate::{migrate, require};

@@ -1,5 +1,6 @@
+use sea_orm::sea_query::{Alias, Order, Query};
 use sea_orm::{ConnectionTrait, DbErr};
-use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::{MigratorTrait, SchemaManager};
 
 use crate::{Database, DatabaseError, Engine};
 
@@ -31,6 +32,37 @@ pub async fn migrate<M: MigratorTrait>(database: &Database) -> Result<(), Databa
     transaction.commit().await.map_err(failed)
 }
 
+/// Checks that the tables of one crate are exactly of this release, and changes nothing.
+///
+/// # Errors
+///
+/// [`DatabaseError::Empty`], [`DatabaseError::Older`] or [`DatabaseError::Newer`] when they are not.
+pub async fn require<M: MigratorTrait>(database: &Database) -> Result<(), DatabaseError> {
+    let table = M::migration_table_name().to_string();
+    let failed = |source: DbErr| DatabaseError::Examine { table: table.clone(), source };
+    let connection = database.read();
+    if !SchemaManager::new(connection).has_table(&table).await.map_err(failed)? {
+        return Err(DatabaseError::Empty { table });
+    }
+    // The migrator's own query would create the table where it is absent.
+    let query = Query::select()
+        .column(Alias::new("version"))
+        .from(M::migration_table_name())
+        .order_by(Alias::new("version"), Order::Asc)
+        .to_owned();
+    let rows = connection.query_all(&query).await.map_err(failed)?;
+    let applied: Vec<String> =
+        rows.iter().map(|row| row.try_get("", "version")).collect::<Result<_, _>>().map_err(failed)?;
+    let known: Vec<String> = M::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+    if let Some(newer) = applied.iter().find(|name| !known.contains(name)) {
+        return Err(DatabaseError::Newer { migration: newer.clone() });
+    }
+    match known.into_iter().find(|name| !applied.contains(name)) {
+        Some(migration) => Err(DatabaseError::Older { migration }),
+        None => Ok(()),
+    }
+}
+
 async fn applied<M: MigratorTrait, C: ConnectionTrait>(connection: &C) -> Result<Vec<String>, DbErr> {
     let models = M::get_migration_models(connection).await?;
     Ok(models.into_iter().map(|model| model.version).collect())
@@ -38,9 +70,9 @@ async fn applied<M: MigratorTrait, C: ConnectionTrait>(connection: &C) -> Result
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::sea_query::{Alias, IntoIden};
-    use sea_orm::{DbErr, DynIden};
-    use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager, async_trait};
+    use sea_orm::DynIden;
+    use sea_orm::sea_query::IntoIden;
+    use sea_orm_migration::{MigrationName, MigrationTrait, async_trait};
 
     use super::*;
 
@@ -90,6 +122,21 @@ mod tests {
             migrate::<New>(&database).await.unwrap();
             migrate::<New>(&database).await.unwrap();
             let error = migrate::<Old>(&database).await.unwrap_err();
+            assert!(matches!(&error, DatabaseError::Newer { migration } if migration == "0002"), "{error}");
+        }
+
+        async fn a_database_to_be_read_is_exactly_of_this_release(test: &TestDatabase) {
+            let database = test.open().await;
+            let reader = Database::open_to_read(test.url()).await.unwrap();
+            let error = require::<Old>(&reader).await.unwrap_err();
+            assert!(matches!(&error, DatabaseError::Empty { table } if table == "test_migrations"), "{error}");
+            migrate::<Old>(&database).await.unwrap();
+            require::<Old>(&reader).await.unwrap();
+            let error = require::<New>(&reader).await.unwrap_err();
+            assert!(matches!(&error, DatabaseError::Older { migration } if migration == "0002"), "{error}");
+            reader.read().execute_unprepared("CREATE TABLE c (n BIGINT)").await.unwrap_err();
+            migrate::<New>(&database).await.unwrap();
+            let error = require::<Old>(&reader).await.unwrap_err();
             assert!(matches!(&error, DatabaseError::Newer { migration } if migration == "0002"), "{error}");
         }
 
