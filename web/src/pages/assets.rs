@@ -10,8 +10,11 @@ use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY,
 };
 use http::{HeaderMap, StatusCode};
+use model::ErrorKind;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use serde::Deserialize;
+
+use crate::WebError;
 
 #[derive(RustEmbed)]
 #[folder = "ui/dist"]
@@ -129,8 +132,9 @@ fn tags_from(chunks: &HashMap<String, Chunk>, island: Option<Island>) -> Tags {
 /// `GET /assets/{file}`: a built file, compressed at build time.
 pub(crate) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
     // Dot files and the policy's source are for this module, compressed twins have no own name.
-    let Some(content_type) = content_type(&name) else { return StatusCode::NOT_FOUND.into_response() };
-    let Some(plain) = Dist::get(&name) else { return StatusCode::NOT_FOUND.into_response() };
+    let (Some(content_type), Some(plain)) = (content_type(&name), Dist::get(&name)) else {
+        return WebError::from(ErrorKind::NotFound).into_response();
+    };
     let (encoding, file) = encoded(&name, plain, &headers);
     let etag = HeaderValue::from_str(&etag(&file)).expect("hexadecimal digits");
     let unchanged = headers.get(IF_NONE_MATCH).is_some_and(|known| known == etag);

@@ -303,3 +303,18 @@ async fn choices_are_kept_in_cookies_and_lead_back() {
     assert_eq!(header(&away, LOCATION), "/");
     assert_eq!(post(&site, "/preferences", "", "lang=fr").await.status, StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn the_bundled_works_licences_are_one_link_away_and_what_is_no_asset_is_a_problem() {
+    let site = Site::open().await;
+    for (language, word) in [("es", "Licencias"), ("en", "Licenses")] {
+        let html = page(&site, "/", &format!("lang={language}")).await;
+        assert!(html.contains(&format!(r#"<a href="/assets/licenses.md">{word}</a>"#)), "{html}");
+    }
+    let licenses = get(&site, "/assets/licenses.md", "").await;
+    assert_eq!(licenses.status, StatusCode::OK, "the user interface is built");
+    assert_eq!(header(&licenses, CONTENT_TYPE), "text/plain; charset=utf-8");
+    let absent = get(&site, "/assets/none.js", "").await;
+    assert_eq!(absent.status, StatusCode::NOT_FOUND);
+    assert_eq!(header(&absent, CONTENT_TYPE), "application/problem+json");
+}
