@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use model::{AccountId, Role, Tier};
+use model::{Role, Tier};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use subscriptions::NewAccount;
@@ -41,32 +41,28 @@ pub(crate) async fn run(command: Command, config: &Config) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// The account that an empty installation begins with.
-#[derive(Debug)]
-pub(crate) struct FirstAdministrator {
-    pub(crate) account: AccountId,
-    pub(crate) username: &'static str,
-    pub(crate) password: String,
-}
+/// The name of the account that an empty installation begins with.
+pub(crate) const FIRST_ADMINISTRATOR: &str = "admin";
 
-/// Makes the account `admin` where there is none at all.
-pub(crate) async fn first_administrator(
-    parts: &Parts,
-    rng: &mut StdRng,
-) -> anyhow::Result<Option<FirstAdministrator>> {
+/// Makes the first administrator where there is no account at all, and says the password at once:
+/// nobody else will ever know it.
+pub(crate) async fn first_administrator(parts: &Parts, rng: &mut StdRng) -> anyhow::Result<()> {
     if !parts.subscriptions.has_no_accounts().await? {
-        return Ok(None);
+        return Ok(());
     }
-    let (username, password) = ("admin", new_password(rng));
+    let password = new_password(rng);
     let account = NewAccount {
-        username: username.to_owned(),
+        username: FIRST_ADMINISTRATOR.to_owned(),
         password: password.clone(),
         role: Role::Admin,
         tier: Tier::NONE,
     };
     let created = parts.subscriptions.create_account(account, parts.clock.now(), rng).await;
-    let account = created.context("create the first administrator")?;
-    Ok(Some(FirstAdministrator { account, username, password }))
+    created.context("create the first administrator")?;
+    crate::say(&format!(
+        "\nFirst administrator, told once:\n  username: {FIRST_ADMINISTRATOR}\n  password: {password}\n"
+    ));
+    Ok(())
 }
 
 /// Twenty characters that are not mistaken for one another: 98 bits.

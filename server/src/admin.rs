@@ -3,9 +3,10 @@
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use listener::{Body, Door, RouteName};
+use model::ErrorKind;
 use tokio_util::sync::CancellationToken;
 
 use crate::parts::Parts;
@@ -30,12 +31,14 @@ impl Door for AdminDoor {
         let (parts, stopping) = (self.parts.clone(), self.stop.is_cancelled());
         async move {
             let reason = if live { None } else { not_ready(&parts, stopping).await };
-            let (status, text) = match reason {
-                None => (StatusCode::OK, "ok\n".to_owned()),
-                Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+            let mut response = match reason {
+                None => Response::new(listener::full("ok\n")),
+                Some(reason) => {
+                    let mut response = Response::new(listener::full(format!("{reason}\n")));
+                    *response.status_mut() = listener::status(ErrorKind::Unavailable);
+                    response
+                }
             };
-            let mut response = Response::new(listener::full(text));
-            *response.status_mut() = status;
             response.extensions_mut().insert(RouteName("health"));
             response
         }

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::uploaders;
 
@@ -35,7 +35,7 @@ pub(crate) struct Config {
     /// What this process does.
     pub(crate) roles: Vec<Role>,
     /// `sqlite://…` or `postgres://…`; a file in the data folder if absent.
-    #[serde(skip_serializing)]
+    #[serde(serialize_with = "without_password")]
     pub(crate) database: Option<String>,
     /// Where `/health/live` and `/health/ready` answer.
     pub(crate) admin_listen: SocketAddr,
@@ -74,6 +74,20 @@ impl Default for Config {
             subscriptions: subscriptions::Config::default(),
         }
     }
+}
+
+/// A database's URL as it may be shown.
+fn without_password<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let masked = url.as_deref().map(|url| match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            // Cannot fail: a URL that has a password can have another one.
+            let _ = parsed.set_password(Some("********"));
+            parsed.to_string()
+        }
+        Ok(parsed) => parsed.to_string(),
+        Err(_) => "not a URL".to_owned(),
+    });
+    masked.serialize(serializer)
 }
 
 /// What the command line says over the file.

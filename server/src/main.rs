@@ -43,8 +43,7 @@ enum Command {
         /// What this process does; over the file's `roles`.
         #[arg(long, value_delimiter = ',', value_name = "LIST")]
         roles: Option<Vec<Role>>,
-        /// Folder of sample clips for an installation that has no account yet; the files are
-        /// taken over.
+        /// Folder of sample clips to add; the files are taken over and the folder is removed.
         #[arg(long, value_name = "DIR", hide = true)]
         samples: Option<PathBuf>,
     },

@@ -9,6 +9,7 @@ use catalog::{NewUpload, UploadLimits, VideoEdit};
 use model::{AccountId, ObjectKey, Tier, UploadId, VideoId, Visibility};
 use rand::rngs::StdRng;
 
+use crate::account::FIRST_ADMINISTRATOR;
 use crate::config::Config;
 use crate::parts::Parts;
 
@@ -48,25 +49,39 @@ const SAMPLES: [Sample; 3] = [
     },
 ];
 
-/// Adds the clips in `folder` as public videos of `owner`; takes the files over.
+/// Adds the clips in `folder` as public videos of the first administrator.
+///
+/// The files are taken over one by one and the folder goes at the end, so that a start that was
+/// interrupted is finished by the next one.
 pub(crate) async fn add(
     parts: &Parts,
     config: &Config,
     folder: &Path,
-    owner: AccountId,
     rng: &mut StdRng,
 ) -> anyhow::Result<()> {
-    let mut added = Vec::new();
-    for sample in &SAMPLES {
+    let owner = parts.subscriptions.account_named(FIRST_ADMINISTRATOR).await?;
+    let owner = owner.context("the first administrator is gone, who would own the samples")?.id;
+    let mut added = listed(config)?;
+    for sample in SAMPLES.iter().filter(|sample| folder.join(sample.file).exists()) {
         let file = folder.join(sample.file);
         let video = add_one(parts, sample, &file, owner, rng)
             .await
             .with_context(|| format!("add the sample `{}`", file.display()))?;
         added.push(video);
+        let list = serde_json::to_vec(&added).context("write the list of samples")?;
+        std::fs::write(list_file(config), list).context("write the list of samples")?;
     }
-    let list = serde_json::to_vec(&added).context("write the list of samples")?;
-    std::fs::write(list_file(config), list).context("write the list of samples")?;
-    Ok(())
+    std::fs::remove_dir_all(folder).with_context(|| format!("remove `{}`", folder.display()))
+}
+
+/// The samples that were added and not removed.
+fn listed(config: &Config) -> anyhow::Result<Vec<VideoId>> {
+    let list = list_file(config);
+    match std::fs::read(&list) {
+        Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("read `{}`", list.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| format!("read `{}`", list.display())),
+    }
 }
 
 async fn add_one(
@@ -107,12 +122,7 @@ async fn add_one(
 
 pub(crate) async fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     let Command::Remove = command;
-    let list = list_file(config);
-    let samples: Vec<VideoId> = match std::fs::read(&list) {
-        Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("read `{}`", list.display()))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(error).with_context(|| format!("read `{}`", list.display())),
-    };
+    let samples = listed(config)?;
     let parts = Parts::open(config).await?;
     let mut removed = 0;
     for video in samples {
@@ -122,6 +132,7 @@ pub(crate) async fn run(command: Command, config: &Config) -> anyhow::Result<Exi
             removed += 1;
         }
     }
+    let list = list_file(config);
     if list.exists() {
         std::fs::remove_file(&list).with_context(|| format!("remove `{}`", list.display()))?;
     }

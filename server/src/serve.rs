@@ -9,11 +9,12 @@ use anyhow::Context;
 use edge::Edge;
 use ingest::Ingest;
 use listener::{Door, Doors, Listener, OnRuntime};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use packager::Packager;
 use rand::rngs::StdRng;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::account;
 use crate::admin::AdminDoor;
@@ -28,9 +29,12 @@ use crate::uploaders::Uploaders;
 const GRACE_BEYOND_DRAIN: Duration = Duration::from_secs(10);
 /// Between two rounds of the reconcilers.
 const ROUND: Duration = Duration::from_secs(60);
+/// Between two sweeps of the bucket, which lists every object.
+const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 pub(crate) async fn serve(config: Config, sample_clips: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let life = Lifecycle::default();
+    allow_many_files();
     // Sockets first: a taken port is the quickest thing to find out.
     let public = Listener::bind(&config.http)?;
     let admin = Listener::bind(&listener::Config {
@@ -41,9 +45,9 @@ pub(crate) async fn serve(config: Config, sample_clips: Option<PathBuf>) -> anyh
     let parts = Parts::open(&config).await?;
     let mut rng: StdRng = rand::make_rng();
     parts.subscriptions.rotate_keys(parts.clock.now(), &mut rng).await.context("prepare the signing keys")?;
-    let first = account::first_administrator(&parts, &mut rng).await?;
-    if let (Some(first), Some(clips)) = (&first, &sample_clips) {
-        samples::add(&parts, &config, clips, first.account, &mut rng).await?;
+    account::first_administrator(&parts, &mut rng).await?;
+    if let Some(clips) = &sample_clips {
+        samples::add(&parts, &config, clips, &mut rng).await?;
     }
 
     let mut doors: Vec<Arc<dyn Door>> = Vec::new();
@@ -66,12 +70,6 @@ pub(crate) async fn serve(config: Config, sample_clips: Option<PathBuf>) -> anyh
     spawn_listener(&life, "doors", public, Doors::new(doors));
     keep_house(&life, &parts);
 
-    if let Some(first) = first {
-        crate::say(&format!(
-            "\nFirst administrator, told once:\n  username: {}\n  password: {}\n",
-            first.username, first.password
-        ));
-    }
     let shown = if address.ip().is_unspecified() {
         format!("localhost:{}", address.port())
     } else {
@@ -124,7 +122,7 @@ async fn ingest(config: &Config, parts: &Parts, life: &Lifecycle) -> anyhow::Res
             if let Err(error) = keeper.expire(clock.now()).await {
                 error!("expire uploads: {:#}", anyhow::Error::from(error));
             }
-            if !rest(&stop).await {
+            if !rest(&stop, ROUND).await {
                 keeper.close().await;
                 return Ok(());
             }
@@ -151,6 +149,17 @@ fn package(config: &Config, parts: &Parts, life: &Lifecycle) {
     let packager = Packager::new(settings, parts.catalog.clone(), store, clock);
     let stop = life.stop();
     life.spawn("packager", async move { packager.run(stop).await.context("package videos") });
+
+    let (parts, stop) = (parts.clone(), life.stop());
+    life.spawn("sweeper", async move {
+        while rest(&stop, SWEEP_EVERY).await {
+            match packager::sweep::sweep(&parts.catalog, &*parts.store, parts.clock.now()).await {
+                Ok(swept) => info!("swept {} objects, {} bytes", swept.objects, swept.bytes),
+                Err(error) => error!("sweep the bucket: {:#}", anyhow::Error::from(error)),
+            }
+        }
+        Ok(())
+    });
 }
 
 fn spawn_listener(life: &Lifecycle, name: &'static str, listener: Listener, doors: Doors) {
@@ -176,17 +185,28 @@ fn keep_house(life: &Lifecycle, parts: &Parts) {
             if let Err(error) = parts.subscriptions.rotate_keys(parts.clock.now(), &mut rng).await {
                 error!("rotate signing keys: {:#}", anyhow::Error::from(error));
             }
-            if !rest(&stop).await {
+            if !rest(&stop, ROUND).await {
                 return Ok(());
             }
         }
     });
 }
 
+/// Takes as many descriptors as the machine allows: most systems begin with a soft limit of 1,024,
+/// which is fewer than `http.max_connections`.
+fn allow_many_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) }
+    });
+    if let Err(error) = raised {
+        warn!("could not raise the limit of open files: {error}");
+    }
+}
+
 /// Waits for the next round; `false` when the process stops instead.
-async fn rest(stop: &CancellationToken) -> bool {
+async fn rest(stop: &CancellationToken, pause: Duration) -> bool {
     tokio::select! {
         () = stop.cancelled() => false,
-        () = tokio::time::sleep(ROUND) => true,
+        () = tokio::time::sleep(pause) => true,
     }
 }
