@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
-.PHONY: help run test test-long check bench bench-edge bench-packager tools-run tools-test tools-check ui browser
+.PHONY: help run samples-remove test check bench bench-edge bench-packager tools-run tools-test tools-check ui browser
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -15,14 +15,13 @@ run: tools-run ui ## install what is missing, build, serve http://localhost:8080
 	cargo build --release --locked --package server --package transcoder
 	exec scripts/run
 
+samples-remove: ## take the three sample clips away again
+	$(CARGO_TARGET_DIR)/release/cocuyo samples remove --data $${COCUYO_DATA:-data}
+
 test: tools-test ui browser ## install what is missing and run every test
 	cargo build --locked --package server --package transcoder
 	cargo test --workspace --locked --no-fail-fast
 	cd web/ui && npm test
-
-test-long: tools-test ui browser ## the tests that take hours: kills, soaks
-	cargo build --locked --package server --package transcoder
-	COCUYO_TEST_LONG=1 cargo test --package tests --locked
 
 check: tools-check ui ## formatting, lints, dependency rules, types of the front end
 	cargo fmt --all --check
@@ -49,7 +48,8 @@ tools-test:
 	@scripts/install test
 
 # The front end is embedded into `cocuyo`, so it is built first; make's own file times decide.
-UI_SOURCES := $(shell find web/ui/src web/messages -type f 2>/dev/null) $(wildcard web/ui/*.json web/ui/*.ts web/ui/*.js web/ui/*.html)
+UI_SOURCES := $(shell find web/ui/src web/ui/build web/ui/public web/messages -type f -not -path '*/paraglide/*' 2>/dev/null) \
+              $(wildcard web/ui/*.json web/ui/*.ts web/ui/*.js web/ui/project.inlang/settings.json)
 ui: web/ui/dist/.vite/manifest.json
 web/ui/node_modules/.package-lock.json: web/ui/package-lock.json
 	cd web/ui && npm ci --no-audit --no-fund
