@@ -152,3 +152,49 @@ fn what_does_not_fit_together_makes_no_file() {
     }
     assert!(VirtualMp4::build(&[]).is_err(), "no tracks");
 }
+
+/// Two hours at 25 frames a second with AAC at 48 kHz, segments of four seconds. Decision 0002
+/// rests on these figures; a table that grows past them makes it wrong.
+#[test]
+fn the_head_of_a_film_takes_between_one_and_two_megabytes_an_hour() {
+    const HOURS: u32 = 2;
+    let film = |track: &Track, rate: u32, duration: u32, per_segment: u32, offset: fn(u32) -> i32| {
+        let count = HOURS * 3600 * rate / duration;
+        let mut numbers = Numbers::new(track, 0, 0, 0);
+        numbers.rendition.timescale = track.timescale();
+        for first in (0..count).step_by(per_segment as usize) {
+            let samples: Vec<_> = (first..count.min(first + per_segment))
+                .map(|n| Sample { size: 300, duration, cts_offset: offset(n), sync: n == first })
+                .collect();
+            let (len, number) = (samples.len() as u32, first / per_segment);
+            let size_bytes = 300 * len + 100;
+            numbers.chunks.push(ChunkIndex {
+                segments: vec![SegmentSamples {
+                    sequence: number + 1,
+                    base_decode_time: u64::from(first) * u64::from(duration),
+                    size_bytes,
+                    payload_offset: 100,
+                    samples,
+                }],
+            });
+            numbers.rendition.chunks.push(ChunkRef {
+                number,
+                hash: ChunkHash::of(&number.to_be_bytes()),
+                size_bytes: u64::from(size_bytes) + 50,
+                index_bytes: 50,
+                segments: vec![SegmentRef { size_bytes, duration: len * duration }],
+            });
+        }
+        numbers
+    };
+    // 15,000 ticks a second; B-frames change the offset with every frame, which is the worst case.
+    let plain = film(&video_track(), 15_000, 600, 100, |_| 0);
+    let reordered = film(&video_track(), 15_000, 600, 100, |n| if n % 2 == 0 { 600 } else { 1800 });
+    let sound = film(&audio_track(), 48_000, 1024, 188, |_| 0);
+    for (name, picture, most) in [("plain", &plain, 1_060_000), ("reordered", &reordered, 1_780_000)] {
+        let file = VirtualMp4::build(&[picture.track(), sound.track()]).unwrap();
+        let per_hour = file.head().len() / HOURS as usize;
+        println!("{name}: {per_hour} bytes of head an hour");
+        assert!((most - 20_000..most).contains(&per_hour), "{name}: {per_hour}");
+    }
+}
