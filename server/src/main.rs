@@ -16,6 +16,7 @@ mod uploaders;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -89,6 +90,9 @@ fn main() -> ExitCode {
         Err(error) => return fail(&anyhow::Error::from(error).context("start the runtime")),
     };
     let done = runtime.block_on(run(arguments.command, config));
+    // A blocking task (a copy between disks, a name that does not resolve) must not hold the exit;
+    // nothing acknowledged depends on it.
+    runtime.shutdown_timeout(Duration::from_secs(5));
     done.unwrap_or_else(|error| fail(&error))
 }
 

@@ -123,10 +123,16 @@ async fn ingest(config: &Config, parts: &Parts, life: &Lifecycle) -> anyhow::Res
                 error!("expire uploads: {:#}", anyhow::Error::from(error));
             }
             if !rest(&stop, ROUND).await {
-                keeper.close().await;
                 return Ok(());
             }
         }
+    });
+    // Apart from the rounds, one of which may be closing a large object.
+    let (closer, stop) = (ingest.clone(), life.stop());
+    life.spawn("end of uploads", async move {
+        stop.cancelled().await;
+        closer.close().await;
+        Ok(())
     });
     Ok(Arc::new(OnRuntime::new(ingest, Handle::current())))
 }
