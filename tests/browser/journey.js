@@ -1,6 +1,8 @@
-// A creator signs in, uploads, watches the progress, edits, publishes and plays; others are refused.
+// A creator signs in, uploads with a pause, watches the progress, edits, publishes and plays; others are refused,
+// and so are a file that is no film and, with a limit, one that is too large.
 //
 //   node journey.js --base URL --creator NAME:PASSWORD --viewer NAME:PASSWORD --file PATH [--tier 1] [--patience 300]
+//                   [--limit BYTES]
 //
 // Prints what was seen as JSON; exits with 1 and the last sight when something never came.
 import { parseArgs } from 'node:util';
@@ -14,10 +16,13 @@ const { values: args } = parseArgs({
     file: { type: 'string', default: process.env.FILE },
     tier: { type: 'string', default: '1' },
     patience: { type: 'string', default: '300' },
+    limit: { type: 'string' },
   },
 });
 const { base, creator, viewer, file, tier } = args;
 const patience = Number(args.patience);
+/** Slow enough for a person, or a story, to press pause in the middle. */
+const LINE_BYTES_PER_S = 1_000_000;
 const TITLE = 'Una prueba con "comillas" & <b>signos</b>';
 
 await tell(async (browser) => {
@@ -26,13 +31,17 @@ await tell(async (browser) => {
   const page = await context.newPage();
   await signIn(page, base, creator);
 
-  const uploaded = await upload(page);
+  const tooLarge = args.limit ? await uploadTooMuch(page, Number(args.limit)) : null;
+  const notFilm = await uploadNoFilm(page);
+  const uploaded = await upload(context, page);
   const packaged = await packageAndPublish(page, uploaded.video);
   const played = await play(page, uploaded.video);
   const refused = await refuse(browser, uploaded.video);
 
   return {
     video: uploaded.video,
+    tooLarge,
+    notFilm,
     uploaded,
     packaged,
     played,
@@ -42,19 +51,79 @@ await tell(async (browser) => {
   };
 });
 
-async function upload(page) {
+/** One byte more than the limit: the page says why not. */
+async function uploadTooMuch(page, limit) {
+  await page.goto(`${base}/upload`);
+  const buffer = Buffer.alloc(limit + 1);
+  await page.setInputFiles('#upload input[type=file]', { name: 'enorme.mp4', mimeType: 'video/mp4', buffer });
+  const row = page.locator('#upload li.card').first();
+  await until('the upload to be refused', async () => (await row.getAttribute('data-stage')) === 'failed');
+  return row.locator('[role=alert]').innerText();
+}
+
+/** A text with the name of a film is taken, fails, and says why in the list. */
+async function uploadNoFilm(page) {
+  await page.goto(`${base}/upload`);
+  const buffer = Buffer.from('Esto no es una película.\n'.repeat(400));
+  await page.setInputFiles('#upload input[type=file]', { name: 'carta.mp4', mimeType: 'video/mp4', buffer });
+  const sent = page.locator('#upload li.card').first();
+  await until('the text to be sent', async () => (await sent.getAttribute('data-stage')) === 'finished');
+  const video = await sent.getAttribute('data-video');
+  await page.goto(`${base}/my/videos`);
+  const row = page.locator(`#studio li[data-id="${video}"]`);
+  await until('the text to fail', async () => (await row.getAttribute('data-state')) === 'failed');
+  return row.locator('.notice.bad').innerText();
+}
+
+async function upload(context, page) {
+  const line = await context.newCDPSession(page);
+  const throttle = (uploadThroughput) =>
+    line.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput });
+  // The requests that carry bytes now, and where to.
+  const open = new Set();
+  let location = null;
+  page.on('request', (request) => {
+    if (request.method() !== 'PATCH') return;
+    open.add(request);
+    location = request.url();
+  });
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (request) => open.delete(request));
+
+  await throttle(LINE_BYTES_PER_S);
   await page.goto(`${base}/upload`);
   await page.setInputFiles('#upload input[type=file]', file);
   const row = page.locator('#upload li.card').first();
+  const shown = async () => Number(await row.locator('progress').getAttribute('value').catch(() => 0));
+  const stage = async () => {
+    const now = await row.getAttribute('data-stage');
+    if (now === 'failed') throw new Error(`the upload failed: ${await row.innerText()}`);
+    return now;
+  };
   const sent = [];
-  await until('the upload to finish', async () => {
-    const bar = row.locator('progress');
-    if (await bar.count()) sent.push(Number(await bar.getAttribute('value').catch(() => 0)));
-    const stage = await row.getAttribute('data-stage');
-    if (stage === 'failed') throw new Error(`the upload failed: ${await row.innerText()}`);
-    return stage === 'finished';
-  }, patience);
-  return { video: await row.getAttribute('data-video'), sent: distinct(sent) };
+  await until('the upload to be under way', async () => {
+    sent.push(await shown());
+    return (await stage()) === 'sending' && distinct(sent).length > 3;
+  });
+
+  await row.getByRole('button', { name: 'Pausar' }).click();
+  await until('the bytes to stand still', async () => (await stage()) === 'paused' && open.size === 0);
+  const video = await row.getAttribute('data-video');
+  const offset = async () => {
+    const answer = await context.request.head(location, { headers: { 'Tus-Resumable': '1.0.0' } });
+    return Number(answer.headers()['upload-offset']);
+  };
+  const standing = await offset();
+  // Meanwhile another page knows of the upload.
+  const other = await context.newPage();
+  await other.goto(`${base}/my/videos`);
+  const elsewhere = await other.locator(`#studio li[data-id="${video}"]`).getAttribute('data-state');
+  await other.close();
+  const paused = { standing, still: await offset(), shown: await shown(), sending: open.size, elsewhere };
+
+  await throttle(-1);
+  await row.getByRole('button', { name: 'Continuar' }).click();
+  await until('the upload to finish', async () => (await stage()) === 'finished', patience);
+  return { video, sent: distinct(sent), paused };
 }
 
 async function packageAndPublish(page, video) {
@@ -86,11 +155,14 @@ function distinct(sights) {
 }
 
 async function play(page, video) {
-  const before = [];
-  page.on('request', (request) => before.push(new URL(request.url()).pathname));
+  const scripts = [];
+  page.on('request', (request) => {
+    const path = new URL(request.url()).pathname;
+    if (path.endsWith('.js')) scripts.push(path);
+  });
   await page.goto(`${base}/watch/${video}`);
   await page.waitForSelector('.player-start');
-  const scriptsBeforePlay = before.filter((path) => path.endsWith('.js'));
+  const scriptsBeforePlay = [...scripts];
   const heading = await page.locator('h1').innerText();
   const costs = await page.locator('label.quality').allInnerTexts();
   await page.locator('.player-start').click();
@@ -148,7 +220,7 @@ async function play(page, video) {
   const wasPaused = (await look()).paused;
   await page.keyboard.press('k');
   const byKey = await reach('the key to work', (now) => now.paused !== wasPaused);
-  return { heading, costs, scriptsBeforePlay, past5, switched, soundAlone, pausedByKey: byKey.paused };
+  return { heading, costs, scriptsBeforePlay, scripts, past5, switched, soundAlone, pausedByKey: byKey.paused };
 }
 
 async function refuse(browser, video) {

