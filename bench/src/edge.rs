@@ -28,10 +28,19 @@ struct Run {
     cpu_s: f64,
     /// What the server's core did in all, softirqs included.
     core_s: f64,
+    requests: u64,
     done: Done,
 }
 
 impl Run {
+    fn cpu_s_per_gb(&self) -> f64 {
+        self.cpu_s * 1e9 / self.done.bytes as f64
+    }
+
+    fn cpu_us_per_request(&self) -> f64 {
+        self.cpu_s * 1e6 / self.requests as f64
+    }
+
     fn gbps(&self) -> f64 {
         self.done.bytes as f64 * 8.0 / 1e9 / self.done.wall.as_secs_f64()
     }
@@ -85,6 +94,13 @@ pub(crate) fn run(pairs: u32, segment_bytes: u64, parts: u64) -> anyhow::Result<
     for (name, runs) in lines {
         let ratios =
             |ratio: fn(&Run, &Run) -> f64| runs.iter().map(|(ours, theirs)| ratio(ours, theirs)).collect();
+        for (side, pick) in
+            [("cocuyo", (|pair| &pair.0) as fn(&(Run, Run)) -> &Run), ("nginx", |pair| &pair.1)]
+        {
+            let values = |value: fn(&Run) -> f64| runs.iter().map(|pair| value(pick(pair))).collect();
+            report::medians(&format!("{name}_cpu_s_per_gb_{side}"), values(Run::cpu_s_per_gb));
+            report::medians(&format!("{name}_cpu_us_per_request_{side}"), values(Run::cpu_us_per_request));
+        }
         report::ratios(&format!("{name}_core_ratio_nginx"), ratios(|a, b| a.core_s / b.core_s));
         report::ratios(&format!("{name}_gbps_ratio_nginx"), ratios(|a, b| a.gbps() / b.gbps()));
         report::ratios(&format!("{name}_cpu_ratio_nginx"), ratios(|a, b| a.cpu_s / b.cpu_s));
@@ -147,14 +163,19 @@ fn load<'a>(series: &Series<'a>, server: &'a Server) -> Load<'a> {
 fn one(series: &Series<'_>, server: &Server) -> anyhow::Result<Run> {
     let (cpu, core) = (cpu_seconds(server.pid)?, busy_seconds(SERVER_CORE)?);
     let done = load(series, server).run().with_context(|| format!("load {}", server.name))?;
-    let run = Run { cpu_s: cpu_seconds(server.pid)? - cpu, core_s: busy_seconds(SERVER_CORE)? - core, done };
+    let run = Run {
+        cpu_s: cpu_seconds(server.pid)? - cpu,
+        core_s: busy_seconds(SERVER_CORE)? - core,
+        requests: series.requests,
+        done,
+    };
     report::say(format!(
         "{} {}: {:.2} Gbit/s, {:.3} CPU s/GB, {:.1} CPU µs/request, p50 {:?}, p99 {:?}",
         series.name,
         server.name,
         run.gbps(),
-        run.cpu_s * 1e9 / done.bytes as f64,
-        run.cpu_s * 1e6 / series.requests as f64,
+        run.cpu_s_per_gb(),
+        run.cpu_us_per_request(),
         done.p50,
         done.p99,
     ));

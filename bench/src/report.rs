@@ -24,6 +24,12 @@ pub(crate) fn ratios(name: &str, mut values: Vec<f64>) {
     result(name, format!("{:.3}", median(&values)));
 }
 
+/// One side's own figure: the median of its runs.
+pub(crate) fn medians(name: &str, mut values: Vec<f64>) {
+    values.sort_by(f64::total_cmp);
+    result(name, format!("{:.3}", median(&values)));
+}
+
 /// The middle of sorted values.
 pub(crate) fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
