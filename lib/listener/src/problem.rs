@@ -140,6 +140,10 @@ const fn plain(kind: ErrorKind) -> (&'static str, Text) {
             ("forbidden", Text::new("No tienes permiso para esto", "You are not allowed to do this"))
         }
         ErrorKind::NotFound => ("not_found", Text::new("Eso no existe", "There is no such thing")),
+        ErrorKind::TimedOut => (
+            "timed_out",
+            Text::new("La petición tardó demasiado en llegar", "The request took too long to arrive"),
+        ),
         ErrorKind::Conflict => {
             ("conflict", Text::new("El estado actual no lo permite", "Its present state does not allow this"))
         }
@@ -198,6 +202,7 @@ mod tests {
             (ErrorKind::Unauthenticated, 401),
             (ErrorKind::Forbidden, 403),
             (ErrorKind::NotFound, 404),
+            (ErrorKind::TimedOut, 408),
             (ErrorKind::Conflict, 409),
             (ErrorKind::Precondition, 412),
             (ErrorKind::TooLarge, 413),

@@ -16,6 +16,8 @@ pub enum ErrorKind {
     Forbidden,
     /// Absent, or to be treated as absent: 404.
     NotFound,
+    /// The request took too long to arrive: 408.
+    TimedOut,
     /// The state of the thing does not allow this now: 409.
     Conflict,
     /// A precondition of the request does not hold: 412.
