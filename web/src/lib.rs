@@ -38,7 +38,11 @@ pub use state::State;
 
 /// Everything under `/api/v1/` that is not an upload, and every page.
 pub fn router(state: State) -> axum::Router {
+    router_with(state, layers::BODY_PATIENCE)
+}
+
+fn router_with(state: State, patience: std::time::Duration) -> axum::Router {
     let pages = pages::router().layer(axum::middleware::from_fn(layers::page_headers));
     let api = api::router().layer(axum::middleware::from_fn(layers::api_headers));
-    layers::around(pages.merge(api), &state.config).with_state(state)
+    layers::around(pages.merge(api), &state.config, patience).with_state(state)
 }

@@ -1,7 +1,12 @@
+use std::convert::Infallible;
+use std::time::Duration;
+
 use axum::body::Body;
+use bytes::Bytes;
 use http::{Method, Request};
 use model::{Role, Visibility};
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use crate::testing::{PASSWORD, Site};
 
@@ -76,6 +81,25 @@ async fn bodies_that_nobody_asked_for_are_refused() {
     assert_eq!(send(json, large).await, (413, "too_large".into()));
     let long = json!({"username": "ana", "password": "x".repeat(2000)}).to_string();
     assert_eq!(send(json, long).await.0, 401, "no account has such a password");
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_not_waited_for() {
+    let site = Site::open().await;
+    let impatient = crate::router_with(site.state.clone(), Duration::ZERO);
+    for (path, content_type) in [
+        ("/api/v1/session", "application/json"),
+        ("/sign-in", "application/x-www-form-urlencoded"),
+        ("/nowhere", "text/plain"),
+    ] {
+        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>());
+        let request = Request::post(path).header("content-type", content_type).header("content-length", "9");
+        let answered = impatient.clone().oneshot(request.body(body).unwrap());
+        let answer = tokio::time::timeout(Duration::from_secs(10), answered).await;
+        let answer = answer.unwrap_or_else(|_| panic!("{path} waits for its body")).unwrap();
+        assert_eq!(answer.status(), 408, "{path}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+    }
 }
 
 #[tokio::test]
