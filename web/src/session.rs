@@ -22,16 +22,11 @@ pub enum Presented<'a> {
 }
 
 impl<'a> Presented<'a> {
-    /// The token of a request with these headers. A bearer, even a bad one, goes before a cookie.
+    /// The token of a request with these headers. A bearer, even a bad one, goes before a cookie;
+    /// credentials of another scheme are for a proxy in front of us and say nothing here.
     pub fn in_headers(headers: &'a HeaderMap) -> Option<Self> {
-        match headers.get(AUTHORIZATION) {
-            // RFC 9110 §11.1: the scheme's case does not count.
-            Some(value) => {
-                let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-                scheme.eq_ignore_ascii_case("bearer").then(|| Self::Bearer(token.trim()))
-            }
-            None => cookie(headers, SESSION_COOKIE).map(Self::Cookie),
-        }
+        let bearer = headers.get_all(AUTHORIZATION).iter().find_map(bearer);
+        bearer.map(Self::Bearer).or_else(|| cookie(headers, SESSION_COOKIE).map(Self::Cookie))
     }
 
     /// The token.
@@ -40,6 +35,15 @@ impl<'a> Presented<'a> {
             Self::Bearer(token) | Self::Cookie(token) => token,
         }
     }
+}
+
+/// The credentials of scheme `Bearer` (RFC 6750 §2.1); what cannot be a token is an empty one.
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let mut words = value.as_bytes().splitn(2, |byte| *byte == b' ');
+    // RFC 9110 §11.1: the scheme's case does not count.
+    let is_bearer = words.next()?.eq_ignore_ascii_case(b"bearer");
+    is_bearer
+        .then(|| words.next().and_then(|token| std::str::from_utf8(token).ok()).unwrap_or_default().trim())
 }
 
 /// Whoever sent a request: their language, and their session if they have one.

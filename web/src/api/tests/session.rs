@@ -77,6 +77,30 @@ async fn strangers_are_told_the_same_whatever_they_try() {
 }
 
 #[tokio::test]
+async fn credentials_for_a_proxy_do_not_hide_the_cookie() {
+    let site = Site::open().await;
+    let ana = site.somebody("ana", Role::Viewer, 0).await;
+    let ask = async |method: Method, authorization: &str, from: &str| {
+        let request = Request::builder().method(method).uri(PATH).header("authorization", authorization);
+        let request = request.header("sec-fetch-site", from);
+        let request = request.header("cookie", format!("cocuyo_session={}", ana.token));
+        site.send(request.body(Body::empty()).unwrap()).await.status.as_u16()
+    };
+    for proxy in ["Basic YTpi", "Negotiate", "Bearers x"] {
+        assert_eq!(ask(Method::GET, proxy, "same-origin").await, 200, "{proxy}");
+        assert_eq!(
+            ask(Method::DELETE, proxy, "cross-site").await,
+            403,
+            "{proxy}: it is a cookie all the same"
+        );
+    }
+    for bad in ["Bearer x", "bearer", "BEARER "] {
+        assert_eq!(ask(Method::GET, bad, "same-origin").await, 401, "{bad}: a bearer goes before the cookie");
+    }
+    assert_eq!(ask(Method::DELETE, "Basic YTpi", "same-origin").await, 204);
+}
+
+#[tokio::test]
 async fn only_our_own_pages_change_anything_with_a_cookie() {
     let site = Site::open().await;
     let ana = site.somebody("ana", Role::Viewer, 0).await;
