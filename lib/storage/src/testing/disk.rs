@@ -21,26 +21,33 @@ pub struct Disk {
 
 impl Disk {
     /// An empty disk of `mebibytes`; `None`, and a line that says so, where mounting is not
-    /// allowed.
+    /// allowed or a program for it is missing.
     pub fn new(mebibytes: u32) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let image = folder.path().join("image");
-        let file = std::fs::File::create(&image).expect("make the image");
-        file.set_len(u64::from(mebibytes) << 20).expect("stretch the image");
-        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image)).expect("mkfs.ext4 is on every Debian");
-        Self::mount(folder)
-    }
-
-    fn mount(folder: TempDir) -> Option<Self> {
-        let disk = Self { folder };
-        std::fs::create_dir(disk.path()).expect("make the mount point");
-        match run(Command::new("mount").args(["-o", "loop"]).arg(disk.image()).arg(disk.path())) {
-            Ok(()) => Some(disk),
+        match Self::made(mebibytes) {
+            Ok(disk) => Some(disk),
             Err(reason) => {
                 eprintln!("skipped: no disk can be mounted here: {reason}");
                 None
             }
         }
+    }
+
+    fn made(mebibytes: u32) -> Result<Self, String> {
+        // Asked for now, for a test without it could not go on after its first half.
+        run(program("python3").arg("--version"))?;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let image = folder.path().join("image");
+        let file = std::fs::File::create(&image).expect("make the image");
+        file.set_len(u64::from(mebibytes) << 20).expect("stretch the image");
+        run(program("mkfs.ext4").args(["-q", "-F"]).arg(&image))?;
+        Self::mount(folder)
+    }
+
+    fn mount(folder: TempDir) -> Result<Self, String> {
+        let disk = Self { folder };
+        std::fs::create_dir(disk.path()).expect("make the mount point");
+        run(program("mount").args(["-o", "loop"]).arg(disk.image()).arg(disk.path()))?;
+        Ok(disk)
     }
 
     /// Where it is mounted.
@@ -55,7 +62,7 @@ impl Disk {
     /// Cuts the power: from now on every write fails. Gives the disk as the machine finds it when
     /// it comes up again; whoever still has files open on this one may keep them.
     pub fn cut_power(&self) -> Self {
-        run(Command::new("python3").args(["-c", CUT]).arg(self.path())).expect("cut the power");
+        run(program("python3").args(["-c", CUT]).arg(self.path())).expect("cut the power");
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::copy(self.image(), folder.path().join("image")).expect("copy the image");
         Self::mount(folder).expect("what was mounted once can be mounted")
@@ -70,13 +77,24 @@ impl Drop for Disk {
 
 fn unmount(path: &Path) {
     // Lazily: a test that failed may still have files open. Nothing to be done about a failure.
-    let _ = Command::new("umount").arg("--lazy").arg(path).output();
+    let _ = program("umount").arg("--lazy").arg(path).output();
+}
+
+/// A program that may be where only root's search path leads.
+fn program(name: &str) -> Command {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(name);
+    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
+    command
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().display().to_string();
     match command.output() {
         Ok(Output { status, .. }) if status.success() => Ok(()),
-        Ok(Output { status, stderr, .. }) => Err(format!("{status}: {}", String::from_utf8_lossy(&stderr))),
-        Err(error) => Err(error.to_string()),
+        Ok(Output { status, stderr, .. }) => {
+            Err(format!("{program}: {status}: {}", String::from_utf8_lossy(&stderr).trim_end()))
+        }
+        Err(error) => Err(format!("{program}: {error}")),
     }
 }
