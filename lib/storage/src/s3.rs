@@ -6,6 +6,9 @@
 mod error;
 mod plan;
 
+#[cfg(test)]
+mod retries;
+
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
