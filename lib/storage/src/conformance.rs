@@ -1,5 +1,7 @@
 //! What every store promises, checked against each of them.
 
+mod patient;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -8,10 +10,13 @@ use model::{ChunkHash, ErrorKind, ObjectKey, RenditionName, VersionId, VideoId};
 
 use crate::testing::SeaweedFs;
 use crate::{Flaky, Folder, Memory, ObjectStore, Operation, Part, Parts, S3};
+use patient::Patient;
 
 const VIDEO: VideoId = VideoId::from_bits(1);
 const OTHER: VideoId = VideoId::from_bits(2);
 const VERSION: VersionId = VersionId::from_bits(3);
+/// What [`conforms`] calls, in the order of the alphabet.
+const METHODS: [&str; 7] = ["delete", "get", "get_range", "list", "put", "put_file", "size"];
 
 fn chunk(video: VideoId, number: u32) -> ObjectKey {
     let rendition = RenditionName::Video { height: 360 };
@@ -128,6 +133,10 @@ async fn a_flaky_store_fails_first_and_then_conforms() {
     }
     assert_eq!(store.size(&key).await.unwrap(), Some(1));
 
+    let store = Patient::new(Memory::default(), 2);
+    conforms(&store).await;
+    assert_eq!(store.repeated(), METHODS);
+
     let store = Flaky::losing_answers(Memory::default(), 1);
     assert_eq!(store.put(&key, Bytes::from_static(b"x")).await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(store.inner().size(&key).await.unwrap(), Some(1));
@@ -140,6 +149,14 @@ async fn s3_conforms_and_keeps_parts() {
     conforms(&store).await;
     a_file_is_taken_over(&store, (20 << 20) + 1).await;
     parts_become_an_object(&store, &store).await;
+
+    let flaky = Patient::new(S3::open(&server.config("flaky")).await.unwrap(), 2);
+    conforms(&flaky).await;
+    assert_eq!(flaky.repeated(), METHODS);
+    parts_become_an_object(&flaky, flaky.parts().unwrap()).await;
+    for method in ["start_parts", "put_part", "complete_parts", "abort_parts", "unfinished_parts"] {
+        assert!(flaky.repeated().contains(&method), "{method}");
+    }
 
     // Two installations share a bucket and do not see each other.
     let mut config = server.config("plain");
