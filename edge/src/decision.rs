@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use model::{ErrorKind, Grant, PublicPolicy, Timestamp, Use};
+use model::{ErrorKind, Grant, Timestamp, Use};
 
+use crate::policies::Answer;
 use crate::revocations::Revocations;
 use crate::route::{Resource, Route};
 
@@ -39,6 +40,8 @@ pub(crate) enum Right {
     Public {
         /// The greatest height.
         height: u16,
+        /// When the policy was asked for; what was revoked since is not covered by it.
+        asked: Timestamp,
     },
 }
 
@@ -47,7 +50,18 @@ impl Right {
     pub(crate) fn height(&self) -> u16 {
         match self {
             Self::Granted(grant) => grant.height,
-            Self::Public { height } => *height,
+            Self::Public { height, .. } => *height,
+        }
+    }
+
+    /// Whether a revocation has taken it away. Expiry does not count: who was allowed to begin
+    /// may finish.
+    pub(crate) fn is_withdrawn(&self, route: &Route, revocations: &Revocations) -> bool {
+        match self {
+            Self::Granted(grant) => {
+                revocations.void_bearer(grant) || revocations.void_version(route.version, grant.issued_at())
+            }
+            Self::Public { asked, .. } => revocations.void_version(route.version, *asked),
         }
     }
 }
@@ -84,16 +98,38 @@ pub(crate) fn by_grant(
     if ambient || kind == ErrorKind::Forbidden { Decision::AskPolicy(kind) } else { Decision::Refused(kind) }
 }
 
-/// What everybody may do with `route`, or else `otherwise`.
-pub(crate) fn by_policy(route: &Route, policy: Option<&PublicPolicy>, otherwise: ErrorKind) -> Decision {
+/// What everybody may do with `route`, or else `otherwise`. What is free is free to watch; no
+/// policy gives files to keep.
+pub(crate) fn by_policy(
+    route: &Route,
+    Answer { policy, asked }: Answer,
+    revocations: &Revocations,
+    otherwise: ErrorKind,
+) -> Decision {
     let policy = policy.filter(|policy| policy.video == route.video && policy.version == route.version);
     let height = policy.and_then(|policy| policy.height);
-    match (route.resource, policy, height) {
-        (Resource::Thumbnail, Some(policy), _) if policy.listed => {
-            Decision::Allowed(Right::Public { height: 0 })
+    let right = match (route.resource, policy, height) {
+        (Resource::Thumbnail, Some(policy), _) if policy.listed => Right::Public { height: 0, asked },
+        (_, _, Some(height)) if route.height() <= height && needed(route) == Use::Play => {
+            Right::Public { height, asked }
         }
-        (_, _, Some(height)) if route.height() <= height => Decision::Allowed(Right::Public { height }),
-        _ => Decision::Refused(otherwise),
+        _ => return Decision::Refused(otherwise),
+    };
+    if right.is_withdrawn(route, revocations) {
+        Decision::Refused(otherwise)
+    } else {
+        Decision::Allowed(right)
+    }
+}
+
+/// The greatest height of a plain MP4 that is there to be played, by browsers that cannot play
+/// streams; a greater one is a file to keep.
+const PLAIN_HEIGHT: u16 = 360;
+
+fn needed(route: &Route) -> Use {
+    match route.resource {
+        Resource::Mp4(name) if name.height() > PLAIN_HEIGHT => Use::Download,
+        _ => Use::Play,
     }
 }
 
@@ -107,7 +143,7 @@ fn judge(route: &Route, grant: &Grant, revocations: &Revocations, now: Timestamp
     {
         return Some(ErrorKind::NotFound);
     }
-    let allowed = grant.uses.allows(Use::Play) && route.height() <= grant.height;
+    let allowed = grant.uses.allows(needed(route)) && route.height() <= grant.height;
     if allowed { None } else { Some(ErrorKind::Forbidden) }
 }
 

@@ -192,8 +192,8 @@ impl Edge {
     ) -> Result<Result<Right, ErrorKind>, EdgeError> {
         let decision = match by_grant(route, bearer, &told.revocations, now) {
             Decision::AskPolicy(otherwise) => {
-                let policy = self.0.policies.of(route.video, now).await?;
-                by_policy(route, policy.as_ref(), otherwise)
+                let answer = self.0.policies.of(route.video, now).await?;
+                by_policy(route, answer, &told.revocations, otherwise)
             }
             decision => decision,
         };
@@ -218,7 +218,7 @@ impl Edge {
         name: model::RenditionName,
         asked: &Asked<'_>,
         right: Right,
-        since: Timestamp,
+        now: Timestamp,
     ) -> Result<Response<Body>, Arc<EdgeError>> {
         let index = self.0.versions.index(asked.route.video, asked.route.version).await?;
         let file = self.0.files.of(&index, name).await?;
@@ -236,8 +236,7 @@ impl Edge {
             edge: self.clone(),
             route: asked.route,
             right,
-            since,
-            checked: since,
+            checked: now,
             file,
             at: part.start,
             end: part.end,
@@ -253,9 +252,7 @@ struct Sending {
     edge: Edge,
     route: Route,
     right: Right,
-    /// When the right was found good,
-    since: Timestamp,
-    /// and when it was last looked at.
+    /// When the right was last found good.
     checked: Timestamp,
     file: Arc<crate::files::File>,
     at: u64,
@@ -275,7 +272,7 @@ impl Sending {
         let now = self.edge.0.clock.now();
         if now.since(self.checked) >= RECHECK {
             self.checked = now;
-            if self.is_withdrawn()? {
+            if self.right.is_withdrawn(&self.route, &self.edge.0.follower.told()?.revocations) {
                 return Err(Withdrawn.into());
             }
         }
@@ -291,19 +288,6 @@ impl Sending {
         };
         self.at += bytes.len() as u64;
         Ok(Some((bytes, self)))
-    }
-
-    /// Whether a revocation has come in since the body began. Expiry does not count: who was
-    /// allowed to begin may finish.
-    fn is_withdrawn(&self) -> Result<bool, EdgeError> {
-        let told = self.edge.0.follower.told()?;
-        Ok(match &self.right {
-            Right::Granted(grant) => {
-                told.revocations.void_bearer(grant)
-                    || told.revocations.void_version(grant.version, grant.issued_at())
-            }
-            Right::Public { .. } => told.revocations.void_version(self.route.version, self.since),
-        })
     }
 }
 

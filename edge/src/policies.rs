@@ -13,13 +13,22 @@ use crate::origin::{Origin, PATIENCE};
 /// Policies that are remembered: a few hundred bytes each, asked for by whoever has no grant.
 const REMEMBERED: u64 = 65_536;
 
+/// What the origin last said about a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// What everybody may have.
+    pub(crate) policy: Option<PublicPolicy>,
+    /// When it was asked. What was revoked since, it did not know.
+    pub(crate) asked: Timestamp,
+}
+
 /// Asks the origin at most once per video and period, however many are waiting.
 pub(crate) struct Policies {
     origin: Arc<dyn Origin>,
     /// By video and period, so that an answer is never older than one period.
-    fresh: Cache<(VideoId, i64), Option<PublicPolicy>>,
+    fresh: Cache<(VideoId, i64), Answer>,
     /// The last answers, for when the origin is away.
-    last: Cache<VideoId, (Timestamp, Option<PublicPolicy>)>,
+    last: Cache<VideoId, Answer>,
     period: Duration,
     stale: Duration,
 }
@@ -37,22 +46,23 @@ impl Policies {
     }
 
     /// What everybody may have of `video`, not older than the configuration allows.
-    pub(crate) async fn of(&self, video: VideoId, now: Timestamp) -> Result<Option<PublicPolicy>, EdgeError> {
+    pub(crate) async fn of(&self, video: VideoId, now: Timestamp) -> Result<Answer, EdgeError> {
         let period = i64::try_from(self.period.as_millis()).unwrap_or(i64::MAX);
         let key = (video, now.as_millis().div_euclid(period));
-        if let Some(policy) = self.fresh.get(&key).await {
-            return Ok(policy);
+        if let Some(answer) = self.fresh.get(&key).await {
+            return Ok(answer);
         }
         // A failure that is covered by an older answer counts as an answer: an origin that is
         // away is asked once per period and not by every viewer.
         let asked = self.fresh.try_get_with(key, async {
             match self.ask(video).await {
                 Ok(policy) => {
-                    self.last.insert(video, (now, policy)).await;
-                    Ok(policy)
+                    let answer = Answer { policy, asked: now };
+                    self.last.insert(video, answer).await;
+                    Ok(answer)
                 }
                 Err(error) => match self.last.get(&video).await {
-                    Some((at, policy)) if now.since(at) <= self.stale => Ok(policy),
+                    Some(answer) if now.since(answer.asked) <= self.stale => Ok(answer),
                     _ => Err(error),
                 },
             }

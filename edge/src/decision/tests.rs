@@ -2,8 +2,8 @@
 
 use expect_test::expect;
 use model::{
-    AUDIENCE, AccountId, ISSUER, RenditionName, Revocation, Revoked, SessionId, Tier, Uses, VersionId,
-    VideoId,
+    AUDIENCE, AccountId, ISSUER, PublicPolicy, RenditionName, Revocation, Revoked, SessionId, Tier, Uses,
+    VersionId, VideoId,
 };
 
 use super::*;
@@ -46,7 +46,7 @@ fn revoked(what: Revoked, at: i64) -> Revocations {
 fn word(decision: Decision) -> String {
     match decision {
         Decision::Allowed(Right::Granted(grant)) => format!("own {}", grant.height),
-        Decision::Allowed(Right::Public { height }) => format!("all {height}"),
+        Decision::Allowed(Right::Public { height, .. }) => format!("all {height}"),
         Decision::Refused(ErrorKind::Unauthenticated) => "401".to_owned(),
         Decision::Refused(ErrorKind::Forbidden) => "403".to_owned(),
         Decision::Refused(ErrorKind::NotFound) => "404".to_owned(),
@@ -59,8 +59,17 @@ fn who_may_have_what() {
     let picture = |height| RenditionName::Video { height };
     let sound = RenditionName::Audio { kbps: 64 };
     // Routes of one column are decided alike; that they are is what the loop below checks.
-    let columns: [(&str, &[Resource]); 5] = [
-        ("multivariant", &[Resource::Multivariant, Resource::Playlist(sound), Resource::Segment(sound, 3)]),
+    let columns: [(&str, &[Resource]); 7] = [
+        (
+            "multivariant",
+            &[
+                Resource::Multivariant,
+                Resource::Playlist(sound),
+                Resource::Segment(sound, 3),
+                Resource::Mp4(picture(144)),
+                Resource::Mp4(picture(360)),
+            ],
+        ),
         ("poster", &[Resource::Poster]),
         (
             "480p",
@@ -68,18 +77,18 @@ fn who_may_have_what() {
                 Resource::Playlist(picture(480)),
                 Resource::Init(picture(480)),
                 Resource::Segment(picture(480), 0),
-                Resource::Mp4(picture(480)),
             ],
         ),
+        ("480p file", &[Resource::Mp4(picture(361)), Resource::Mp4(picture(480))]),
         (
             "1080p",
             &[
                 Resource::Playlist(picture(1080)),
                 Resource::Init(picture(1080)),
                 Resource::Segment(picture(1080), 0),
-                Resource::Mp4(picture(1080)),
             ],
         ),
+        ("1080p file", &[Resource::Mp4(picture(1080))]),
         ("thumbnail", &[Resource::Thumbnail]),
     ];
     let policy = |version, listed, height| Some(PublicPolicy { video: VIDEO, version, listed, height });
@@ -102,6 +111,7 @@ fn who_may_have_what() {
         ("480", sent(|_| ()), &none),
         ("480 cookie", cookie(|_| ()), &none),
         ("1080", sent(|grant| grant.height = 1080), &none),
+        ("480, to keep", sent(|grant| grant.uses = Uses::PLAY.with(Use::Download)), &none),
         ("no use", sent(|grant| grant.uses = Uses::default()), &none),
         ("expired", sent(|grant| grant.exp = NOW.as_seconds() - 30), &none),
         ("expired cookie", cookie(|grant| grant.exp = NOW.as_seconds() - 30), &none),
@@ -126,7 +136,12 @@ fn who_may_have_what() {
                     .map(|resource| {
                         let route = Route { video: VIDEO, version: VERSION, resource: *resource };
                         word(match by_grant(&route, bearer, revocations, NOW) {
-                            Decision::AskPolicy(otherwise) => by_policy(&route, policy.as_ref(), otherwise),
+                            Decision::AskPolicy(otherwise) => by_policy(
+                                &route,
+                                Answer { policy: *policy, asked: NOW },
+                                revocations,
+                                otherwise,
+                            ),
                             settled => settled,
                         })
                     })
@@ -140,95 +155,100 @@ fn who_may_have_what() {
     }
     expect![[r#"
         absent or private
-          nobody                 multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          forged                 multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          forged cookie          multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          480                    multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          480 cookie             multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          1080                   multivariant own 1080 poster own 1080 480p own 1080 1080p own 1080 thumbnail own 1080
-          no use                 multivariant 403      poster 403      480p 403      1080p 403      thumbnail 403
-          expired                multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          expired cookie         multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          in leeway              multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          other video            multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          other version          multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          other cookie           multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          account revoked        multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          revoked, then renewed  multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          session revoked        multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          version revoked        multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
+          nobody                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          forged                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          forged cookie          multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          480                    multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          480 cookie             multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          1080                   multivariant own 1080 poster own 1080 480p own 1080 480p file 403      1080p own 1080 1080p file 403      thumbnail own 1080
+          480, to keep           multivariant own 480  poster own 480  480p own 480  480p file own 480  1080p 403      1080p file 403      thumbnail own 480
+          no use                 multivariant 403      poster 403      480p 403      480p file 403      1080p 403      1080p file 403      thumbnail 403
+          expired                multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          expired cookie         multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          in leeway              multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          other video            multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          other version          multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          other cookie           multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          account revoked        multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          revoked, then renewed  multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          session revoked        multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          version revoked        multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
         unlisted, gated
-          nobody                 multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          forged                 multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          forged cookie          multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          480                    multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          480 cookie             multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          1080                   multivariant own 1080 poster own 1080 480p own 1080 1080p own 1080 thumbnail own 1080
-          no use                 multivariant 403      poster 403      480p 403      1080p 403      thumbnail 403
-          expired                multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          expired cookie         multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          in leeway              multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          other video            multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          other version          multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          other cookie           multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          account revoked        multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          revoked, then renewed  multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          session revoked        multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          version revoked        multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
+          nobody                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          forged                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          forged cookie          multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          480                    multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          480 cookie             multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          1080                   multivariant own 1080 poster own 1080 480p own 1080 480p file 403      1080p own 1080 1080p file 403      thumbnail own 1080
+          480, to keep           multivariant own 480  poster own 480  480p own 480  480p file own 480  1080p 403      1080p file 403      thumbnail own 480
+          no use                 multivariant 403      poster 403      480p 403      480p file 403      1080p 403      1080p file 403      thumbnail 403
+          expired                multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          expired cookie         multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          in leeway              multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          other video            multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          other version          multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          other cookie           multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          account revoked        multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          revoked, then renewed  multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          session revoked        multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          version revoked        multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
         listed, gated
-          nobody                 multivariant 401      poster 401      480p 401      1080p 401      thumbnail all 0
-          forged                 multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          forged cookie          multivariant 401      poster 401      480p 401      1080p 401      thumbnail all 0
-          480                    multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          480 cookie             multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          1080                   multivariant own 1080 poster own 1080 480p own 1080 1080p own 1080 thumbnail own 1080
-          no use                 multivariant 403      poster 403      480p 403      1080p 403      thumbnail all 0
-          expired                multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          expired cookie         multivariant 401      poster 401      480p 401      1080p 401      thumbnail all 0
-          in leeway              multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          other video            multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          other version          multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          other cookie           multivariant 404      poster 404      480p 404      1080p 404      thumbnail all 0
-          account revoked        multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          revoked, then renewed  multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          session revoked        multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          version revoked        multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
+          nobody                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail all 0
+          forged                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          forged cookie          multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail all 0
+          480                    multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          480 cookie             multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          1080                   multivariant own 1080 poster own 1080 480p own 1080 480p file 403      1080p own 1080 1080p file 403      thumbnail own 1080
+          480, to keep           multivariant own 480  poster own 480  480p own 480  480p file own 480  1080p 403      1080p file 403      thumbnail own 480
+          no use                 multivariant 403      poster 403      480p 403      480p file 403      1080p 403      1080p file 403      thumbnail all 0
+          expired                multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          expired cookie         multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail all 0
+          in leeway              multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          other video            multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          other version          multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          other cookie           multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail all 0
+          account revoked        multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          revoked, then renewed  multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          session revoked        multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          version revoked        multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
         listed, free to 480
-          nobody                 multivariant all 480  poster all 480  480p all 480  1080p 401      thumbnail all 0
-          forged                 multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          forged cookie          multivariant all 480  poster all 480  480p all 480  1080p 401      thumbnail all 0
-          480                    multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          480 cookie             multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          1080                   multivariant own 1080 poster own 1080 480p own 1080 1080p own 1080 thumbnail own 1080
-          no use                 multivariant all 480  poster all 480  480p all 480  1080p 403      thumbnail all 0
-          expired                multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          expired cookie         multivariant all 480  poster all 480  480p all 480  1080p 401      thumbnail all 0
-          in leeway              multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          other video            multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          other version          multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          other cookie           multivariant all 480  poster all 480  480p all 480  1080p 404      thumbnail all 0
-          account revoked        multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          revoked, then renewed  multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          session revoked        multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          version revoked        multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
+          nobody                 multivariant all 480  poster all 480  480p all 480  480p file 401      1080p 401      1080p file 401      thumbnail all 0
+          forged                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          forged cookie          multivariant all 480  poster all 480  480p all 480  480p file 401      1080p 401      1080p file 401      thumbnail all 0
+          480                    multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          480 cookie             multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          1080                   multivariant own 1080 poster own 1080 480p own 1080 480p file 403      1080p own 1080 1080p file 403      thumbnail own 1080
+          480, to keep           multivariant own 480  poster own 480  480p own 480  480p file own 480  1080p 403      1080p file 403      thumbnail own 480
+          no use                 multivariant all 480  poster all 480  480p all 480  480p file 403      1080p 403      1080p file 403      thumbnail all 0
+          expired                multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          expired cookie         multivariant all 480  poster all 480  480p all 480  480p file 401      1080p 401      1080p file 401      thumbnail all 0
+          in leeway              multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          other video            multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          other version          multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          other cookie           multivariant all 480  poster all 480  480p all 480  480p file 404      1080p 404      1080p file 404      thumbnail all 0
+          account revoked        multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          revoked, then renewed  multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          session revoked        multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          version revoked        multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
         another version is current
-          nobody                 multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          forged                 multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          forged cookie          multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          480                    multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          480 cookie             multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          1080                   multivariant own 1080 poster own 1080 480p own 1080 1080p own 1080 thumbnail own 1080
-          no use                 multivariant 403      poster 403      480p 403      1080p 403      thumbnail 403
-          expired                multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          expired cookie         multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          in leeway              multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          other video            multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          other version          multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          other cookie           multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
-          account revoked        multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          revoked, then renewed  multivariant own 480  poster own 480  480p own 480  1080p 403      thumbnail own 480
-          session revoked        multivariant 401      poster 401      480p 401      1080p 401      thumbnail 401
-          version revoked        multivariant 404      poster 404      480p 404      1080p 404      thumbnail 404
+          nobody                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          forged                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          forged cookie          multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          480                    multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          480 cookie             multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          1080                   multivariant own 1080 poster own 1080 480p own 1080 480p file 403      1080p own 1080 1080p file 403      thumbnail own 1080
+          480, to keep           multivariant own 480  poster own 480  480p own 480  480p file own 480  1080p 403      1080p file 403      thumbnail own 480
+          no use                 multivariant 403      poster 403      480p 403      480p file 403      1080p 403      1080p file 403      thumbnail 403
+          expired                multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          expired cookie         multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          in leeway              multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          other video            multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          other version          multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          other cookie           multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
+          account revoked        multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          revoked, then renewed  multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
+          session revoked        multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          version revoked        multivariant 404      poster 404      480p 404      480p file 404      1080p 404      1080p file 404      thumbnail 404
     "#]].assert_eq(&table);
 }
 
@@ -238,4 +258,19 @@ fn a_grant_for_another_item_is_refused_without_asking_anybody() {
     let bearer = sent(|grant| grant.video = VideoId::from_bits(8));
     let decision = by_grant(&route, &bearer, &Revocations::default(), NOW);
     assert_eq!(decision, Decision::Refused(ErrorKind::NotFound));
+}
+
+#[test]
+fn what_was_revoked_after_the_policy_was_asked_for_is_not_free() {
+    let policy = Some(PublicPolicy { video: VIDEO, version: VERSION, listed: true, height: Some(480) });
+    let revoked = revoked(Revoked::Version(VERSION), NOW.as_seconds());
+    for resource in [Resource::Multivariant, Resource::Thumbnail] {
+        let route = Route { video: VIDEO, version: VERSION, resource };
+        let decide = |asked| {
+            let otherwise = ErrorKind::Unauthenticated;
+            word(by_policy(&route, Answer { policy, asked }, &revoked, otherwise))
+        };
+        assert_eq!(decide(NOW), "401", "{resource:?}");
+        assert!(decide(NOW + std::time::Duration::from_millis(1)).starts_with("all"), "{resource:?}");
+    }
 }

@@ -5,7 +5,7 @@ use model::ObjectKey;
 use storage::{Memory, ObjectStore};
 
 use crate::film::{Film, PICTURES, SOUNDS, VERSION, VIDEO};
-use crate::origin::grant;
+use crate::origin::{grant, keeping};
 use crate::serving::{Serving, path};
 
 async fn plays_whole<S: ObjectStore>(serving: &Serving<S>) {
@@ -89,13 +89,13 @@ async fn a_plain_mp4_is_made_of_the_streams_and_every_edge_makes_the_same() {
     for picture in ["144p", "360p", "1080p"] {
         let (expected, etag) = mp4(&here.film, picture);
         let name = path(&format!("{picture}.mp4"));
-        let one = here.get(&name, &[&here.bearer(&grant(1080))]).await;
+        let one = here.get(&name, &[&here.bearer(&keeping(1080))]).await;
         assert!(one.body == expected, "{picture}: other bytes");
         assert_eq!(one.header("etag"), etag);
         // A download that was cut here goes on there.
         let half = expected.len() / 2;
         let condition = [
-            there.bearer(&grant(1080)),
+            there.bearer(&keeping(1080)),
             format!("range: bytes={half}-"),
             format!("if-range: {}", one.header("etag")),
         ];

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use model::{Grant, Revoked, SessionId, VersionId, VideoId};
 
 use crate::film::{VERSION, VIDEO};
-use crate::origin::{ACCOUNT, NOW, SESSION, Signer, grant};
+use crate::origin::{ACCOUNT, NOW, SESSION, Signer, grant, keeping};
 use crate::serving::{Serving, path};
 
 #[tokio::test]
@@ -71,6 +71,13 @@ async fn every_part_is_gated_alike() {
             format!("{name}.mp4"),
         ]
     };
+    // A whole file above what a page plays needs more than a grant to watch.
+    for (grant, file, status) in
+        [(grant(1080), "360p", 200), (grant(1080), "1080p", 403), (keeping(1080), "1080p", 200)]
+    {
+        let answer = serving.get(&path(&format!("{file}.mp4")), &[&serving.bearer(&grant)]).await;
+        assert_eq!(answer.status, status, "{file}.mp4 with {:?}", grant.uses);
+    }
     for part in parts("360p") {
         assert_eq!(serving.get(&path(&part), &[&low]).await.status, 200, "{part}");
         assert_eq!(serving.get(&path(&part), &[]).await.status, 401, "{part}");
@@ -87,7 +94,7 @@ async fn every_part_is_gated_alike() {
         assert_eq!(serving.get(&path(part), &[]).await.status, 401, "{part}");
     }
     for absent in ["720p/playlist.m3u8", "720p/0.m4s", "720p.mp4", "360p/3.m4s", "a96/0.m4s"] {
-        let high = serving.bearer(&grant(4320));
+        let high = serving.bearer(&keeping(4320));
         assert_eq!(serving.get(&path(absent), &[&high]).await.status, 404, "{absent}");
     }
 }

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use edge::Origin;
 use listener::BoxError;
 use model::{
-    AUDIENCE, AccountId, Grant, ISSUER, PublicPolicy, Revocation, Revoked, SessionId, Tier, Timestamp, Uses,
-    VideoId,
+    AUDIENCE, AccountId, Grant, ISSUER, PublicPolicy, Revocation, Revoked, SessionId, Tier, Timestamp, Use,
+    Uses, VideoId,
 };
 
 use crate::film::{VERSION, VIDEO};
@@ -70,6 +70,11 @@ pub(crate) fn grant(height: u16) -> Grant {
         iat: NOW.as_seconds() - 60,
         exp: NOW.as_seconds() + 540,
     }
+}
+
+/// The same, and the files to keep.
+pub(crate) fn keeping(height: u16) -> Grant {
+    Grant { uses: Uses::PLAY.with(Use::Download), ..grant(height) }
 }
 
 /// What the origin says; clones share it.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::film::{Film, VERSION, VIDEO};
-use crate::origin::{ACCOUNT, NOW, grant};
+use crate::origin::{ACCOUNT, NOW, grant, keeping};
 use crate::serving::{Serving, path};
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[tokio::test]
 async fn spoilt_bytes_are_never_sent() {
     let serving = Serving::start().await;
-    let bearer = serving.bearer(&grant(1080));
+    let bearer = serving.bearer(&keeping(1080));
     let (video, version) = (VIDEO, VERSION);
     serving.store.spoil(serving.film.chunk_key("360p", 0));
     serving.store.spoil(ObjectKey::Init { video, version, rendition: "1080p".parse().unwrap() });
@@ -87,12 +87,15 @@ async fn a_version_without_an_index_is_absent() {
 
 /// Begins to read a file whose last piece but one the store keeps back.
 async fn begin(serving: &Serving) -> (TcpStream, usize) {
-    let bearer = serving.bearer(&grant(1080));
-    let head = serving.ask("HEAD", &path("1080p.mp4"), &[&bearer]).await;
-    serving.store.hold(serving.film.chunk_key("1080p", 1));
+    begin_as(serving, "1080p", &serving.bearer(&keeping(1080))).await
+}
+
+async fn begin_as(serving: &Serving, picture: &str, header: &str) -> (TcpStream, usize) {
+    let name = path(&format!("{picture}.mp4"));
+    let head = serving.ask("HEAD", &name, &[header]).await;
+    serving.store.hold(serving.film.chunk_key(picture, 1));
     let mut stream = TcpStream::connect(serving.address).await.unwrap();
-    let name = path("1080p.mp4");
-    let request = format!("GET {name} HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n{bearer}\r\n\r\n");
+    let request = format!("GET {name} HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n{header}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut head_of_get = Vec::new();
     while !head_of_get.ends_with(b"\r\n\r\n") {
@@ -134,6 +137,25 @@ async fn a_revocation_reaches_a_body_under_way() {
         serving.store.release();
         assert_eq!(rest(stream).await < len, cut, "{revoked:?} looked at after {seconds} s");
     }
+}
+
+#[tokio::test]
+async fn what_was_free_is_withdrawn_though_the_policy_was_asked_for_before_the_body_began() {
+    let serving = Serving::start().await;
+    serving.said.policy(true, Some(360));
+    assert_eq!(serving.get(&path("poster.jpg"), &[]).await.status, 200);
+    // Withdrawn between the policy's answer, which is kept, and the body's beginning.
+    serving.clock.advance(Duration::from_secs(2));
+    serving.said.withdraw_policy();
+    serving.said.revoke(Revoked::Version(VERSION), NOW + Duration::from_secs(1));
+    let (stream, len) = begin_as(&serving, "360p", "x: y").await;
+    assert_eq!(serving.said.policies_asked(), 1);
+    serving.edge.refresh().await.unwrap();
+    assert_eq!(serving.get(&path("poster.jpg"), &[]).await.status, 401);
+    assert_eq!(serving.said.policies_asked(), 1, "the kept answer is not believed");
+    serving.clock.advance(Duration::from_secs(5));
+    serving.store.release();
+    assert!(rest(stream).await < len, "the whole body was sent");
 }
 
 #[tokio::test]
