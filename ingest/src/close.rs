@@ -15,6 +15,12 @@ use crate::IngestError;
 use crate::ingest::{Inner, spool_error};
 use crate::ship::is_gone;
 
+/// Whether an upload that was ended so may leave an object that no video has. Asked of what the
+/// ending transaction saw: until then another node may have finished the upload.
+const fn has_stray_original(ended: &Upload) -> bool {
+    !ended.finished && ended.offset_bytes == ended.size_bytes
+}
+
 impl Inner {
     /// Closes the object of an upload whose bytes are all recorded. Called with the turn.
     pub(crate) async fn close(&self, upload: &mut Upload) -> Result<(), IngestError> {
@@ -23,9 +29,12 @@ impl Inner {
         // Only now is it certain whether there are parts.
         let current = self.catalog.upload(id).await?.ok_or(IngestError::Absent(id))?;
         self.spool.mark_closing(id).await.map_err(spool_error("mark", id))?;
-        match (self.store.parts(), &current.parts_token) {
-            (Some(store), Some(token)) => self.close_parts(store, &current, token).await?,
-            _ => self.close_file(&current).await?,
+        let is_made = match self.store.parts() {
+            Some(store) if current.parts_token.is_some() => self.close_parts(store, id).await?,
+            _ => false,
+        };
+        if !is_made {
+            self.close_file(&current).await?;
         }
         drop(shipping);
         match self.catalog.complete_upload(id, self.clock.now()).await {
@@ -47,7 +56,7 @@ impl Inner {
     async fn close_file(&self, upload: &Upload) -> Result<(), IngestError> {
         let (id, size_bytes) = (upload.id, upload.size_bytes);
         let key = ObjectKey::Original { video: upload.video };
-        let found = self.spool_len(id).await?;
+        let found = self.spool_reach(id, 0).await?;
         if found == size_bytes {
             if size_bytes == 0 {
                 // No body has made it.
@@ -61,18 +70,21 @@ impl Inner {
         }
     }
 
-    /// Ends an unfinished upload, with everything that there is of it. Called with the turn.
-    pub(crate) async fn abandon(&self, id: UploadId) -> Result<(), IngestError> {
+    /// Ends an unfinished upload, with everything that there is of it, and returns what it was in
+    /// the end. Called with the turn.
+    pub(crate) async fn abandon(&self, id: UploadId) -> Result<Option<Upload>, IngestError> {
         let shipping = self.shipping.take(id).await.ok_or(IngestError::Overtaken)?;
-        let Some(upload) = self.catalog.upload(id).await? else { return self.forget(id).await };
-        // Its parts are found by its row, so they go first.
-        self.abort_parts(&upload).await?;
-        self.catalog.terminate_upload(id).await?;
+        if let Some(upload) = self.catalog.upload(id).await? {
+            // Its parts are found by its row, so they go first.
+            self.abort_parts(&upload).await?;
+        }
+        let ended = self.catalog.terminate_upload(id).await?;
         drop(shipping);
-        if !upload.finished && upload.offset_bytes == upload.size_bytes {
+        if let Some(upload) = ended.as_ref().filter(|ended| has_stray_original(ended)) {
             self.store.delete(&ObjectKey::Original { video: upload.video }).await?;
         }
-        self.forget(id).await
+        self.forget(id).await?;
+        Ok(ended)
     }
 
     /// Removes what the spool has of an upload that is no more.

@@ -157,7 +157,7 @@ impl Inner {
     }
 
     /// New bytes are refused before the disk is so full that nothing else works.
-    async fn check_room(&self, size_bytes: u64) -> Result<(), IngestError> {
+    pub(crate) async fn check_room(&self, size_bytes: u64) -> Result<(), IngestError> {
         let free_bytes = self.spool.free_bytes().await.map_err(|source| IngestError::OpenSpool {
             folder: self.spool.folder().display().to_string(),
             source,
@@ -238,7 +238,10 @@ impl Inner {
         if self.owned(id, uploader).await?.finished {
             return Err(IngestError::Finished(id).into());
         }
-        self.abandon(id).await?;
+        // Another node may have been quicker.
+        if self.abandon(id).await?.is_some_and(|ended| ended.finished) {
+            return Err(IngestError::Finished(id).into());
+        }
         Ok(reply(StatusCode::NO_CONTENT))
     }
 
@@ -257,8 +260,14 @@ impl Inner {
             return Err(Refused { error, offset: Some(offset), location: None });
         }
         if offset == upload.size_bytes {
-            let refuse = |error| Refused { error, offset: Some(offset), location: None };
-            self.close(upload).await.map_err(refuse)?;
+            if let Err(error) = self.close(upload).await {
+                let offset = match error {
+                    // The store has dropped what this node never had.
+                    IngestError::Damaged { .. } => self.proven(upload).await?,
+                    _ => offset,
+                };
+                return Err(Refused { error, offset: Some(offset), location: None });
+            }
         }
         Ok(offset)
     }

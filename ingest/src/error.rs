@@ -151,6 +151,16 @@ impl IngestError {
             && !matches!(self, Self::Stalled | Self::Busy | Self::Stopping)
     }
 
+    /// Whether closing the upload would fail so for ever: bytes are lost, or the store refuses
+    /// them. What an operator can mend, as a store that is down or away, is not.
+    pub(crate) fn is_lasting(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Storage(source) => source.kind() == ErrorKind::Internal,
+            _ => false,
+        }
+    }
+
     /// What the client is told.
     pub(crate) fn problem(&self) -> Problem {
         let problem = Problem::of(self.kind());

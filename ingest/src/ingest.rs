@@ -159,12 +159,18 @@ impl Inner {
         if upload.finished {
             return Ok(upload.size_bytes);
         }
-        let here = self.spool_len(upload.id).await?.min(upload.offset_bytes);
-        Ok(here.max(self.shipped(upload).await?))
+        self.proven(upload).await
     }
 
-    pub(crate) async fn spool_len(&self, id: UploadId) -> Result<u64, IngestError> {
-        self.spool.len(id).await.map_err(spool_error("look at", id))
+    /// How far the upload's bytes reach, here and in the store. Called with the turn.
+    pub(crate) async fn proven(&self, upload: &Upload) -> Result<u64, IngestError> {
+        let shipped = self.still_shipped(upload).await?;
+        let here = self.spool_reach(upload.id, shipped).await?.min(upload.offset_bytes);
+        Ok(here.max(shipped))
+    }
+
+    pub(crate) async fn spool_reach(&self, id: UploadId, shipped: u64) -> Result<u64, IngestError> {
+        self.spool.reach(id, shipped).await.map_err(spool_error("look at", id))
     }
 
     pub(crate) fn expires_at(&self) -> Timestamp {

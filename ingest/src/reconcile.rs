@@ -108,12 +108,14 @@ impl Inner {
         if !upload.finished && upload.offset_bytes == upload.size_bytes {
             // Every byte was acknowledged: whoever sent it need not come again.
             match self.close(&mut upload).await {
-                Err(IngestError::Damaged { .. }) => {}
+                Err(error) if error.is_lasting() => {
+                    tracing::warn!(upload.id = %id, error = &error as &dyn std::error::Error,
+                        "upload `{id}` is whole and cannot be closed");
+                }
                 closed => return closed.map(|()| true),
             }
         }
-        self.abandon(id).await?;
-        if !upload.finished {
+        if self.abandon(id).await?.is_some_and(|ended| !ended.finished) {
             tracing::info!(upload.id = %id, video.id = %upload.video, "upload `{id}` was given up");
         }
         Ok(true)

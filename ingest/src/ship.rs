@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use catalog::{CatalogError, Upload, UploadPart};
 use model::{ErrorKind, ObjectKey, UploadId};
-use storage::Parts;
+use storage::{Parts, Unfinished};
 
 use crate::IngestError;
 use crate::ingest::{Inner, spool_error};
@@ -33,12 +33,51 @@ fn next_part(shipped: u64, here: u64, upload_size: u64, part_size: u64) -> Optio
 }
 
 impl Inner {
-    /// Bytes of the upload that the store has.
-    pub(crate) async fn shipped(&self, upload: &Upload) -> Result<u64, IngestError> {
-        if upload.parts_token.is_none() {
-            return Ok(0);
+    /// Bytes of the upload that the store has: what it alone has is asked for, because a store
+    /// may drop parts that wait for long.
+    pub(crate) async fn still_shipped(&self, upload: &Upload) -> Result<u64, IngestError> {
+        let id = upload.id;
+        let shipped = self.shipped(id).await?;
+        let Some(store) = self.store.parts() else { return Ok(0) };
+        if self.spool_reach(id, 0).await? >= shipped {
+            return Ok(shipped);
         }
-        Ok(self.catalog.upload_parts(upload.id).await?.iter().map(|part| part.size_bytes).sum())
+        let _shipping = self.shipping.take(id).await.ok_or(IngestError::Overtaken)?;
+        let Some(current) = self.catalog.upload(id).await? else { return Err(IngestError::Absent(id)) };
+        match &current.parts_token {
+            Some(token) if !self.forget_dropped(store, &current, token).await? => self.shipped(id).await,
+            _ => Ok(0),
+        }
+    }
+
+    async fn shipped(&self, id: UploadId) -> Result<u64, IngestError> {
+        Ok(self.catalog.upload_parts(id).await?.iter().map(|part| part.size_bytes).sum())
+    }
+
+    /// Begins the parts anew if the store has dropped them, as by a rule of the bucket that aborts
+    /// what is long unfinished: then the spool alone counts. Returns whether that is so. Called
+    /// with the shipping turn.
+    async fn forget_dropped(
+        &self,
+        store: &dyn Parts,
+        upload: &Upload,
+        token: &str,
+    ) -> Result<bool, IngestError> {
+        let key = ObjectKey::Original { video: upload.video };
+        if self.store.size(&key).await? == Some(upload.size_bytes) {
+            // They were completed.
+            return Ok(false);
+        }
+        // Asked for by a list, which fails where there is no bucket: that can be mended.
+        let name = key.to_string();
+        let is_this = |begun: &Unfinished| begun.token == token && begun.name == name;
+        if store.unfinished_parts().await?.iter().any(is_this) {
+            return Ok(false);
+        }
+        self.catalog.forget_upload_parts(upload.id, token).await?;
+        tracing::warn!(upload.id = %upload.id,
+            "the store has dropped the parts of upload `{}`; it goes on from the spool", upload.id);
+        Ok(true)
     }
 
     /// Brings full parts to the store behind the request's back, if it has just completed one
@@ -70,12 +109,13 @@ impl Inner {
     /// Brings to the store whatever can be. Called with the shipping turn.
     pub(crate) async fn ship(&self, id: UploadId) -> Result<(), IngestError> {
         let Some(store) = self.store.parts() else { return Ok(()) };
+        let mut has_begun_anew = false;
         loop {
             // Read anew each time: the request goes on meanwhile.
             let Some(upload) = self.catalog.upload(id).await? else { return Ok(()) };
             let parts = self.catalog.upload_parts(id).await?;
             let shipped = parts.iter().map(|part| part.size_bytes).sum();
-            let here = self.spool_len(id).await?.min(upload.offset_bytes);
+            let here = self.spool_reach(id, shipped).await?.min(upload.offset_bytes);
             let size = part_size(store.least_part_size(), upload.size_bytes);
             let Some(range) = next_part(shipped, here, upload.size_bytes, size) else { return Ok(()) };
             let key = ObjectKey::Original { video: upload.video };
@@ -84,8 +124,17 @@ impl Inner {
             let size_bytes = range.end - range.start;
             let bytes = self.spool.read(id, range).await.map_err(spool_error("read", id))?;
             let number = parts.len() as u32 + 1;
-            let tag = store.put_part(&key, &token, number, bytes).await?;
-            self.catalog.add_upload_part(id, UploadPart { number, size_bytes, tag }).await?;
+            let tag = match store.put_part(&key, &token, number, bytes).await {
+                Err(error) if error.kind() == ErrorKind::NotFound && !has_begun_anew => {
+                    if !self.forget_dropped(store, &upload, &token).await? {
+                        return Err(error.into());
+                    }
+                    has_begun_anew = true;
+                    continue;
+                }
+                tag => tag?,
+            };
+            self.catalog.add_upload_part(id, &token, UploadPart { number, size_bytes, tag }).await?;
         }
     }
 
@@ -109,17 +158,16 @@ impl Inner {
         }
     }
 
-    /// Makes the object of its parts. Called with both turns, when all bytes are recorded.
-    pub(crate) async fn close_parts(
-        &self,
-        store: &dyn Parts,
-        upload: &Upload,
-        token: &str,
-    ) -> Result<(), IngestError> {
-        self.ship(upload.id).await?;
-        let parts = self.catalog.upload_parts(upload.id).await?;
+    /// Makes the object of its parts, and returns whether it did: the store may have dropped
+    /// them. Called with both turns, when all bytes are recorded.
+    pub(crate) async fn close_parts(&self, store: &dyn Parts, id: UploadId) -> Result<bool, IngestError> {
+        self.ship(id).await?;
+        // Read anew: they may have been begun anew.
+        let upload = self.catalog.upload(id).await?.ok_or(IngestError::Absent(id))?;
+        let Some(token) = &upload.parts_token else { return Ok(false) };
+        let parts = self.catalog.upload_parts(id).await?;
         let found = parts.iter().map(|part| part.size_bytes).sum();
-        let damaged = |found| IngestError::Damaged { id: upload.id, found, size_bytes: upload.size_bytes };
+        let damaged = |found| IngestError::Damaged { id, found, size_bytes: upload.size_bytes };
         if found != upload.size_bytes {
             return Err(damaged(found));
         }
@@ -127,12 +175,16 @@ impl Inner {
         let parts: Vec<_> =
             parts.into_iter().map(|part| storage::Part { number: part.number, tag: part.tag }).collect();
         match store.complete_parts(&key, token, &parts).await {
-            // An earlier try arrived, and its answer did not.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if self.forget_dropped(store, &upload, token).await? {
+                    return Ok(false);
+                }
+                // An earlier try arrived, and its answer did not.
+            }
             completed => completed?,
         }
         match self.store.size(&key).await? {
-            Some(size) if size == upload.size_bytes => Ok(()),
+            Some(size) if size == upload.size_bytes => Ok(true),
             size => Err(damaged(size.unwrap_or(0))),
         }
     }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use catalog::UploadPart;
 use model::{Clock, SystemClock};
 use storage::testing::SeaweedFs;
 use storage::{Flaky, ObjectStore, S3};
 
-use crate::stack::{Setup, Stack, head, media, patch, request};
+use crate::stack::{Created, Setup, Stack, head, media, patch, request};
 
 const MIB: usize = 1 << 20;
 
@@ -55,6 +56,85 @@ async fn parts_travel_while_bytes_come_in() {
     assert_eq!(unfinished(&stack).await, 1);
     assert_eq!(stack.send(request("DELETE", &upload.path)).await.status, 204);
     assert_eq!(unfinished(&stack).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_that_the_store_drops_come_from_the_spool_again() {
+    let server = SeaweedFs::start();
+    let direct = S3::open(&server.config("dropped")).await.unwrap();
+    let bytes = media(18 * MIB);
+    let parts =
+        async |stack: &Stack, upload: &Created| stack.catalog.upload_parts(upload.id).await.unwrap().len();
+
+    // In the middle of the upload: the next part finds out.
+    let store = S3::open(&server.config("dropped")).await.unwrap();
+    let stack = Stack::with(Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
+    let upload = stack.create(bytes.len() as u64).await;
+    assert_eq!(stack.send(patch(&upload.path, 0, &bytes[..9 * MIB])).await.status, 204);
+    stack.until(1, async || parts(&stack, &upload).await).await;
+    drop_parts(&direct).await;
+    assert_eq!(stack.offset(&upload).await, 9 << 20);
+    assert_eq!(stack.send(patch(&upload.path, 9 << 20, &bytes[9 * MIB..])).await.status, 204);
+    assert!(stack.original(&upload).await == bytes);
+    assert_eq!((unfinished(&stack).await, stack.spooled().len()), (0, 0));
+
+    // What the spool has not, or has behind a gap, is not promised any more.
+    let upload = stack.create(bytes.len() as u64).await;
+    assert_eq!(stack.send(patch(&upload.path, 0, &bytes[..9 * MIB])).await.status, 204);
+    stack.until(1, async || parts(&stack, &upload).await).await;
+    std::fs::remove_file(stack.spool.join(upload.id.to_string())).unwrap();
+    assert_eq!(stack.offset(&upload).await, 8 << 20);
+    assert_eq!(stack.send(patch(&upload.path, 8 << 20, &bytes[8 * MIB..12 * MIB])).await.status, 204);
+    drop_parts(&direct).await;
+    let answer = stack.send(patch(&upload.path, 12 << 20, &bytes[12 * MIB..])).await;
+    assert_eq!((answer.status, answer.offset()), (409, 0));
+    assert_eq!(stack.send(patch(&upload.path, 0, &bytes)).await.status, 204);
+    assert!(stack.original(&upload).await == bytes);
+
+    // When all of them are there and the object was not made of them.
+    let store = Flaky::new(S3::open(&server.config("dropped")).await.unwrap(), 1);
+    let stack = Stack::with(Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
+    let upload = stack.create(bytes.len() as u64).await;
+    assert_eq!(stack.send(patch(&upload.path, 0, &bytes)).await.status, 503);
+    let shipped = async || {
+        let status = stack.send(head(&upload.path)).await.status;
+        (status, parts(&stack, &upload).await)
+    };
+    stack.until((503, 3), shipped).await;
+    drop_parts(&direct).await;
+    stack.until(200, async || stack.send(head(&upload.path)).await.status).await;
+    assert_eq!(stack.state(&upload).await, "queued");
+    assert!(direct.get(&upload.key()).await.unwrap() == bytes);
+}
+
+/// As a rule of the bucket does it.
+async fn drop_parts(store: &S3) {
+    let store = store.parts().unwrap();
+    for begun in store.unfinished_parts().await.unwrap() {
+        store.abort_parts(&begun.name.parse().unwrap(), &begun.token).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_store_refuses_for_ever_is_given_up_when_its_time_is_over() {
+    let server = SeaweedFs::start();
+    let store = S3::open(&server.config("refused")).await.unwrap();
+    let stack = Stack::with(Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
+    let bytes = media(10 * MIB);
+    let upload = stack.create(bytes.len() as u64).await;
+    assert_eq!(stack.send(patch(&upload.path, 0, &bytes[..9 * MIB])).await.status, 204);
+    stack.until(1, async || stack.catalog.upload_parts(upload.id).await.unwrap().len()).await;
+    // The store knows another part by this number.
+    let token = stack.catalog.upload(upload.id).await.unwrap().unwrap().parts_token.unwrap();
+    let part = UploadPart { number: 1, size_bytes: 8 << 20, tag: "\"another\"".to_owned() };
+    stack.catalog.add_upload_part(upload.id, &token, part).await.unwrap();
+    let answer = stack.send(patch(&upload.path, 9 << 20, &bytes[9 * MIB..])).await;
+    assert_eq!((answer.status, answer.offset()), (500, 10 << 20), "{answer:?}");
+    assert_eq!(stack.ingest.expire(stack.clock.now()).await.unwrap(), 0);
+    stack.clock.advance(Duration::from_secs(25 * 3600));
+    assert_eq!(stack.ingest.expire(stack.clock.now()).await.unwrap(), 1);
+    assert_eq!((stack.state(&upload).await, stack.spooled().len()), ("absent", 0));
+    assert_eq!((unfinished(&stack).await, stack.objects().await.len()), (0, 0));
 }
 
 async fn unfinished(stack: &Stack) -> usize {

@@ -5,7 +5,7 @@ use sea_orm::{ActiveValue::Set, QueryOrder};
 
 use crate::convert::{Row, number};
 use crate::error::Result;
-use crate::{Catalog, CatalogError, uploads};
+use crate::{Catalog, uploads};
 
 /// A part of a multi-part object that the store has confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +62,28 @@ impl Catalog {
         Ok(transaction.commit().await?)
     }
 
-    /// Records a part that the store has confirmed; the same number again replaces it.
-    pub async fn add_upload_part(&self, upload: UploadId, part: UploadPart) -> Result<()> {
+    /// Forgets the multi-part object `token` and its parts, because the store has: the upload may
+    /// start another one.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` when the upload has another such object, or none, or is finished.
+    pub async fn forget_upload_parts(&self, upload: UploadId, token: &str) -> Result<()> {
         let transaction = self.begin().await?;
-        if uploads::find(&transaction, upload).await?.is_none() {
-            return Err(CatalogError::Absent { what: "upload", id: upload.to_string() });
-        }
+        uploads::clear_parts_token(&transaction, upload, token).await?;
+        delete_of(&transaction, &upload.to_string()).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Records a part of the multi-part object `token` that the store has confirmed; the same
+    /// number again replaces it.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` when the upload has another such object, or none: the part is worth nothing.
+    pub async fn add_upload_part(&self, upload: UploadId, token: &str, part: UploadPart) -> Result<()> {
+        let transaction = self.begin().await?;
+        uploads::hold_parts_token(&transaction, upload, token).await?;
         let row = ActiveModel {
             upload: Set(upload.to_string()),
             number: Set(number(part.number)),

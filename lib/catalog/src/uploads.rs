@@ -259,6 +259,33 @@ pub(crate) async fn set_parts_token(
     changed_one(connection, update.exec(connection).await?.rows_affected, id).await
 }
 
+/// Locks an upload whose multi-part object is `token`, so that it stays so until the commit.
+pub(crate) async fn hold_parts_token(
+    connection: &impl ConnectionTrait,
+    id: UploadId,
+    token: &str,
+) -> Result<()> {
+    let row = Entity::find_by_id(id.to_string())
+        .filter(Column::PartsToken.eq(token))
+        .lock_exclusive()
+        .one(connection)
+        .await?;
+    changed_one(connection, u64::from(row.is_some()), id).await
+}
+
+pub(crate) async fn clear_parts_token(
+    connection: &impl ConnectionTrait,
+    id: UploadId,
+    token: &str,
+) -> Result<()> {
+    let update = Entity::update_many()
+        .set(ActiveModel { parts_token: Set(None), ..Default::default() })
+        .filter(Column::Id.eq(id.to_string()))
+        .filter(Column::PartsToken.eq(token))
+        .filter(Column::FinishedAt.is_null());
+    changed_one(connection, update.exec(connection).await?.rows_affected, id).await
+}
+
 /// Ends all uploads of a video.
 pub(crate) async fn delete_of_video(connection: &impl ConnectionTrait, video: &str) -> Result<()> {
     for upload in Entity::find().filter(Column::Video.eq(video)).all(connection).await? {

@@ -26,7 +26,7 @@ async fn a_catalog_moves_to_the_other_engine_and_back() {
     source.create_upload(new_upload(4), &NO_LIMITS, NOW).await.unwrap();
     let part = UploadPart { number: 1, size_bytes: 5, tag: "\"etag\"".to_owned() };
     source.start_upload_parts(upload_id(4), "token").await.unwrap();
-    source.add_upload_part(upload_id(4), part).await.unwrap();
+    source.add_upload_part(upload_id(4), "token", part).await.unwrap();
 
     source.copy_to(&target).await.unwrap();
     assert_eq!(everything(&target).await, everything(&source).await);

@@ -113,13 +113,37 @@ on_both_engines! {
         assert_eq!(second.kind(), ErrorKind::Conflict);
         let part = |number, tag: &str| UploadPart { number, size_bytes: 8 << 20, tag: tag.to_owned() };
         for part in [part(2, "b"), part(1, "lost"), part(1, "a")] {
-            catalog.add_upload_part(upload_id(1), part).await.unwrap();
+            catalog.add_upload_part(upload_id(1), "first", part).await.unwrap();
         }
         assert_eq!(catalog.upload_parts(upload_id(1)).await.unwrap(), [part(1, "a"), part(2, "b")]);
         assert_eq!(catalog.upload(upload_id(1)).await.unwrap().unwrap().parts_token.as_deref(), Some("first"));
-        let absent = catalog.add_upload_part(upload_id(2), part(1, "a")).await.unwrap_err();
+        let absent = catalog.add_upload_part(upload_id(2), "first", part(1, "a")).await.unwrap_err();
         assert_eq!(absent.kind(), ErrorKind::NotFound);
         catalog.terminate_upload(upload_id(1)).await.unwrap();
         assert_eq!(catalog.upload_parts(upload_id(1)).await.unwrap(), []);
+    }
+
+    async fn parts_that_the_store_has_dropped_are_forgotten_with_their_name(test: &TestDatabase) {
+        let catalog = open(test).await;
+        catalog.create_upload(new_upload(1), &NO_LIMITS, NOW).await.unwrap();
+        let part = || UploadPart { number: 1, size_bytes: SIZE, tag: "a".to_owned() };
+        catalog.start_upload_parts(upload_id(1), "dropped").await.unwrap();
+        catalog.add_upload_part(upload_id(1), "dropped", part()).await.unwrap();
+        catalog.forget_upload_parts(upload_id(1), "dropped").await.unwrap();
+        assert_eq!(catalog.upload(upload_id(1)).await.unwrap().unwrap().parts_token, None);
+        assert_eq!(catalog.upload_parts(upload_id(1)).await.unwrap(), []);
+        let again = catalog.forget_upload_parts(upload_id(1), "dropped").await;
+        // A part of the dropped object that arrives late is no part of the next one.
+        let late = catalog.add_upload_part(upload_id(1), "dropped", part()).await;
+        catalog.start_upload_parts(upload_id(1), "next").await.unwrap();
+        let later = catalog.add_upload_part(upload_id(1), "dropped", part()).await;
+        let other = catalog.forget_upload_parts(upload_id(1), "dropped").await;
+        assert_eq!(kinds([again, late, later, other]).await, [Some(ErrorKind::Conflict); 4]);
+        catalog.add_upload_part(upload_id(1), "next", part()).await.unwrap();
+        catalog.advance_upload(upload_id(1), 0, SIZE, after(1)).await.unwrap();
+        catalog.complete_upload(upload_id(1), NOW).await.unwrap();
+        let late = catalog.forget_upload_parts(upload_id(1), "next").await;
+        let absent = catalog.forget_upload_parts(upload_id(2), "next").await;
+        assert_eq!(kinds([late, absent]).await, [Some(ErrorKind::Conflict), Some(ErrorKind::NotFound)]);
     }
 }
