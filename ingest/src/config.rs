@@ -13,7 +13,7 @@ pub struct Config {
     /// Hours without a byte after which an unfinished upload is given up.
     pub expires_after_h: u32,
     /// Bytes that must stay free on the spool's file system for an upload to be accepted, beside
-    /// those of the upload itself.
+    /// those of the upload itself, and for its bytes to go on: the database needs room too.
     pub keep_free_bytes: u64,
 }
 

@@ -79,6 +79,7 @@ impl Inner {
         turn: &Turn,
     ) -> Result<(), IngestError> {
         let mut checkpoint = Instant::now();
+        let mut room_checked_at = None;
         let mut ending: Option<(IngestError, Instant)> = None;
         loop {
             let frame = match ending {
@@ -114,6 +115,11 @@ impl Inner {
             let is_too_long = bytes.len() as u64 > room;
             if is_too_long {
                 bytes.truncate(room as usize);
+            }
+            // Other uploads fill the disk too, and so does what the objects are made to.
+            if room_checked_at.is_none_or(|at| writer.end() - at >= CHECKPOINT_BYTES) {
+                self.check_room(0).await?;
+                room_checked_at = Some(writer.end());
             }
             if let Some(hasher) = &mut hasher {
                 hasher.update(&bytes);

@@ -76,7 +76,7 @@ async fn a_nearly_full_disk_takes_no_new_upload() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_an_answer() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(_disk) = SmallDisk::mount(folder.path()) else {
+    let Some(_disk) = SmallDisk::mount(folder.path(), "4m") else {
         eprintln!("skipped: only root may mount a small file system");
         return;
     };
@@ -94,11 +94,43 @@ async fn a_full_disk_is_an_answer() {
     assert!(stack.original(&upload).await == bytes);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_up_meanwhile_keeps_its_reserve() {
+    const MIB: u64 = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_disk) = SmallDisk::mount(folder.path(), "64m") else {
+        eprintln!("skipped: only root may mount a small file system");
+        return;
+    };
+    let mut setup = Setup { spool: Some(folder.path().join("spool")), ..Setup::default() };
+    setup.config.keep_free_bytes = 24 * MIB;
+    let stack = Stack::with(setup).await;
+    let bytes = media(36 << 20);
+    let upload = stack.create(bytes.len() as u64).await;
+    let hog = folder.path().join("hog");
+    std::fs::write(&hog, vec![0; 20 << 20]).unwrap();
+    // It ends within what is taken in between two looks; with a checksum all of it is taken back.
+    let checked = patch(&upload.path, 0, &bytes).with("Upload-Checksum", "sha1 AAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    for (request, least, most) in [(checked, 0, 0), (patch(&upload.path, 0, &bytes), 20 * MIB, 30 * MIB)] {
+        let answer = stack.send(request).await;
+        assert_eq!(answer.status, 507, "{answer:?}");
+        let offset = stack.offset(&upload).await;
+        assert!((least..=most).contains(&offset) && offset == answer.offset(), "{offset} {answer:?}");
+    }
+    let offset = stack.offset(&upload).await;
+    let answer = stack.send(patch(&upload.path, offset, &bytes[offset as usize..][..1])).await;
+    assert_eq!((answer.status, answer.offset()), (507, offset), "nor does it begin");
+    std::fs::remove_file(&hog).unwrap();
+    assert_eq!(stack.send(patch(&upload.path, offset, &bytes[offset as usize..])).await.status, 204);
+    assert!(stack.original(&upload).await == bytes);
+}
+
 struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
-    fn mount(path: &'a Path) -> Option<Self> {
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(path).output();
+    fn mount(path: &'a Path, size: &str) -> Option<Self> {
+        let size = format!("size={size}");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(path).output();
         mount.is_ok_and(|output| output.status.success()).then_some(Self(path))
     }
 }
