@@ -48,7 +48,11 @@ impl Scratch {
             if !is_lock || name.parse::<VersionId>().is_err() {
                 continue;
             }
-            let lock = File::open(&lock_path)?;
+            let lock = match File::open(&lock_path) {
+                // Its worker, in a process that is leaving, was quicker.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                lock => lock?,
+            };
             if lock.try_lock().is_ok() {
                 remove(&lock_path.with_extension(""), &lock_path)?;
             }
@@ -58,10 +62,12 @@ impl Scratch {
 }
 
 fn remove(folder: &Path, lock_path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
+    let unless_absent = |removed: io::Result<()>| match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => fs::remove_file(lock_path),
-    }
+        _ => Ok(()),
+    };
+    unless_absent(fs::remove_dir_all(folder))?;
+    unless_absent(fs::remove_file(lock_path))
 }
 
 impl Drop for Scratch {
@@ -90,11 +96,15 @@ mod tests {
         _lock.unlock().unwrap();
         std::mem::forget(left);
         fs::write(root.path().join("not ours"), "").unwrap();
+        // Listed, and not there when it is opened: as when its process leaves meanwhile.
+        let vanished = root.path().join(format!("{}.lock", VersionId::from_bits(4)));
+        std::os::unix::fs::symlink("nowhere", &vanished).unwrap();
 
         Scratch::clear(root.path()).unwrap();
         assert!(held.cell().is_dir());
         assert!(!left_folder.exists());
         drop(held);
+        fs::remove_file(vanished).unwrap();
         let names: Vec<_> =
             fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["not ours"]);
