@@ -54,7 +54,12 @@ impl Output {
                 bytes(ObjectKey::Init { video, version, rendition }, payload)
             }
             Reply::Segment { rendition, number } => {
-                let chunk = self.rendition(rendition)?.push(number, &payload).await?;
+                let limit = verify::longest(self.max);
+                let writer = self.rendition(rendition)?;
+                let chunk = writer.push(number, &payload).await?;
+                if writer.position() > limit {
+                    return Err(Breach::new(format!("{rendition} goes on behind {limit:?}")).into());
+                }
                 Ok(chunk.map(|chunk| self.chunk(rendition, chunk)))
             }
             Reply::Picture { picture } => {
@@ -86,9 +91,10 @@ impl Output {
         Ok(objects)
     }
 
-    /// Media time that every rendition has behind it.
-    pub(crate) fn position(&self) -> Duration {
-        self.renditions.iter().map(RenditionWriter::position).min().unwrap_or_default()
+    /// Media time that has been encoded: that of the rendition that is furthest, because a short
+    /// sound or a single frame stays where it ends while the other track goes on.
+    pub(crate) fn furthest(&self) -> Duration {
+        self.renditions.iter().map(RenditionWriter::position).max().unwrap_or_default().min(self.max)
     }
 
     /// The version's index, when all is in and fits together and is as long as what was decoded.
@@ -125,4 +131,78 @@ fn segment_length(plan: &EncodePlan) -> Duration {
     let video = plan.video.as_ref().map(|video| f64::from(video.segment_frames) / video.frame_rate.as_f64());
     let audio = plan.audio.as_ref().map(|audio| audio.segment.as_f64());
     Duration::from_secs_f64(video.or(audio).unwrap_or(4.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use cmaf::{AudioTrack, Sample, Track, init_segment, media_segment};
+    use model::cell::{AudioPlan, AudioRung, Ratio};
+
+    use super::*;
+
+    /// Segments of 150 frames of sound, of which a second has 46.875.
+    const SEGMENT: Duration = Duration::from_millis(3200);
+
+    struct Sound {
+        output: Output,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Sound {
+        async fn new(max: Duration, renditions: &[&str]) -> Self {
+            let rung = |name: &&str| AudioRung {
+                rendition: name.parse().unwrap(),
+                channels: 1,
+                bit_rate_bps: 32_000,
+            };
+            let audio = AudioPlan {
+                stream: 0,
+                sample_rate: 48_000,
+                segment: Ratio::new(16, 5),
+                rungs: renditions.iter().map(rung).collect(),
+            };
+            let max_ms = max.as_millis() as u64;
+            let plan = EncodePlan { video: None, audio: Some(audio), expected_ms: 0, max_ms };
+            let folder = tempfile::tempdir().unwrap();
+            let (video, version) = (VideoId::from_bits(1), VersionId::from_bits(1));
+            let mut output = Output::new(video, version, &plan, folder.path());
+            let track = AudioTrack { channels: 1, sample_rate: 48_000, asc: vec![0x11, 0x88], priming: 1024 };
+            let init = init_segment(&Track::Audio(track)).unwrap();
+            for name in renditions {
+                output.take(Reply::Init { rendition: name.parse().unwrap() }, init.clone()).await.unwrap();
+            }
+            Self { output, _folder: folder }
+        }
+
+        async fn push(&mut self, name: &str, number: u32) -> Result<Option<Object>, Fault> {
+            let samples = vec![Sample { size: 1, duration: 1024, cts_offset: 0, sync: true }; 150];
+            let start = u64::from(number) * 150 * 1024;
+            let segment = media_segment(number + 1, start, &samples, &[0; 150]).unwrap();
+            self.output.take(Reply::Segment { rendition: name.parse().unwrap(), number }, segment).await
+        }
+    }
+
+    #[tokio::test]
+    async fn the_furthest_rendition_is_what_has_been_encoded() {
+        let mut film = Sound::new(3 * SEGMENT, &["a32", "a64"]).await;
+        film.push("a32", 0).await.unwrap();
+        assert_eq!(film.output.furthest(), SEGMENT);
+        film.push("a64", 0).await.unwrap();
+        film.push("a64", 1).await.unwrap();
+        assert_eq!(film.output.furthest(), 2 * SEGMENT, "the other one may have ended");
+        film.push("a64", 2).await.unwrap();
+        film.push("a64", 3).await.unwrap();
+        assert_eq!(film.output.furthest(), 3 * SEGMENT, "no further than any film is encoded");
+    }
+
+    #[tokio::test]
+    async fn segments_behind_the_longest_film_are_refused() {
+        let mut film = Sound::new(2 * SEGMENT, &["a32"]).await;
+        // Rounding is worth six seconds, less than two segments.
+        for number in 0..3 {
+            film.push("a32", number).await.unwrap();
+        }
+        let Err(Fault::Breach(breach)) = film.push("a32", 3).await else { panic!("taken") };
+        assert!(breach.to_string().starts_with("a32 goes on behind 12."), "{breach}");
+    }
 }

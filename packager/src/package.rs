@@ -228,9 +228,9 @@ impl Attempt<'_> {
                 Err(Fault::Breach(breach)) => return Err(cell.condemn(breach.to_string()).await.into()),
                 Err(Fault::Scratch(error)) => return Err(PackagerError::Scratch(error).into()),
             }
-            let reached = output.position();
+            let reached = output.furthest();
             cell.extend(reached.saturating_sub(position));
-            position = reached.max(position);
+            position = reached;
         }
     }
 

@@ -232,6 +232,17 @@ pub(crate) struct Whole {
     pub(crate) duration: Duration,
 }
 
+/// What a rendition may differ by from `media`: one segment of rounding on top of a hundredth,
+/// because the end of a track is where its last frame ends, and clips are short.
+fn slack(media: Duration) -> Duration {
+    media / 100 + Duration::from_secs(6)
+}
+
+/// How long a rendition may get when no media behind `max` is encoded.
+pub(crate) fn longest(max: Duration) -> Duration {
+    max + slack(max)
+}
+
 /// Checks the finished renditions against each other and against what the cell says that it
 /// decoded; gives the length of the film.
 pub(crate) fn check_whole(wholes: &[Whole], decoded: Duration, max: Duration) -> Result<Duration, Breach> {
@@ -250,9 +261,7 @@ pub(crate) fn check_whole(wholes: &[Whole], decoded: Duration, max: Duration) ->
             first.name, first.segments, other.name, other.segments
         ));
     }
-    // One segment of rounding on top of a hundredth: the end of a track is where its last frame
-    // ends, and clips are short.
-    let slack = decoded / 100 + Duration::from_secs(6);
+    let slack = slack(decoded);
     if longest.abs_diff(decoded) > slack || longest > max + slack {
         return breach(format!("{longest:?} were encoded of {decoded:?} decoded"));
     }
