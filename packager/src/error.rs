@@ -25,6 +25,12 @@ pub enum PackagerError {
     /// An object that a finished upload must have left is not there.
     #[error("find `{0}`")]
     Missing(ObjectKey),
+    /// The catalog knows no video, and the bucket holds objects of some: a sweep would take all.
+    #[error(
+        "tell what to sweep: the catalog knows no video, and the bucket holds objects of some; check that \
+         `database` (COCUYO_DATABASE) is the one that this bucket belongs to"
+    )]
+    Stranger,
     /// A worker ended for a reason that is a defect of ours.
     #[error("keep the workers running")]
     Worker(#[source] tokio::task::JoinError),
@@ -41,6 +47,7 @@ impl PackagerError {
                 _ => ErrorKind::Unavailable,
             },
             Self::Start(_) | Self::Unread => ErrorKind::Unavailable,
+            Self::Stranger => ErrorKind::Conflict,
             Self::Missing(_) => ErrorKind::NotFound,
             Self::Worker(_) => ErrorKind::Internal,
         }

@@ -2,7 +2,8 @@
 //!
 //! An object is named by its video's row (the original) or by the index of a published version.
 //! While a video is being packaged all its versions are spared, and so is whatever is younger
-//! than [`MIN_AGE`] or does not look like a key of ours.
+//! than [`MIN_AGE`] or does not look like a key of ours. A catalog that knows no video at all is
+//! more likely another bucket's than this one's: nothing is swept by it.
 
 use std::time::Duration;
 
@@ -33,11 +34,13 @@ pub struct Swept {
 /// # Errors
 ///
 /// The first failure of the store or the catalog; what was removed until then was rubbish.
+/// `Conflict` before anything is removed, when the catalog knows no video and the store holds some.
 pub async fn sweep(
     catalog: &Catalog,
     store: &dyn ObjectStore,
     now: Timestamp,
 ) -> Result<Swept, PackagerError> {
+    refuse_stranger(catalog, store).await?;
     let mut swept = Swept::default();
     finish_deletions(catalog, store, now, &mut swept).await?;
     let mut judge = Judge { catalog, store, video: None, version: None };
@@ -54,6 +57,19 @@ pub async fn sweep(
         swept.bytes += object.size_bytes;
     }
     Ok(swept)
+}
+
+/// Refuses a catalog to which nothing in the bucket can belong.
+async fn refuse_stranger(catalog: &Catalog, store: &dyn ObjectStore) -> Result<(), PackagerError> {
+    let mut objects = store.list(ObjectKey::ROOT);
+    while let Some(object) = objects.next().await {
+        if object?.name.parse::<ObjectKey>().is_ok() {
+            // Asked behind the listing: a video's row is older than its first object.
+            let videos = catalog.known_videos(None).await?;
+            return if videos.is_empty() { Err(PackagerError::Stranger) } else { Ok(()) };
+        }
+    }
+    Ok(())
 }
 
 /// Ends the deletions that were cut off between the row and the objects.
