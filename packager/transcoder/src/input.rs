@@ -25,7 +25,7 @@ const DECODERS: &str = "h264,hevc,vp8,vp9,libdav1d,av1,mpeg1video,mpeg2video,mpe
                         adpcm_ima_wav,adpcm_ima_qt,adpcm_swf,amrnb,amrwb,wmav1,wmav2,wmapro,wmalossless";
 
 /// 8K in 16:9.
-const MAX_PIXELS: i64 = 8192 * 4608;
+pub(crate) const MAX_PIXELS: i64 = 8192 * 4608;
 const MAX_PIXELS_TEXT: &str = "37748736";
 
 const DEMUXER_OPTIONS: &[(&str, &str)] = &[

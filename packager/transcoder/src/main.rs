@@ -6,7 +6,8 @@
 //! to decide. It opens no file, no socket, knows no database and no storage.
 //!
 //! `input` opens, `probe` looks, `encode` drives `video` → `rung` and `audio`, which fill
-//! `segments`; `grid`, `timeline`, `filter` and `h264` are pure; all C is behind `libav` and `process`.
+//! `segments`; `grid`, `timeline`, `filter`, `memory` and `h264` are pure; all C is behind `libav`
+//! and `process`.
 //!
 //! Exit status: 0 after `Done` or `Refused`, or when the packager is gone; 64 for a request
 //! that is none; 74 when the media could not be read, which is worth another try.
@@ -21,6 +22,7 @@ mod h264;
 mod input;
 mod libav;
 mod media;
+mod memory;
 mod probe;
 mod process;
 mod reply;
@@ -80,10 +82,13 @@ fn run(replies: &Replies) -> Result<()> {
 }
 
 fn answer(request: &Request, replies: &Replies) -> Result<()> {
-    let (source, seconds) = match request {
-        Request::Probe { source } => (*source, 0),
-        Request::Encode { source, plan } => (*source, plan.expected_ms.min(plan.max_ms) / 1000),
+    let (source, seconds, memory) = match request {
+        Request::Probe { source } => (*source, 0, memory::to_probe()),
+        Request::Encode { source, plan } => {
+            (*source, plan.expected_ms.min(plan.max_ms) / 1000, memory::to_encode(plan))
+        }
     };
+    process::limit_memory(memory).map_err(CellError::Request)?;
     process::limit_cpu(CPU_BASE_S + CPU_PER_SECOND * seconds).map_err(CellError::Request)?;
     let input = Input::open(Media::new(process::media().map_err(CellError::Read)?, source))?;
     match request {

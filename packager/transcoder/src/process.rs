@@ -6,8 +6,6 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 use model::cell::MEDIA_FD;
 
-/// Address space: eight renditions of a film in 8K, with room.
-const ADDRESS_SPACE: u64 = 16 << 30;
 /// Nobody needs more: three streams, the media, what a library opens in passing.
 const OPEN_FILES: u64 = 32;
 /// Niceness: playback and uploads on the same machine go first.
@@ -24,13 +22,19 @@ pub(crate) fn media() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(MEDIA_FD) })
 }
 
-/// No new privileges, no core dump, few descriptors, bounded memory, low priority.
+/// No new privileges, no core dump, no byte to a file, few descriptors, low priority. Replies go
+/// to a pipe, which is no file.
 pub(crate) fn confine() -> io::Result<()> {
     // SAFETY: PR_SET_NO_NEW_PRIVS takes plain numbers and touches no memory of ours.
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
     limit(libc::RLIMIT_CORE, 0)?;
+    // A write to a file then fails; it does not kill.
+    // SAFETY: the signal exists, and to ignore it runs no code of ours.
+    if unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
+    }
+    limit(libc::RLIMIT_FSIZE, 0)?;
     limit(libc::RLIMIT_NOFILE, OPEN_FILES)?;
-    limit(libc::RLIMIT_AS, ADDRESS_SPACE)?;
     // SAFETY: setpriority takes plain numbers; 0 is the calling process.
     check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) })
 }
@@ -38,6 +42,11 @@ pub(crate) fn confine() -> io::Result<()> {
 /// Bounds the processor time of the whole process, a last resort behind the parent's wall clock.
 pub(crate) fn limit_cpu(seconds: u64) -> io::Result<()> {
     limit(libc::RLIMIT_CPU, seconds)
+}
+
+/// Bounds the address space, in bytes.
+pub(crate) fn limit_memory(bytes: u64) -> io::Result<()> {
+    limit(libc::RLIMIT_AS, bytes)
 }
 
 fn limit(resource: libc::__rlimit_resource_t, value: u64) -> io::Result<()> {

@@ -198,8 +198,8 @@ fn open_encoder(plan: &VideoPlan, rung: &VideoRung) -> Result<Encoder> {
 
 /// Threads of an encoder: fixed by its size, because the bytes that x264 makes depend on them.
 /// Small rungs run beside each other instead.
-fn threads(rung: &VideoRung) -> u32 {
-    match rung.width * rung.height {
+pub(crate) fn threads(rung: &VideoRung) -> u32 {
+    match rung.width.saturating_mul(rung.height) {
         0..300_000 => 1,
         300_000..700_000 => 2,
         _ => 4,

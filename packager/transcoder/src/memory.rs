@@ -1,0 +1,91 @@
+//! How much memory a request may take: what its pictures and threads need, with room, and no
+//! more, so that a file that makes a decoder greedy ends the cell and not the machine.
+
+use model::cell::{EncodePlan, VideoRung};
+
+use crate::input::MAX_PIXELS;
+use crate::rung;
+
+const MIB: u64 = 1 << 20;
+/// The program, its libraries, a demuxer's index, packets on their way, sound.
+const BASE: u64 = 2048 * MIB;
+/// Bytes per pixel of the greatest film: 24 pictures (16 that later ones may refer to, and those
+/// on their way) in 4:2:0 and 10 bits.
+const FILM: u64 = 24 * 3;
+/// Bytes per pixel of a rung: the encoder's lookahead and references with their half-size
+/// copies, the pictures between two rungs, a filter's floats.
+const RUNG: u64 = 192;
+/// A thread's stack and what the C library sets aside for its allocations.
+const THREAD: u64 = 72 * MIB;
+/// Threads of a rung beside its encoder's workers: its own, and the lookahead's.
+const RUNG_THREADS: u64 = 2;
+
+/// Bytes of address space in which a file can be looked at.
+pub(crate) fn to_probe() -> u64 {
+    BASE + FILM * MAX_PIXELS as u64
+}
+
+/// Bytes of address space in which a plan can be carried out, whatever the film is.
+pub(crate) fn to_encode(plan: &EncodePlan) -> u64 {
+    let rungs = plan.video.iter().flat_map(|video| &video.rungs);
+    rungs.map(of_rung).fold(to_probe(), u64::saturating_add)
+}
+
+fn of_rung(rung: &VideoRung) -> u64 {
+    let pixels = u64::from(rung.width).saturating_mul(rung.height.into());
+    let threads = u64::from(rung::threads(rung)) + RUNG_THREADS;
+    RUNG.saturating_mul(pixels).saturating_add(THREAD * threads)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::RenditionName;
+    use model::cell::{Ratio, VideoPlan};
+
+    use super::*;
+
+    fn plan(heights: &[u16]) -> EncodePlan {
+        let rung = |&height: &u16| VideoRung {
+            rendition: RenditionName::Video { height },
+            width: u32::from(height) * 16 / 9,
+            height: height.into(),
+            frame_divisor: 1,
+            crf: 25.0,
+            maxrate_bps: 1_000_000,
+            bufsize_bits: 1_000_000,
+            preset: "slow".into(),
+            profile: "high".into(),
+        };
+        let video = VideoPlan {
+            stream: 0,
+            frame_rate: Ratio::new(60, 1),
+            segment_frames: 240,
+            rotation: 0,
+            deinterlace: false,
+            tone_map: true,
+            rungs: heights.iter().map(rung).collect(),
+            poster_width: 1280,
+            thumbnail_width: 480,
+        };
+        EncodePlan { video: Some(video), audio: None, expected_ms: 0, max_ms: 0 }
+    }
+
+    #[test]
+    fn memory_grows_with_the_plan_and_ends() {
+        let sound = EncodePlan { video: None, ..plan(&[]) };
+        let mib = |plan: &EncodePlan| to_encode(plan) / MIB;
+        for (plan, expected) in [
+            (sound, 4640),
+            (plan(&[144]), 4862),
+            (plan(&[144, 240, 360]), 5355),
+            (plan(&[144, 240, 360, 480, 720, 1080]), 7131),
+            (plan(&[144, 240, 360, 480, 720, 1080, 1440, 2160]), 10_188),
+        ] {
+            assert_eq!(mib(&plan), expected);
+        }
+        let mut mad = plan(&[144]);
+        mad.video.as_mut().unwrap().rungs[0].width = u32::MAX;
+        mad.video.as_mut().unwrap().rungs[0].height = u32::MAX;
+        assert_eq!(to_encode(&mad), u64::MAX);
+    }
+}
