@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "tests and their support")]
 
 mod driver;
+mod evil;
 mod refusals;
 mod stories;
