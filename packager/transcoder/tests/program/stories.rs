@@ -291,7 +291,7 @@ fn a_stream_that_ends_early_holds_up_nothing() {
         let (duration, _) = said.done.unwrap();
         assert!((119_000..121_000).contains(&duration), "{name}: {duration}");
         // A packager takes a cell whose progress stands still for one that hangs.
-        assert!(said.progress_ms.iter().any(|ms| *ms > 60_000), "{name}: {:?}", said.progress_ms);
+        assert!(said.progress_ms.iter().any(|ms| *ms > 10_000), "{name}: {:?}", said.progress_ms);
     }
 }
 
