@@ -84,7 +84,7 @@ pub(crate) enum Ending {
     Stopped,
     /// The store failed it.
     Starved(StorageError),
-    /// It could not read its file: the disk is at fault, not the media.
+    /// It could not read its file: the disk or the store is at fault, not the media.
     Unread,
 }
 
@@ -259,6 +259,8 @@ impl Cell {
                 Err(Ending::Finished { duration_ms, damaged })
             }
             Ok(Some((Reply::Refused { reason, detail }, _))) => Err(Ending::Refused { reason, detail }),
+            // A cell that never pauses is always ready before its deadline's sleep is looked at.
+            Ok(Some(_)) if self.heard >= self.deadline => Err(Ending::TimedOut),
             Ok(Some(message)) => Ok(message),
             Ok(None) => Err(Ending::Crashed { how: "closed its output".to_owned() }),
             Err(error) => Err(Ending::Crashed { how: error.to_string() }),
@@ -295,7 +297,8 @@ impl Cell {
     /// The ending, with what its helpers know about it.
     async fn settle(&mut self) -> Ending {
         let mut ending = self.ending.take().unwrap_or(Ending::Stopped);
-        // Both helpers end with the process, whose descriptors are closed.
+        // Both helpers end with the process, whose descriptors are closed; unless the store is
+        // what a read waits for.
         let tail = match tokio::time::timeout(LEAVE, &mut self.stderr).await {
             Ok(Ok(tail)) => tail,
             _ => String::new(),
@@ -306,11 +309,17 @@ impl Cell {
         }
         // A cell that ended well has read what it needed; one that did not may have been let down.
         let is_explained = matches!(ending, Ending::Stopped | Ending::Finished { .. });
-        if let (Some(reads), false) = (self.reads.take(), is_explained)
-            && let Ok(Ok(Err(error))) = tokio::time::timeout(LEAVE, reads).await
-        {
-            return Ending::Starved(error);
-        }
+        let Some(mut reads) = self.reads.take() else { return ending };
+        let ending = match (is_explained, ending) {
+            (true, ending) => ending,
+            (false, ending) => match tokio::time::timeout(LEAVE, &mut reads).await {
+                Ok(Ok(Err(error))) => Ending::Starved(error),
+                // It was silent because nobody answered it.
+                Err(_) if matches!(ending, Ending::TimedOut) => Ending::Unread,
+                _ => ending,
+            },
+        };
+        reads.abort();
         ending
     }
 }
@@ -319,6 +328,10 @@ impl Drop for Cell {
     fn drop(&mut self) {
         if let Some(group) = self.group {
             _ = killpg(group, Signal::SIGKILL);
+        }
+        // Its store may keep it for minutes.
+        if let Some(reads) = &self.reads {
+            reads.abort();
         }
     }
 }

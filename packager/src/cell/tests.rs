@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::cell::encode_head;
 use model::{ObjectKey, VideoId};
-use storage::{Memory, ObjectStore};
+use storage::{Flaky, Memory, ObjectStore};
 
 use super::*;
 
@@ -35,7 +35,10 @@ impl Fake {
         let key = ObjectKey::Original { video: VideoId::from_bits(1) };
         let store: Arc<dyn ObjectStore> = Arc::new(Memory::new(Arc::new(model::SystemClock)));
         store.put(&key, "film".into()).await.unwrap();
-        let media = Media::find(&store, key).await.unwrap().unwrap();
+        self.start_on(Media::find(&store, key).await.unwrap().unwrap(), patience).await
+    }
+
+    async fn start_on(&self, media: Media, patience: Patience) -> Cell {
         let start = Start {
             program: &self.program,
             scratch: self.folder.path(),
@@ -48,7 +51,10 @@ impl Fake {
 
     /// Runs to the end; gives how many messages came before it.
     async fn run(&self, patience: Patience) -> (usize, Ending) {
-        let mut cell = self.start(patience).await;
+        self.hear(self.start(patience).await).await
+    }
+
+    async fn hear(&self, mut cell: Cell) -> (usize, Ending) {
         let mut messages = 0;
         loop {
             match cell.next().await {
@@ -124,6 +130,40 @@ async fn a_disk_that_cannot_be_read_is_not_the_files_fault() {
     assert!(matches!(ending, Ending::Unread), "{ending:?}");
 }
 
+/// What no store will give.
+fn unreachable_media() -> Media {
+    let store = Flaky::new(Memory::new(Arc::new(model::SystemClock)), u32::MAX);
+    Media { store: Arc::new(store), key: ObjectKey::Original { video: VideoId::from_bits(1) }, size: 4 }
+}
+
+/// Asks for four bytes at 0 and waits for them.
+const READS: &str = r"printf '\0\0\0\0\0\0\0\0\4\0\0\0' >&3; cat frames; head -c 4 <&3";
+
+#[tokio::test]
+async fn a_cell_that_is_silent_because_its_store_is_has_read_nothing() {
+    let fake = Fake::new(READS, &[]);
+    let mut cell = fake.start_on(unreachable_media(), QUICK).await;
+    let said = cell.next().await;
+    assert!(matches!(said, Said::Ended(Ending::Unread)), "{said:?}");
+    fake.tasks.close();
+    let left = tokio::time::timeout(Duration::from_secs(2), fake.tasks.wait()).await;
+    assert!(left.is_ok(), "nobody waits for the store any longer");
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_a_store() {
+    let fake = Fake::new(READS, &[Reply::Progress { position_ms: 1 }]);
+    let patience = Patience { quiet: Duration::from_secs(60), ..QUICK };
+    let mut cell = fake.start_on(unreachable_media(), patience).await;
+    // Its request is on the way.
+    assert!(matches!(cell.next().await, Said::Message { .. }));
+    cell.halt().await;
+    drop(cell);
+    fake.tasks.close();
+    let left = tokio::time::timeout(Duration::from_secs(2), fake.tasks.wait()).await;
+    assert!(left.is_ok(), "nobody waits for the store any longer");
+}
+
 #[tokio::test]
 async fn a_silent_cell_is_killed_with_its_whole_group() {
     // It ignores the polite signal, and has a child of its own that holds the output open.
@@ -142,6 +182,17 @@ async fn a_cell_that_talks_but_gets_nowhere_is_out_of_time() {
     let (messages, ending) = Fake::new(script, &[Reply::Progress { position_ms: 1 }]).run(patience).await;
     assert!(matches!(ending, Ending::TimedOut), "{ending:?}");
     assert!(messages > 1);
+}
+
+#[tokio::test]
+async fn a_cell_that_never_pauses_is_out_of_time_too() {
+    let fake = Fake::new("cat frames", &vec![Reply::Progress { position_ms: 1 }; 3]);
+    let mut cell = fake.start(QUICK).await;
+    // All came in one write: the next ones are ready whenever they are asked for.
+    assert!(matches!(cell.next().await, Said::Message { .. }));
+    cell.deadline = Instant::now();
+    let said = cell.next().await;
+    assert!(matches!(said, Said::Ended(Ending::TimedOut)), "{said:?}");
 }
 
 #[tokio::test]
