@@ -23,6 +23,12 @@ const IDLE: Duration = Duration::from_secs(1);
 const AWAY: Duration = Duration::from_secs(5);
 /// How long a job waits after something around it failed.
 const LATER: Duration = Duration::from_secs(20);
+/// Between two tries to report: more often than others look for jobs, so that a lease which ran
+/// out while the database was away is given back before it counts as a crash.
+const REPORT: Duration = Duration::from_millis(200);
+/// How long after a crash we may still be told to stop: whoever stops us may signal the
+/// transcoder too, and its end be seen first.
+const TOLD: Duration = Duration::from_millis(500);
 /// How long it waits for an operator to make room.
 const FULL: Duration = Duration::from_secs(60);
 
@@ -135,7 +141,8 @@ impl Packager {
             }
             Err(Halt::Stopped) if is_lost => {
                 tracing::warn!(took_s, "lost the lease of video `{video}`, stopped packaging it");
-                return;
+                // Perhaps nobody has it: the database was away, which is not the film's fault.
+                None
             }
             Err(Halt::Stopped) => {
                 tracing::info!(took_s, "stopped packaging video `{video}`, giving it back");
@@ -145,14 +152,24 @@ impl Packager {
                 tracing::info!(took_s, %reason, detail, "video `{video}` cannot be packaged");
                 Some(JobFailure::Final(reason))
             }
+            Err(Halt::Crashed { how }) if tokio::time::timeout(TOLD, stop.cancelled()).await.is_ok() => {
+                tracing::info!(took_s, how, "the transcoder of video `{video}` was stopped, giving it back");
+                None
+            }
             Err(Halt::Crashed { how }) => {
                 tracing::warn!(took_s, how, "the transcoder crashed on video `{video}`");
                 Some(JobFailure::Crashed)
             }
             Err(Halt::Later(error)) => Some(self.later(job, error)),
         };
-        if let Err(error) = self.report(job, failure).await {
-            tracing::warn!(error = %Chain(&error), "could not report on video `{video}`; its lease will run out");
+        match self.report(job, failure, stop).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                tracing::info!("video `{video}` is somebody else's now");
+            }
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "could not report on video `{video}`; its lease will run out");
+            }
+            Ok(()) => {}
         }
     }
 
@@ -178,19 +195,26 @@ impl Packager {
         }
     }
 
-    /// Tells the catalog how an attempt ended; without a failure the job is given back.
-    async fn report(&self, job: Job, failure: Option<JobFailure>) -> Result<(), CatalogError> {
-        let mut tries = 0;
+    /// Tells the catalog how an attempt ended; without a failure the job is given back. A database
+    /// that is away is waited for, since an unreported attempt counts as a crash; when we are told
+    /// to stop, only a little.
+    async fn report(
+        &self,
+        job: Job,
+        failure: Option<JobFailure>,
+        stop: &CancellationToken,
+    ) -> Result<(), CatalogError> {
+        let mut tries_left = 4;
         loop {
             let now = self.clock.now();
             let reported = match failure {
                 Some(failure) => self.catalog.fail_job(job.id, job.attempt, failure, now).await,
                 None => self.catalog.release_job(job.id, job.attempt, now).await,
             };
-            tries += 1;
             match reported {
-                Err(error) if error.kind() == ErrorKind::Unavailable && tries < 4 => {
-                    tokio::time::sleep(Duration::from_millis(500)).await;
+                Err(error) if error.kind() == ErrorKind::Unavailable && tries_left > 0 => {
+                    tries_left -= u32::from(stop.is_cancelled());
+                    tokio::time::sleep(REPORT).await;
                 }
                 reported => return reported,
             }

@@ -9,7 +9,11 @@ use std::time::Duration;
 
 use cmaf::read_chunk_index;
 use expect_test::expect;
-use model::{ChunkHash, Clock, FailureReason, ObjectKey, RenditionName, VideoId, VideoState, WorkerId};
+use model::{
+    ChunkHash, Clock, ErrorKind, FailureReason, ObjectKey, RenditionName, VideoId, VideoState, WorkerId,
+};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use packager::doctor::{self, Finding};
 use packager::sweep::{self, Swept};
 use storage::{Flaky, Memory, ObjectStore};
@@ -307,6 +311,38 @@ async fn an_attempt_that_lost_its_lease_publishes_nothing_and_tidies_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_away_for_longer_than_a_lease_is_no_crash_of_the_film() {
+    let house = House::new().await;
+    let packager = house.start(house.config(house.stalling()));
+    let video = house.upload(clip(12)).await;
+    house.until_bucket(|bucket| bucket.iter().any(|name| name.ends_with(".cmaf"))).await;
+    let away = house.lock_database().await;
+    house.until_bucket(|bucket| bucket.len() == 1).await;
+    drop(away);
+    // No time goes by for the catalog, so no lease runs out in it: the job was given back.
+    house.until(video, |video| matches!(video.state, VideoState::Packaging { attempt: 2, .. })).await;
+    packager.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transcoder_that_is_stopped_with_its_packager_has_not_crashed() {
+    let house = House::new().await;
+    let (transcoder, number) = house.idle();
+    let packager = house.start(house.config(transcoder));
+    let video = house.upload(clip(1)).await;
+    house.until(video, |_| number.exists()).await;
+    let cell = Pid::from_raw(std::fs::read_to_string(&number).unwrap().trim().parse().unwrap());
+    kill(cell, Signal::SIGTERM).unwrap();
+    // Reaped: the packager has seen its end before it is told to stop.
+    while kill(cell, None).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    packager.stop().await;
+    let again = house.catalog.claim_next_job(&WorkerId::new("next"), house.clock.now(), DAY).await.unwrap();
+    assert_eq!(again.map(|job| job.crashes), Some(0), "at once, without the pause after a crash");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_stumbles_delays_and_harms_nothing() {
     for stumble in [Flaky::new as fn(Memory, u32) -> Flaky<Memory>, Flaky::losing_answers] {
         let house = House::with(|clock| Arc::new(stumble(Memory::new(clock), 1))).await;
@@ -387,4 +423,18 @@ async fn a_deleted_video_is_swept_to_its_last_object() {
     house.catalog.delete_video(video, house.clock.now()).await.unwrap();
     let swept = sweep::sweep(&house.catalog, &*house.store, house.clock.now()).await.unwrap();
     assert_eq!((swept.videos, house.bucket().await), (1, vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_catalog_that_knows_no_video_sweeps_nothing() {
+    let (house, stranger) = (House::new().await, House::new().await);
+    let tomorrow = house.clock.now() + DAY;
+    assert_eq!(sweep::sweep(&stranger.catalog, &*house.store, tomorrow).await.unwrap(), Swept::default());
+
+    house.upload(clip(1)).await;
+    let before = house.bucket().await;
+    let refused = sweep::sweep(&stranger.catalog, &*house.store, tomorrow).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    assert!(refused.to_string().contains("COCUYO_DATABASE"), "{refused}");
+    assert_eq!(house.bucket().await, before);
 }

@@ -66,6 +66,13 @@ impl House {
         Catalog::open(self.database.open().await).await.unwrap()
     }
 
+    /// Keeps every writer out of the database until the value is dropped.
+    pub(crate) async fn lock_database(&self) -> impl Sized {
+        let database = self.database.open().await;
+        let transaction = database.begin_write().await.unwrap();
+        (transaction, database)
+    }
+
     /// Uploads a file, to its last byte.
     pub(crate) async fn upload(&self, bytes: impl Into<bytes::Bytes>) -> VideoId {
         let (bytes, now) = (bytes.into(), self.clock.now());
@@ -180,6 +187,13 @@ impl House {
             assert!(Instant::now() < deadline, "last seen: {bucket:#?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// A transcoder that does nothing, and the file that will hold its process's number.
+    pub(crate) fn idle(&self) -> (PathBuf, PathBuf) {
+        let number = self.folder.path().join("number");
+        let path = number.display();
+        (self.script(&format!("echo $$ > {path}.new; mv {path}.new {path}; exec sleep 1000")), number)
     }
 
     /// The names of all objects, sorted.
