@@ -259,15 +259,15 @@ impl Inner {
             self.clean_up_after(&error, upload).await;
             return Err(Refused { error, offset: Some(offset), location: None });
         }
-        if offset == upload.size_bytes {
-            if let Err(error) = self.close(upload).await {
-                let offset = match error {
-                    // The store has dropped what this node never had.
-                    IngestError::Damaged { .. } => self.proven(upload).await?,
-                    _ => offset,
-                };
-                return Err(Refused { error, offset: Some(offset), location: None });
-            }
+        if offset == upload.size_bytes
+            && let Err(error) = self.close(upload).await
+        {
+            let offset = match error {
+                // The store has dropped what this node never had.
+                IngestError::Damaged { .. } => self.proven(upload).await?,
+                _ => offset,
+            };
+            return Err(Refused { error, offset: Some(offset), location: None });
         }
         Ok(offset)
     }

@@ -5,6 +5,7 @@
 mod crashes;
 mod interruptions;
 mod limits;
+mod nodes;
 mod protocol;
 mod s3;
 mod stack;
