@@ -16,6 +16,7 @@
 
 mod config;
 mod error;
+#[cfg(any(test, feature = "testing"))]
 mod flaky;
 mod folder;
 mod memory;
@@ -30,6 +31,7 @@ mod conformance;
 
 pub use config::{Config, S3Config, Secret};
 pub use error::{Operation, StorageError};
+#[cfg(any(test, feature = "testing"))]
 pub use flaky::Flaky;
 pub use folder::Folder;
 pub use memory::Memory;
