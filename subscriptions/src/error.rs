@@ -33,6 +33,12 @@ pub enum SubscriptionsError {
         /// How long until the next try counts.
         wait: Duration,
     },
+    /// Too many sessions of one account began lately.
+    #[error("too many sessions begun; wait {} s", wait.as_secs())]
+    TooManySessions {
+        /// How long until the next one may begin.
+        wait: Duration,
+    },
     /// Too many people sign in at this moment.
     #[error("too many passwords wait to be hashed")]
     Busy,
@@ -83,7 +89,7 @@ impl SubscriptionsError {
             Self::UsernameTaken | Self::LastAdministrator | Self::TargetNotEmpty => ErrorKind::Conflict,
             Self::NoAccount => ErrorKind::NotFound,
             Self::WrongCredentials => ErrorKind::Unauthenticated,
-            Self::TooManyAttempts { .. } => ErrorKind::TooMany,
+            Self::TooManyAttempts { .. } | Self::TooManySessions { .. } => ErrorKind::TooMany,
             Self::Busy => ErrorKind::Unavailable,
             Self::NoSigningKey | Self::Signing(_) | Self::Key | Self::Hashing(_) | Self::Row { .. } => {
                 ErrorKind::Internal

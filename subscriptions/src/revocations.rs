@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use model::{AccountId, Revocation, Revoked, SessionId, Timestamp};
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::QueryOrder;
 use sea_orm::entity::prelude::*;
+use sea_orm::{ExprTrait, QueryOrder};
 
 use crate::error::During;
 use crate::rows::RowName;
@@ -63,8 +63,10 @@ pub(crate) async fn add_session(db: &impl ConnectionTrait, session: SessionId, a
 
 async fn add(db: &impl ConnectionTrait, kind: &str, subject: String, at: Timestamp) -> Result<()> {
     let forgotten = (at - KEPT).as_millis();
+    // What is revoked again is void up to the later moment: one row for each thing is enough.
+    let earlier = Column::Kind.eq(kind).and(Column::Subject.eq(&subject));
     Entity::delete_many()
-        .filter(Column::At.lte(forgotten))
+        .filter(Column::At.lte(forgotten).or(earlier))
         .exec(db)
         .await
         .during("forget old revocations")?;

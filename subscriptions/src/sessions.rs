@@ -3,11 +3,12 @@ use std::time::Duration;
 use model::{AccountId, Role, SessionId, Tier, TierRights, Timestamp};
 use rand::CryptoRng;
 use sea_orm::ActiveValue::Set;
-use sea_orm::DatabaseTransaction;
 use sea_orm::entity::prelude::*;
+use sea_orm::{DatabaseTransaction, ExprTrait, QueryOrder, QuerySelect};
 
 use crate::error::During;
 use crate::rows::{RowName, moment};
+use crate::throttle::{SESSIONS, WINDOW};
 use crate::token::{SessionToken, TokenHash};
 use crate::{
     Bearer, Entitlement, Result, Subscriptions, SubscriptionsError, Username, accounts, attempts, revocations,
@@ -16,6 +17,8 @@ use crate::{
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// A session ends after this even if it is used every day.
 const GREATEST_LIFE: Duration = Duration::from_secs(180 * 24 * 60 * 60);
+/// The end of a session that was signed out. Its row stays while it counts as a sign-in.
+const SIGNED_OUT: i64 = 0;
 /// A visit is written down once in this while; each request would be a write.
 const SEEN_EVERY: Duration = Duration::from_secs(5 * 60);
 
@@ -82,7 +85,7 @@ impl Subscriptions {
     /// # Errors
     ///
     /// `Unauthenticated` for an unknown name, a wrong password and a disabled account alike, in
-    /// the same time; `TooMany` after too many of them.
+    /// the same time; `TooMany` after too many of them, or of sessions that began lately.
     pub async fn sign_in(
         &self,
         username: &str,
@@ -115,7 +118,11 @@ impl Subscriptions {
         if !holds {
             return Err(SubscriptionsError::WrongCredentials);
         }
-        let over = Column::ExpiresAt.lte(now.as_millis());
+        if let Some(wait) = too_many(&transaction, &known.id, now).await? {
+            return Err(SubscriptionsError::TooManySessions { wait });
+        }
+        let counts_no_more = Column::CreatedAt.lte((now - WINDOW).as_millis());
+        let over = Column::ExpiresAt.lte(now.as_millis()).and(counts_no_more);
         Entity::delete_many().filter(over).exec(&transaction).await.during(SIGN_IN)?;
         Entity::insert(row).exec_without_returning(&transaction).await.during(SIGN_IN)?;
         attempts::forget(&transaction, username.as_str()).await?;
@@ -163,7 +170,13 @@ impl Subscriptions {
     pub async fn sign_out(&self, session: SessionId, now: Timestamp) -> Result<()> {
         const SIGN_OUT: &str = "sign out";
         let transaction = self.database.begin_write().await.during(SIGN_OUT)?;
-        let ended = Entity::delete_by_id(session.to_string()).exec(&transaction).await.during(SIGN_OUT)?;
+        let ended = Entity::update_many()
+            .col_expr(Column::ExpiresAt, Expr::value(SIGNED_OUT))
+            .filter(Column::Id.eq(session.to_string()))
+            .filter(Column::ExpiresAt.ne(SIGNED_OUT))
+            .exec(&transaction)
+            .await
+            .during(SIGN_OUT)?;
         if ended.rows_affected == 1 {
             revocations::add_session(&transaction, session, now).await?;
         }
@@ -180,6 +193,8 @@ impl Subscriptions {
             .col_expr(Column::ExpiresAt, Expr::value(expires_at.as_millis()))
             .filter(Column::Id.eq(&row.id))
             .filter(Column::LastSeenAt.lt(now.as_millis()))
+            // Not signed out since it was read.
+            .filter(Column::ExpiresAt.eq(row.expires_at))
             .exec(&transaction)
             .await
             .during(SEEN)?;
@@ -189,6 +204,21 @@ impl Subscriptions {
     fn idle(&self) -> Duration {
         DAY.saturating_mul(self.config.session_idle_days)
     }
+}
+
+/// How long the account must wait before its next session, if it has begun too many.
+async fn too_many(db: &DatabaseTransaction, account: &str, now: Timestamp) -> Result<Option<Duration>> {
+    let earliest_that_counts = Entity::find()
+        .filter(Column::AccountId.eq(account))
+        .order_by_desc(Column::CreatedAt)
+        .offset(SESSIONS - 1)
+        .one(db)
+        .await
+        .during("count sessions")?;
+    Ok(earliest_that_counts.and_then(|row| {
+        let since = now.since(Timestamp::from_millis(row.created_at));
+        WINDOW.checked_sub(since).filter(|left| !left.is_zero())
+    }))
 }
 
 /// Ends the sessions of `account`, except `kept`. Their grants end by the account's revocation.

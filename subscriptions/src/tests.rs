@@ -141,6 +141,29 @@ database::on_both_engines! {
         assert!(!site.is_signed_in(&busy, NOW + DAY * 180).await, "not even a busy one lives for ever");
     }
 
+    async fn signing_in_and_out_for_ever_is_slowed_down(test: &TestDatabase) {
+        let mut site = Site::open(test).await;
+        site.account("ana", Role::Viewer, 0).await;
+        site.account("berta", Role::Viewer, 0).await;
+        let first = site.sign_in("ana").await;
+        for second in 1..30 {
+            let now = NOW + Duration::from_secs(second);
+            let session = site.sign_in_at("ana", PASSWORD, now).await.unwrap();
+            site.people.sign_out(session.session, now).await.unwrap();
+            assert!(!site.is_signed_in(&session, now).await);
+        }
+        assert_eq!(site.revoked(NOW).await.len(), 29);
+        let refused = site.sign_in_at("ana", PASSWORD, NOW + Duration::from_secs(60)).await.unwrap_err();
+        let SubscriptionsError::TooManySessions { wait } = refused else { panic!("{refused:?}") };
+        assert_eq!(wait, Duration::from_secs(15 * 60 - 60));
+        assert!(site.is_signed_in(&first, NOW).await, "who is in stays in");
+        site.sign_in("berta").await;
+        let later = NOW + Duration::from_secs(15 * 60);
+        site.sign_in_at("ana", PASSWORD, later).await.unwrap();
+        let one_more = site.sign_in_at("ana", PASSWORD, later).await.unwrap_err();
+        assert!(matches!(one_more, SubscriptionsError::TooManySessions { .. }), "{one_more:?}");
+    }
+
     async fn names_are_unique_and_passwords_have_a_length(test: &TestDatabase) {
         let mut site = Site::open(test).await;
         site.account("ana", Role::Viewer, 0).await;
@@ -227,9 +250,9 @@ database::on_both_engines! {
         assert!(site.sign_in_at("ana", "a new password", NOW).await.is_ok());
 
         let revocations = people.revocations(NOW).await.unwrap();
-        assert_eq!(revocations.len(), 5, "{revocations:?}");
-        assert!(revocations.iter().all(|it| it.revoked == Revoked::Account(ana) && it.at >= NOW));
-        assert!(revocations.is_sorted_by(|a, b| a.number < b.number && a.at < b.at), "{revocations:?}");
+        let [one] = revocations.as_slice() else { panic!("one line is enough: {revocations:?}") };
+        let fifth = Timestamp::from_seconds(NOW.as_seconds() + 4);
+        assert_eq!((one.revoked, one.at), (Revoked::Account(ana), fifth));
         assert_eq!(people.revocations(NOW + DAY * 9).await.unwrap(), [], "all grants of then are over");
     }
 
@@ -340,7 +363,7 @@ async fn an_installation_moves_to_the_other_engine() {
     assert_eq!(moved.people.tier_rights().await.unwrap(), site.people.tier_rights().await.unwrap());
     moved.people.set_tier(ana, Tier::NONE, None, NOW).await.unwrap();
     let after = moved.people.revocations(NOW).await.unwrap();
-    assert!(after.len() == 2 && after[1].number > before[0].number, "numbers go on: {after:?}");
+    assert!(after.len() == 1 && after[0].number > before[0].number, "numbers go on: {after:?}");
     let again = site.people.copy_to(&moved.people).await.unwrap_err();
     assert!(matches!(again, SubscriptionsError::TargetNotEmpty), "{again}");
 }

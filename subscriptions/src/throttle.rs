@@ -16,6 +16,9 @@ pub(crate) struct Failures {
 
 /// Failures older than this are forgotten.
 pub(crate) const WINDOW: Duration = Duration::from_secs(15 * 60);
+/// Sessions that one account may begin within [`WINDOW`]: every edge is told of each that was
+/// signed out.
+pub(crate) const SESSIONS: u64 = 30;
 /// Tries that cost nothing but their hash.
 const FREE: u32 = 10;
 /// The wait after the tenth failure; each further one doubles it, up to [`WINDOW`].
