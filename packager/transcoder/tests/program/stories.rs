@@ -284,7 +284,7 @@ fn a_stream_that_ends_early_holds_up_nothing() {
     let clips = Clips::new();
     for (picture, sound, name) in [("2", "120", "song.mp4"), ("120", "2", "mute.mkv")] {
         let source = format!(
-            "-f lavfi -t {picture} -i testsrc2=size=64x48:rate=5 -f lavfi -t {sound} -i sine=sample_rate=48000 \
+            "-f lavfi -t {picture} -i testsrc2=size=320x240:rate=10 -f lavfi -t {sound} -i sine=sample_rate=48000 \
              {H264} -c:a aac"
         );
         let (_, _, said) = transcode(&clips.make(name, &source));
