@@ -1,4 +1,4 @@
-//! Removes the objects that nothing names: what killed workers and broken deletions left.
+//! Removes the objects that nothing names: what killed workers left.
 //!
 //! An object is named by its video's row (the original) or by the index of a published version.
 //! While a video is being packaged all its versions are spared, and so is whatever is younger
@@ -25,8 +25,6 @@ pub struct Swept {
     pub objects: u64,
     /// Bytes that this freed.
     pub bytes: u64,
-    /// Deletions of videos that it finished.
-    pub videos: u64,
 }
 
 /// Sweeps the whole store; `now` is measured against the ages that the store gives.
@@ -42,7 +40,6 @@ pub async fn sweep(
 ) -> Result<Swept, PackagerError> {
     refuse_stranger(catalog, store).await?;
     let mut swept = Swept::default();
-    finish_deletions(catalog, store, now, &mut swept).await?;
     let mut judge = Judge { catalog, store, video: None, version: None };
     let mut objects = store.list(ObjectKey::ROOT);
     while let Some(object) = objects.next().await {
@@ -68,29 +65,6 @@ async fn refuse_stranger(catalog: &Catalog, store: &dyn ObjectStore) -> Result<(
             let videos = catalog.known_videos(None).await?;
             return if videos.is_empty() { Err(PackagerError::Stranger) } else { Ok(()) };
         }
-    }
-    Ok(())
-}
-
-/// Ends the deletions that were cut off between the row and the objects.
-async fn finish_deletions(
-    catalog: &Catalog,
-    store: &dyn ObjectStore,
-    now: Timestamp,
-    swept: &mut Swept,
-) -> Result<(), PackagerError> {
-    for video in catalog.deleted_videos().await? {
-        let mut objects = store.list(&ObjectKey::video_prefix(video));
-        while let Some(object) = objects.next().await {
-            let object = object?;
-            if let Ok(key) = object.name.parse::<ObjectKey>() {
-                store.delete(&key).await?;
-                swept.objects += 1;
-                swept.bytes += object.size_bytes;
-            }
-        }
-        // Not while a worker may still write for it; the next sweep comes back.
-        swept.videos += u64::from(catalog.forget_video(video, now).await?);
     }
     Ok(())
 }

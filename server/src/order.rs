@@ -26,6 +26,9 @@ fn parse_hours(text: &str) -> Result<Duration, String> {
 
 pub(crate) async fn sweep(sweep: &Sweep, config: &Config) -> anyhow::Result<ExitCode> {
     let parts = Parts::open(config).await?;
+    web::finish_erasures(&parts.catalog, &*parts.store, parts.clock.now())
+        .await
+        .context("finish deletions")?;
     let now = parts.clock.now() + sweep.later.unwrap_or_default();
     let swept =
         packager::sweep::sweep(&parts.catalog, &*parts.store, now).await.context("sweep the bucket")?;
