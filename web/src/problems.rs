@@ -1,6 +1,8 @@
 //! What clients are told when a rule of the site refuses them: a word for programs, a sentence in
 //! each language for people.
 
+use std::time::Duration;
+
 use listener::{Problem, Text};
 use model::ErrorKind;
 use subscriptions::SubscriptionsError;
@@ -21,7 +23,8 @@ pub(crate) fn of_subscriptions(error: &SubscriptionsError) -> Problem {
                     "Too many failed attempts; wait a little",
                 ),
             )
-            .retry_after(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)),
+            .retry_after(seconds(*wait)),
+        SubscriptionsError::TooManySessions { wait } => plain.retry_after(seconds(*wait)),
         SubscriptionsError::UsernameTaken => plain
             .named("username_taken", Text::new("Ese nombre de usuario ya existe", "That username is taken")),
         SubscriptionsError::Username(_) => plain
@@ -42,6 +45,11 @@ pub(crate) fn of_subscriptions(error: &SubscriptionsError) -> Problem {
         ),
         _ => plain,
     }
+}
+
+/// Whole seconds after which `wait` is over.
+fn seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// The viewer's tier does not reach.

@@ -77,6 +77,20 @@ async fn strangers_are_told_the_same_whatever_they_try() {
 }
 
 #[tokio::test]
+async fn who_signs_in_over_and_over_is_asked_to_wait() {
+    let site = Site::open().await;
+    site.somebody("ana", Role::Viewer, 0).await;
+    let mut answers = Vec::new();
+    while answers.last().is_none_or(|answer: &Answer| answer.status == 201) && answers.len() < 31 {
+        answers.push(site.post(PATH, None, json!({"username": "ana", "password": PASSWORD})).await);
+    }
+    let refused = answers.last().unwrap();
+    // One session was begun by `somebody`.
+    assert_eq!((answers.len(), refused.refusal()), (30, (429, "too_many".into())));
+    assert_eq!(refused.headers["retry-after"], "901");
+}
+
+#[tokio::test]
 async fn credentials_for_a_proxy_do_not_hide_the_cookie() {
     let site = Site::open().await;
     let ana = site.somebody("ana", Role::Viewer, 0).await;
