@@ -13,7 +13,7 @@ mod tus;
 mod until;
 
 pub use clip::Clip;
-pub use media::{Decoded, decode};
+pub use media::{Decoded, decode, probe};
 pub use person::{Answer, Person};
 pub use process::{Finished, program, run};
 pub use stack::{Engines, Stack, project_file};

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::run;
 
 /// What ffmpeg made of a stream.
@@ -28,4 +30,13 @@ pub fn decode(input: &str) -> Decoded {
         seconds: number("out_time_us") / 1e6,
         complaints: finished.stderr,
     }
+}
+
+/// What the ffprobe program says about the only stream of a playlist, file or URL.
+pub fn probe(input: &str) -> Value {
+    let said = run("ffprobe", &["-v", "error", "-show_streams", "-of", "json", input]).ok();
+    let said: Value = serde_json::from_str(&said).expect("ffprobe prints JSON");
+    let streams = said["streams"].as_array().expect("a list of streams");
+    assert_eq!(streams.len(), 1, "{input}: {said:#}");
+    streams[0].clone()
 }

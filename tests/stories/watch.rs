@@ -1,7 +1,84 @@
 //! From upload to player.
 
 use expect_test::expect;
-use tests::{Clip, Engines, Stack, decode};
+use m3u8_rs::{MasterPlaylist, VariantStream};
+use tests::{Clip, Engines, Person, Stack, decode, probe};
+
+/// One rendition as it was served: what its decoder says, and how many bits each second costs.
+struct Measured {
+    stream: serde_json::Value,
+    average_bps: f64,
+    peak_bps: f64,
+}
+
+async fn measure(person: &Person, playlist: &str) -> Measured {
+    let decoded = decode(playlist);
+    assert_eq!(decoded.complaints, "", "{playlist}");
+    assert!((decoded.seconds - 10.0).abs() < 0.2, "{playlist}: {decoded:?}");
+    let body = person.fetch(playlist, None).await.expect(200).body;
+    let parsed = m3u8_rs::parse_media_playlist_res(&body).expect("it parses");
+    let (mut bits, mut seconds, mut peak_bps) = (0.0, 0.0, 0.0f64);
+    for segment in &parsed.segments {
+        let url = playlist.replace("playlist.m3u8", &segment.uri);
+        let size = person.fetch(&url, None).await.expect(200).body.len() as f64 * 8.0;
+        bits += size;
+        seconds += f64::from(segment.duration);
+        peak_bps = peak_bps.max(size / f64::from(segment.duration));
+    }
+    Measured { stream: probe(playlist), average_bps: bits / seconds, peak_bps }
+}
+
+/// What the multivariant playlist promises of a variant is what its renditions are.
+async fn assert_tells_the_truth(
+    person: &Person,
+    folder: &str,
+    multivariant: &MasterPlaylist,
+    variant: &VariantStream,
+) {
+    let mut renditions = vec![measure(person, &format!("{folder}{}", variant.uri)).await];
+    if let Some(group) = &variant.audio {
+        let sound = multivariant.alternatives.iter().find(|media| media.group_id == *group);
+        let uri = sound.and_then(|media| media.uri.as_deref()).expect("the group's playlist");
+        renditions.push(measure(person, &format!("{folder}{uri}")).await);
+    }
+    let codecs: Vec<_> = renditions.iter().map(|rendition| codec(&rendition.stream)).collect();
+    assert_eq!(variant.codecs.as_deref(), Some(codecs.join(",").as_str()), "{variant:?}");
+    let picture = &renditions[0].stream;
+    assert_eq!(variant.resolution.map(|size| size.width), picture["width"].as_u64(), "{variant:?}");
+    assert_eq!(variant.resolution.map(|size| size.height), picture["height"].as_u64(), "{variant:?}");
+    if let Some(rate) = variant.frame_rate {
+        assert!((rate - frame_rate(picture)).abs() < 0.001, "{variant:?}");
+    }
+    assert_eq!(variant.frame_rate.is_some(), variant.resolution.is_some(), "{variant:?}");
+
+    let average_bps: f64 = renditions.iter().map(|rendition| rendition.average_bps).sum();
+    let peak_bps: f64 = renditions.iter().map(|rendition| rendition.peak_bps).sum();
+    let (promised, promised_average) =
+        (variant.bandwidth as f64, variant.average_bandwidth.expect("an average") as f64);
+    assert!(promised >= peak_bps.floor(), "{promised} below the peak of {peak_bps}: {variant:?}");
+    let off = (promised_average - average_bps).abs() / average_bps;
+    assert!(off < 0.03, "{promised_average} is not {average_bps}: {variant:?}");
+}
+
+fn frame_rate(stream: &serde_json::Value) -> f64 {
+    let ratio = stream["avg_frame_rate"].as_str().and_then(|text| text.split_once('/'));
+    let (frames, seconds) = ratio.unwrap_or_else(|| panic!("no frame rate: {stream:#}"));
+    let number = |text: &str| -> f64 { text.parse().expect("a number") };
+    number(frames) / number(seconds)
+}
+
+/// The name of a codec in a playlist (RFC 6381), from what ffprobe calls its profile and level.
+fn codec(stream: &serde_json::Value) -> String {
+    let profile = stream["profile"].as_str().unwrap_or_default();
+    let level = stream["level"].as_u64().unwrap_or_default();
+    match profile {
+        "Constrained Baseline" => format!("avc1.42c0{level:02x}"),
+        "Main" => format!("avc1.4d40{level:02x}"),
+        "High" => format!("avc1.6400{level:02x}"),
+        "LC" => "mp4a.40.2".to_owned(),
+        _ => panic!("another codec: {stream:#}"),
+    }
+}
 
 async fn an_upload_becomes_watchable(engines: Engines) {
     let stack = Stack::start_on(engines).await;
@@ -49,16 +126,16 @@ async fn an_upload_becomes_watchable(engines: Engines) {
     assert_eq!(parsed.variants.len(), 5, "{}", multivariant.text());
     let smallest = parsed.variants.iter().filter(|v| v.resolution.is_some()).map(|v| v.bandwidth).min();
     assert!(smallest.is_some_and(|bps| bps <= 90_000), "{}", multivariant.text());
-    for variant in &parsed.variants {
-        assert!(variant.average_bandwidth.is_some_and(|average| average <= variant.bandwidth));
-        assert!(variant.codecs.is_some());
-    }
 
     // The whole ladder through the door, as VLC would take it: no complaint from any decoder.
     let foreign = stack.foreign_url(&playback);
     let decoded = decode(&foreign);
     assert_eq!(decoded.complaints, "", "{ready:#}");
     assert!((decoded.seconds - 10.0).abs() < 0.2, "{decoded:?}");
+    let folder = foreign.trim_end_matches("multivariant.m3u8");
+    for variant in &parsed.variants {
+        assert_tells_the_truth(&subscriber, folder, &parsed, variant).await;
+    }
 
     // The plain MP4 of a page without JavaScript: exact length, and every frame in it.
     let mp4 = foreign.replace("multivariant.m3u8", "360p.mp4");
