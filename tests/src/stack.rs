@@ -1,5 +1,6 @@
 //! One running installation.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -136,6 +137,11 @@ impl Stack {
 
     /// Starts the server and waits until it answers.
     pub async fn start_server(&mut self) {
+        self.start_server_with(&[]).await;
+    }
+
+    /// [`Stack::start_server`] with more arguments for `cocuyo serve`.
+    pub async fn start_server_with(&mut self, arguments: &[&str]) {
         let config = self.config_file();
         let head = format!("admin_listen = \"127.0.0.1:0\"\n{}", self.settings);
         std::fs::write(&config, head).expect("write the configuration");
@@ -143,6 +149,7 @@ impl Stack {
             .arg("serve")
             .args(["--config".as_ref(), config.as_os_str(), "--data".as_ref(), self.home.path().as_os_str()])
             .args(["--listen", &self.listen])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -253,6 +260,20 @@ impl Stack {
         let mut lines: Vec<_> = self.listing().await.iter().map(|name| shape_of(name)).collect();
         lines.sort();
         lines.join("\n") + "\n"
+    }
+
+    /// The shape with equal lines counted and chunks without their numbers: many objects in few lines.
+    pub async fn outline(&self) -> String {
+        let mut counts = BTreeMap::<String, usize>::new();
+        for name in self.listing().await {
+            let shape = shape_of(&name);
+            let line = match shape.rsplit_once('/') {
+                Some((folder, file)) if file.ends_with("-HASH.cmaf") => format!("{folder}/*-HASH.cmaf"),
+                _ => shape,
+            };
+            *counts.entry(line).or_default() += 1;
+        }
+        counts.iter().map(|(line, count)| format!("{count} {line}\n")).collect()
     }
 
     /// The largest resident set that the server has had, in bytes.

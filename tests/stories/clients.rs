@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use expect_test::expect;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tests::{Clip, Engines, Person, Stack, project_file};
@@ -47,6 +48,24 @@ async fn tus_clients_stop_and_resume(engines: Engines) {
     );
     assert_eq!(python["offset"], python["size"]);
     assert_arrived(&stack, &creator, "Desde tuspy").await;
+    // Two videos and nothing beside them.
+    expect![[r#"
+        4 VIDEO/VERSION/144p/*-HASH.cmaf
+        2 VIDEO/VERSION/144p/init.mp4
+        4 VIDEO/VERSION/240p/*-HASH.cmaf
+        2 VIDEO/VERSION/240p/init.mp4
+        4 VIDEO/VERSION/360p/*-HASH.cmaf
+        2 VIDEO/VERSION/360p/init.mp4
+        4 VIDEO/VERSION/a32/*-HASH.cmaf
+        2 VIDEO/VERSION/a32/init.mp4
+        4 VIDEO/VERSION/a64/*-HASH.cmaf
+        2 VIDEO/VERSION/a64/init.mp4
+        2 VIDEO/VERSION/index.json
+        2 VIDEO/VERSION/poster.jpg
+        2 VIDEO/VERSION/thumbnail.jpg
+        2 VIDEO/original
+    "#]]
+    .assert_eq(&stack.outline().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use expect_test::expect;
 use sha2::{Digest, Sha256};
 use tests::{Clip, Engines, Stack, Upload, until};
 
@@ -45,6 +46,30 @@ async fn an_upload_survives_a_crash(engines: Engines) {
     let stored = stack.bucket().get(&key).await.expect("the original is there");
     assert_eq!(sha256(&stored), sha256(&bytes));
     creator.until_ready(&upload.video).await;
+    // One video of three chunks (8, 16 and 16 s) in each rendition, and nothing that the crash left behind.
+    expect![[r#"
+        3 VIDEO/VERSION/144p/*-HASH.cmaf
+        1 VIDEO/VERSION/144p/init.mp4
+        3 VIDEO/VERSION/240p/*-HASH.cmaf
+        1 VIDEO/VERSION/240p/init.mp4
+        3 VIDEO/VERSION/360p/*-HASH.cmaf
+        1 VIDEO/VERSION/360p/init.mp4
+        3 VIDEO/VERSION/480p/*-HASH.cmaf
+        1 VIDEO/VERSION/480p/init.mp4
+        3 VIDEO/VERSION/720p/*-HASH.cmaf
+        1 VIDEO/VERSION/720p/init.mp4
+        3 VIDEO/VERSION/a128/*-HASH.cmaf
+        1 VIDEO/VERSION/a128/init.mp4
+        3 VIDEO/VERSION/a32/*-HASH.cmaf
+        1 VIDEO/VERSION/a32/init.mp4
+        3 VIDEO/VERSION/a64/*-HASH.cmaf
+        1 VIDEO/VERSION/a64/init.mp4
+        1 VIDEO/VERSION/index.json
+        1 VIDEO/VERSION/poster.jpg
+        1 VIDEO/VERSION/thumbnail.jpg
+        1 VIDEO/original
+    "#]]
+    .assert_eq(&stack.outline().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
