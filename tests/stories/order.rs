@@ -1,11 +1,10 @@
 //! `cocuyo sweep`, `cocuyo doctor`, `cocuyo db copy`.
 
 use model::ObjectKey;
-use tests::{Clip, Stack};
+use tests::{Clip, Engines, Stack};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_doctor_finds_what_is_missing_and_the_sweep_only_takes_what_nothing_names() {
-    let stack = Stack::start().await;
+async fn the_doctor_finds_what_is_missing_and_the_sweep_takes_what_nothing_names(engines: Engines) {
+    let stack = Stack::start_on(engines).await;
     let creator = stack.person("ana", "creator", 0).await;
     let video = creator.upload("Ordenado", Clip::Short.file()).await;
     creator.until_ready(&video).await;
@@ -28,6 +27,16 @@ async fn the_doctor_finds_what_is_missing_and_the_sweep_only_takes_what_nothing_
     let finished = tests::run(tests::program("cocuyo"), &["doctor", "--config", &config, "--data", &data]);
     assert_eq!(finished.code, Some(1), "{finished:?}");
     assert!(finished.stdout.contains(chunk.as_str()), "{finished:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_what_is_missing_and_the_sweep_takes_what_nothing_names_on_a_folder_and_sqlite() {
+    the_doctor_finds_what_is_missing_and_the_sweep_takes_what_nothing_names(Engines::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_what_is_missing_and_the_sweep_takes_what_nothing_names_on_s3_and_postgresql() {
+    the_doctor_finds_what_is_missing_and_the_sweep_takes_what_nothing_names(Engines::Servers).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
