@@ -1,5 +1,7 @@
 //! Stories about the product, told through its public door with the real programs.
 
+#![expect(clippy::disallowed_methods, reason = "what a story spawns ends with the story")]
+
 mod bad_input;
 mod browser;
 mod clients;
@@ -9,5 +11,6 @@ mod delete;
 mod deployment;
 mod gate;
 mod order;
+mod samples;
 mod space;
 mod watch;
