@@ -25,6 +25,9 @@ pub(crate) fn media() -> io::Result<OwnedFd> {
 /// No new privileges, no core dump, no byte to a file, few descriptors, low priority. Replies go
 /// to a pipe, which is no file.
 pub(crate) fn confine() -> io::Result<()> {
+    // When the machine runs out of memory, this process goes first and not the server. Where the
+    // file cannot be written, the limits below still hold.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     // SAFETY: PR_SET_NO_NEW_PRIVS takes plain numbers and touches no memory of ours.
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
     limit(libc::RLIMIT_CORE, 0)?;
