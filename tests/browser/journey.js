@@ -142,7 +142,8 @@ async function packageAndPublish(page, video) {
   await until('the video to be ready', async () => {
     const state = await row.getAttribute('data-state');
     const bar = row.locator('progress');
-    if (await bar.count()) progress.push(Number(await bar.getAttribute('value').catch(() => 0)));
+    // In one look: the bar may go between two.
+    progress.push(...(await bar.evaluateAll((bars) => bars.filter((one) => one.hasAttribute('value')).map((one) => one.value))));
     if (state === 'failed') throw new Error(`packaging failed: ${await row.innerText()}`);
     return state === 'ready';
   }, patience);
