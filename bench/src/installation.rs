@@ -67,7 +67,8 @@ impl Installation {
             address: String::new(),
             session: String::new(),
             runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
-            client: Client::new(),
+            // Between two questions a measurement takes minutes; the server ends what idles so long.
+            client: Client::builder().pool_max_idle_per_host(0).build().context("make the client")?,
         };
         installation.serve()?;
         Ok(installation)
