@@ -19,8 +19,8 @@ use fixture::Fixture;
 const SERVER_CORE: usize = 0;
 /// The client's core.
 const CLIENT_CORE: usize = 1;
-/// Viewers: logins with a grant each.
-const VIEWERS: usize = 16;
+/// Viewers: logins with a grant each; twice as many are fewer than an account may begin in a while.
+const VIEWERS: usize = 12;
 
 /// One server under one load.
 #[derive(Debug, Clone, Copy)]
