@@ -110,13 +110,17 @@ mod tests {
             maxrate_bps: 44_000,
             bufsize_bits: 66_000,
             preset: "slow".to_owned(),
+            hurried_preset: "faster".to_owned(),
+            references: 3,
             profile: "main".to_owned(),
         };
         let plan = EncodePlan {
+            grid: model::SegmentGrid::even(Ratio::new(30, 1), 120, 30),
             video: Some(VideoPlan {
                 stream: 0,
                 frame_rate: Ratio::new(30, 1),
                 segment_frames: 120,
+                frames: 30,
                 rotation: 0,
                 deinterlace: false,
                 tone_map: false,
@@ -127,6 +131,7 @@ mod tests {
             audio: Some(AudioPlan {
                 stream: 1,
                 sample_rate: 48_000,
+                samples: 48_000,
                 segment: Ratio::new(4, 1),
                 rungs: vec![AudioRung {
                     rendition: RenditionName::Audio { kbps: 32 },

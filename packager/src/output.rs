@@ -158,11 +158,18 @@ mod tests {
             let audio = AudioPlan {
                 stream: 0,
                 sample_rate: 48_000,
+                samples: 0,
                 segment: Ratio::new(16, 5),
                 rungs: renditions.iter().map(rung).collect(),
             };
             let max_ms = max.as_millis() as u64;
-            let plan = EncodePlan { video: None, audio: Some(audio), expected_ms: 0, max_ms };
+            let plan = EncodePlan {
+                grid: model::SegmentGrid::even(Ratio::new(1000, 1), 3200, 0),
+                video: None,
+                audio: Some(audio),
+                expected_ms: 0,
+                max_ms,
+            };
             let folder = tempfile::tempdir().unwrap();
             let (video, version) = (VideoId::from_bits(1), VersionId::from_bits(1));
             let mut output = Output::new(video, version, &plan, folder.path());

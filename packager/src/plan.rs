@@ -19,7 +19,7 @@ mod frame_rate;
 pub mod ladder;
 
 use model::cell::{AudioPlan, AudioRung, AudioStream, EncodePlan, Probe, Ratio, VideoPlan, VideoStream};
-use model::{FailureReason, RenditionName};
+use model::{FailureReason, RenditionName, SegmentGrid};
 use serde::{Deserialize, Serialize};
 
 /// The greatest files that are packaged.
@@ -44,6 +44,8 @@ impl Default for Limits {
 const MAX_SIDE: u32 = 16_384;
 /// Output samples per second of every sound rendition: what every phone plays without resampling.
 const SAMPLE_RATE: u32 = 48_000;
+/// The grid of a film without a picture.
+const MILLISECONDS: Ratio = Ratio::new(1000, 1);
 /// The poster at player size: larger than most phones show, small enough for a slow link.
 const POSTER_WIDTH: u32 = 1280;
 /// The card of a list on a dense screen.
@@ -65,10 +67,17 @@ pub fn plan(probe: &Probe, limits: &Limits) -> Result<EncodePlan, FailureReason>
         _ => None,
     };
     let audio = probe.audio.first().map(|stream| plan_audio(stream, video.as_ref()));
-    if video.is_none() && audio.is_none() {
-        return Err(FailureReason::NothingToPlay);
-    }
+    let end_us = probe.audio.first().map_or(0, |stream| stream.end_us);
+    let grid = match &video {
+        Some(video) => {
+            let frames = video.frames.max(frames_in(end_us, video.frame_rate));
+            SegmentGrid::even(video.frame_rate, video.segment_frames, frames)
+        }
+        None if audio.is_some() => SegmentGrid::even(MILLISECONDS, 4000, end_us.div_ceil(1000).max(1)),
+        None => return Err(FailureReason::NothingToPlay),
+    };
     Ok(EncodePlan {
+        grid,
         video,
         audio,
         expected_ms: probe.duration_ms.unwrap_or(0),
@@ -94,6 +103,7 @@ fn plan_video(
         stream: stream.stream,
         frame_rate,
         segment_frames: frame_rate::segment_frames(frame_rate),
+        frames: frames_in(stream.end_us, frame_rate).max(1),
         rotation: turn(stream.rotation),
         deinterlace: stream.interlaced,
         tone_map: stream.hdr,
@@ -121,7 +131,20 @@ fn plan_audio(stream: &AudioStream, video: Option<&VideoPlan>) -> AudioPlan {
     if top >= 480 && is_stereo {
         rungs.push(audio_rung(128, 2));
     }
-    AudioPlan { stream: stream.stream, sample_rate: SAMPLE_RATE, segment, rungs }
+    AudioPlan {
+        stream: stream.stream,
+        sample_rate: SAMPLE_RATE,
+        samples: frames_in(stream.end_us, Ratio::new(SAMPLE_RATE, 1)),
+        segment,
+        rungs,
+    }
+}
+
+/// How many whole steps of `rate` fit best into a time in microseconds.
+fn frames_in(time_us: u64, rate: Ratio) -> u64 {
+    let num = u128::from(time_us) * u128::from(rate.num);
+    let den = u128::from(rate.den.max(1)) * 1_000_000;
+    u64::try_from((num + den / 2) / den).unwrap_or(u64::MAX)
 }
 
 /// A rate in lowest terms.

@@ -17,9 +17,11 @@
 //! 74 it could not read the media, with any other it has crashed.
 //! Whatever a cell says is input to be checked, not truth: it has read a stranger's file.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{FailureReason, RenditionName};
+use crate::{FailureReason, RenditionName, SegmentGrid};
 
 /// The descriptor on which the cell finds the media file.
 pub const MEDIA_FD: i32 = 3;
@@ -61,6 +63,38 @@ pub enum Request {
         /// What to make of them.
         plan: EncodePlan,
     },
+    /// Carry out one part of a plan; answered as the [`Task`] says.
+    Work {
+        /// Where the bytes are.
+        source: Source,
+        /// What is to be made of the whole film,
+        plan: EncodePlan,
+        /// and which part of it now.
+        task: Task,
+    },
+}
+
+/// One part of a plan: what one process does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum Task {
+    /// Open every encoder and close it again: an init for each rendition of the plan. The media
+    /// is not read.
+    Announce,
+    /// The sound, all of it and all its renditions: inits, then segments.
+    Sound,
+    /// Some picture renditions over a run of segments: inits, then exactly these segments, each
+    /// with all its frames. Where the source has no picture the one before it is shown.
+    Pictures {
+        /// Which, smallest first.
+        renditions: Vec<RenditionName>,
+        /// Segments of the plan's grid.
+        segments: Range<u32>,
+        /// Somebody waits for it: the quick presets.
+        hurry: bool,
+    },
+    /// The poster and the thumbnail.
+    Stills,
 }
 
 /// What the cell says.
@@ -177,6 +211,8 @@ pub struct VideoStream {
     pub interlaced: bool,
     /// Whether it is HDR (PQ or HLG transfer) and must be tone-mapped.
     pub hdr: bool,
+    /// Where its last picture ends, in microseconds from the film's zero, as measured.
+    pub end_us: u64,
 }
 
 /// A sound track as the file has it.
@@ -190,11 +226,15 @@ pub struct AudioStream {
     pub channels: u16,
     /// Samples per second.
     pub sample_rate: u32,
+    /// Where its last sound ends, in microseconds from the film's zero, as measured.
+    pub end_us: u64,
 }
 
 /// What to make of a file: complete, so that the cell decides nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EncodePlan {
+    /// Where segments begin, and how long the film is.
+    pub grid: SegmentGrid,
     /// The picture renditions, absent for sound alone.
     pub video: Option<VideoPlan>,
     /// The sound renditions, absent for silent films.
@@ -213,6 +253,8 @@ pub struct VideoPlan {
     pub stream: u32,
     /// The grid: the greatest rate of any rung.
     pub frame_rate: Ratio,
+    /// Length of the picture in grid frames.
+    pub frames: u64,
     /// Grid frames per segment; a multiple of every rung's divisor. Each segment is one closed GOP.
     pub segment_frames: u32,
     /// Clockwise rotation to apply: 0, 90, 180 or 270.
@@ -248,6 +290,10 @@ pub struct VideoRung {
     pub bufsize_bits: u32,
     /// x264 preset.
     pub preset: String,
+    /// The preset for a chunk that somebody waits for; its stream parameters are the same.
+    pub hurried_preset: String,
+    /// Reference frames, whatever the preset says: they are part of the stream parameters.
+    pub references: u32,
     /// x264 profile: `main` or `high`.
     pub profile: String,
 }
@@ -259,10 +305,55 @@ pub struct AudioPlan {
     pub stream: u32,
     /// Output samples per second.
     pub sample_rate: u32,
+    /// Length of the sound in output samples: the encode is cut or filled up with silence.
+    pub samples: u64,
     /// Length of a segment; sound segments end on the AAC frame nearest to the grid.
     pub segment: Ratio,
     /// The rungs, smallest first.
     pub rungs: Vec<AudioRung>,
+}
+
+impl AudioPlan {
+    /// Samples of an AAC-LC frame (ISO/IEC 14496-3 §4.5.1.1).
+    pub const FRAME: u32 = 1024;
+
+    /// How many coded frames a rendition has: the first is priming, the last is filled up.
+    pub fn coded_frames(&self) -> u64 {
+        1 + self.samples.div_ceil(Self::FRAME.into()).max(1)
+    }
+
+    /// The coded frames of segment `n`: it begins with the one that is heard nearest to the
+    /// grid, frame `k` being heard from sample `(k - 1) * 1024`. Empty behind the end.
+    pub fn frames_of(&self, grid: &SegmentGrid, n: u32) -> Range<u64> {
+        let start = |n: u32| {
+            if n == 0 {
+                return 0;
+            }
+            let samples =
+                u128::from(grid.start(n)) * u128::from(grid.rate.den) * u128::from(self.sample_rate);
+            let frame = u128::from(grid.rate.num.max(1)) * u128::from(Self::FRAME);
+            let nearest = (2 * samples + frame) / (2 * frame) + 1;
+            u64::try_from(nearest).unwrap_or(u64::MAX).min(self.coded_frames())
+        };
+        start(n)..start(n + 1)
+    }
+
+    /// How many segments a rendition has.
+    pub fn segment_count(&self, grid: &SegmentGrid) -> u32 {
+        let heard = (self.coded_frames() - 2) * u64::from(Self::FRAME);
+        let frame = u128::from(heard) * u128::from(grid.rate.num)
+            / (u128::from(self.sample_rate.max(1)) * u128::from(grid.rate.den.max(1)));
+        let near = grid.segment_of(u64::try_from(frame).unwrap_or(u64::MAX));
+        // Rounding to coded frames moves a border by half a frame at most.
+        (near.saturating_sub(1)..near + 2).find(|n| self.frames_of(grid, *n).is_empty()).unwrap_or(near + 2)
+    }
+}
+
+impl VideoPlan {
+    /// The rung called `name`.
+    pub fn rung(&self, name: RenditionName) -> Option<&VideoRung> {
+        self.rungs.iter().find(|rung| rung.rendition == name)
+    }
 }
 
 /// One AAC-LC rendition.
@@ -346,6 +437,28 @@ mod tests {
         let lengths = FrameLengths::parse(frame[..8].try_into().unwrap()).unwrap();
         assert_eq!((lengths.head as usize, lengths.payload), (frame.len() - 8, 5));
         assert_eq!(decode_head::<Reply>(&frame[8..]).unwrap(), said);
+    }
+
+    #[test]
+    fn sound_segments_hold_every_coded_frame_once() {
+        for samples in [0, 1, 1024, 48_000, 192_000, 192_001, 1_000_000, 12_345_678] {
+            for rate in [Ratio::new(25, 1), Ratio::new(30_000, 1001), Ratio::new(1000, 1)] {
+                let every = 4 * rate.num / rate.den;
+                let grid = SegmentGrid::even(rate, every, 100);
+                let plan = AudioPlan {
+                    stream: 1,
+                    sample_rate: 48_000,
+                    samples,
+                    segment: Ratio::new(4, 1),
+                    rungs: Vec::new(),
+                };
+                let segments: Vec<_> =
+                    (0..plan.segment_count(&grid)).map(|n| plan.frames_of(&grid, n)).collect();
+                assert!(segments.iter().all(|frames| !frames.is_empty()), "{samples} at {rate:?}");
+                let all: Vec<_> = segments.into_iter().flatten().collect();
+                assert_eq!(all, (0..plan.coded_frames()).collect::<Vec<_>>(), "{samples} at {rate:?}");
+            }
+        }
     }
 
     #[test]

@@ -20,6 +20,11 @@ pub struct Row {
     pub bufsize_bits: u32,
     /// x264 preset.
     pub preset: &'static str,
+    /// x264 preset of a chunk that somebody waits for.
+    pub hurried_preset: &'static str,
+    /// Reference frames: fixed, because they are part of the stream parameters, which are the
+    /// same in all chunks whatever their preset.
+    pub references: u32,
     /// x264 profile.
     pub profile: &'static str,
 }
@@ -49,7 +54,17 @@ const fn row(
     preset: &'static str,
     profile: &'static str,
 ) -> Row {
-    Row { height, max_fps, crf, maxrate_bps, bufsize_bits: maxrate_bps / 2 * 3, preset, profile }
+    Row {
+        height,
+        max_fps,
+        crf,
+        maxrate_bps,
+        bufsize_bits: maxrate_bps / 2 * 3,
+        preset,
+        hurried_preset: "veryfast",
+        references: 3,
+        profile,
+    }
 }
 
 /// The rows for a source whose short side has `short` pixels, in a file of `file_bps` bit/s.
@@ -103,6 +118,8 @@ impl Row {
             maxrate_bps: self.maxrate_bps,
             bufsize_bits: self.bufsize_bits,
             preset: self.preset.to_owned(),
+            hurried_preset: self.hurried_preset.to_owned(),
+            references: self.references,
             profile: self.profile.to_owned(),
         }
     }

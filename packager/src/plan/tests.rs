@@ -17,11 +17,12 @@ fn picture(width: u32, height: u32, fps: (u32, u32)) -> VideoStream {
         frame_rate: Ratio::new(fps.0, fps.1),
         interlaced: false,
         hdr: false,
+        end_us: 60_000_000,
     }
 }
 
 fn sound(channels: u16) -> AudioStream {
-    AudioStream { stream: 1, codec: "aac".into(), channels, sample_rate: 44_100 }
+    AudioStream { stream: 1, codec: "aac".into(), channels, sample_rate: 44_100, end_us: 60_000_000 }
 }
 
 fn film(video: VideoStream, audio: Option<AudioStream>) -> Probe {

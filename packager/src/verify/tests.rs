@@ -12,12 +12,15 @@ fn rung() -> Expected {
         maxrate_bps: 44_000,
         bufsize_bits: 33_000,
         preset: "slow".into(),
+        hurried_preset: "faster".into(),
+        references: 3,
         profile: "main".into(),
     };
     let plan = VideoPlan {
         stream: 0,
         frame_rate: Ratio::new(8, 1),
         segment_frames: 8,
+        frames: 1000,
         rotation: 0,
         deinterlace: false,
         tone_map: false,
@@ -84,6 +87,7 @@ fn a_sound_segment_begins_near_the_grid() {
     let plan = AudioPlan {
         stream: 1,
         sample_rate: 48_000,
+        samples: 0,
         segment: Ratio::new(1001, 250),
         rungs: vec![rung.clone()],
     };

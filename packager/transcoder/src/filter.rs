@@ -154,6 +154,7 @@ mod tests {
             stream: 0,
             frame_rate: Ratio::new(25, 1),
             segment_frames: 100,
+            frames: 1000,
             rotation: 0,
             deinterlace: false,
             tone_map: false,

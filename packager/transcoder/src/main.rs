@@ -83,6 +83,9 @@ fn run(replies: &Replies) -> Result<()> {
 
 fn answer(request: &Request, replies: &Replies) -> Result<()> {
     let (source, seconds, memory) = match request {
+        Request::Work { .. } => {
+            return Err(CellError::Request(io::Error::other("a request that this release does not know")));
+        }
         Request::Probe { source } => (*source, 0, memory::to_probe()),
         Request::Encode { source, plan } => {
             (*source, plan.expected_ms.min(plan.max_ms) / 1000, memory::to_encode(plan))
@@ -99,6 +102,7 @@ fn answer(request: &Request, replies: &Replies) -> Result<()> {
             replies.send(&Reply::Done { duration_ms, damaged: 0 }, &[])
         }
         Request::Encode { plan, .. } => encode::encode(input, plan, replies),
+        Request::Work { .. } => Ok(()),
     }
 }
 

@@ -54,12 +54,15 @@ mod tests {
             maxrate_bps: 1_000_000,
             bufsize_bits: 1_000_000,
             preset: "slow".into(),
+            hurried_preset: "faster".into(),
+            references: 3,
             profile: "high".into(),
         };
         let video = VideoPlan {
             stream: 0,
             frame_rate: Ratio::new(60, 1),
             segment_frames: 240,
+            frames: 1000,
             rotation: 0,
             deinterlace: false,
             tone_map: true,
@@ -67,7 +70,13 @@ mod tests {
             poster_width: 1280,
             thumbnail_width: 480,
         };
-        EncodePlan { video: Some(video), audio: None, expected_ms: 0, max_ms: 0 }
+        EncodePlan {
+            grid: model::SegmentGrid::even(Ratio::new(60, 1), 240, 1000),
+            video: Some(video),
+            audio: None,
+            expected_ms: 0,
+            max_ms: 0,
+        }
     }
 
     #[test]

@@ -31,11 +31,15 @@ pub(crate) fn probe(mut input: Input) -> Result<Probe> {
     }
     let container = input.container.format().name().to_owned();
     let duration_ms = u64::try_from(input.container.duration() / 1000).ok().filter(|ms| *ms > 0);
+    let end_us = duration_ms.unwrap_or(0) * 1000;
     let bit_rate_bps = u64::try_from(input.container.bit_rate()).ok().filter(|rate| *rate > 0);
     let video = match video {
-        Some(stream) => Some(VideoStream { interlaced: is_interlaced(&mut input, stream.stream)?, ..stream }),
+        Some(stream) => {
+            Some(VideoStream { interlaced: is_interlaced(&mut input, stream.stream)?, end_us, ..stream })
+        }
         None => None,
     };
+    let audio = audio.into_iter().map(|stream| AudioStream { end_us, ..stream }).collect();
     Ok(Probe { container, duration_ms, bit_rate_bps, video, audio })
 }
 
@@ -57,6 +61,7 @@ fn video_stream(stream: &Stream<'_>) -> VideoStream {
         frame_rate: rates.into_iter().flatten().next().unwrap_or(Ratio::new(25, 1)),
         interlaced: false,
         hdr: HDR_TRANSFERS.contains(&shape.colour.transfer),
+        end_us: 0,
     }
 }
 
@@ -68,6 +73,7 @@ fn audio_stream(input: &Input, index: usize) -> Result<AudioStream> {
         codec: codec_name(&stream),
         channels: shape.channels.clamp(0, u16::MAX.into()) as u16,
         sample_rate: shape.sample_rate.max(0) as u32,
+        end_us: 0,
     })
 }
 

@@ -11,7 +11,7 @@ use model::cell::{
     AudioPlan, AudioRung, EncodePlan, FrameLengths, Picture, Probe, Ratio, Reply, Request, Source, VideoPlan,
     VideoRung, decode_head, encode_head,
 };
-use model::{FailureReason, RenditionName};
+use model::{FailureReason, RenditionName, SegmentGrid};
 
 /// Everything that one run said.
 #[derive(Debug, Default)]
@@ -161,6 +161,8 @@ pub(crate) fn small_plan(probe: &Probe) -> EncodePlan {
         maxrate_bps: 400_000,
         bufsize_bits: 600_000,
         preset: "ultrafast".into(),
+        hurried_preset: "ultrafast".into(),
+        references: 1,
         profile: if height < 240 { "main".into() } else { "high".into() },
     };
     let video = probe.video.as_ref().map(|video| {
@@ -180,6 +182,7 @@ pub(crate) fn small_plan(probe: &Probe) -> EncodePlan {
             stream: video.stream,
             frame_rate: rate,
             segment_frames: (2.0 * rate.as_f64()).round() as u32 & !1,
+            frames: (video.end_us as f64 * rate.as_f64() / 1e6).round() as u64,
             rotation: video.rotation,
             deinterlace: video.interlaced,
             tone_map: video.hdr,
@@ -191,13 +194,18 @@ pub(crate) fn small_plan(probe: &Probe) -> EncodePlan {
     let audio = probe.audio.first().map(|audio| AudioPlan {
         stream: audio.stream,
         sample_rate: 48_000,
+        samples: audio.end_us * 48 / 1000,
         segment: Ratio::new(2, 1),
         rungs: vec![
             AudioRung { rendition: RenditionName::Audio { kbps: 32 }, channels: 1, bit_rate_bps: 32_000 },
             AudioRung { rendition: RenditionName::Audio { kbps: 96 }, channels: 2, bit_rate_bps: 96_000 },
         ],
     });
-    EncodePlan { video, audio, expected_ms: probe.duration_ms.unwrap_or(0), max_ms: 3_600_000 }
+    let grid = match &video {
+        Some(video) => SegmentGrid::even(video.frame_rate, video.segment_frames, video.frames),
+        None => SegmentGrid::even(Ratio::new(1000, 1), 2000, probe.duration_ms.unwrap_or(0)),
+    };
+    EncodePlan { grid, video, audio, expected_ms: probe.duration_ms.unwrap_or(0), max_ms: 3_600_000 }
 }
 
 /// Probes a file and encodes it with the small ladder.
