@@ -111,6 +111,8 @@ pub(crate) struct Start<'a> {
     pub(crate) scratch: &'a Path,
     /// How long it may take.
     pub(crate) patience: Patience,
+    /// How willingly it leaves the processor to others, up to 19; the server itself is at 0.
+    pub(crate) niceness: i32,
     /// Where its two helpers, for its standard error and its reads, are spawned.
     pub(crate) tasks: &'a TaskTracker,
     /// Stops it.
@@ -153,7 +155,7 @@ impl Cell {
         media: Media,
         request: impl FnOnce(Source) -> Request,
     ) -> io::Result<Self> {
-        let Start { program, scratch, patience, tasks, stop } = start;
+        let Start { program, scratch, patience, niceness, tasks, stop } = start;
         let (source, fd, server) = media.into_descriptor()?;
         let mut command = Command::new(program);
         command
@@ -171,6 +173,9 @@ impl Cell {
         // The command holds our copy of the child's descriptor, whose closing ends the reads.
         drop(command);
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        if let Some(group) = group {
+            give_way(group, niceness);
+        }
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
             return Err(io::Error::other("a child without pipes"));
@@ -255,7 +260,7 @@ impl Cell {
     ) -> Result<(Reply, Bytes), Ending> {
         self.heard = Instant::now();
         match frame {
-            Ok(Some((Reply::Done { duration_ms, damaged }, _))) => {
+            Ok(Some((Reply::Done { duration_ms, damaged, .. }, _))) => {
                 Err(Ending::Finished { duration_ms, damaged })
             }
             Ok(Some((Reply::Refused { reason, detail }, _))) => Err(Ending::Refused { reason, detail }),
@@ -321,6 +326,15 @@ impl Cell {
         };
         reads.abort();
         ending
+    }
+}
+
+/// Sets the priority of a group whose one process still waits for its request, so that all the
+/// threads it will have inherit it.
+fn give_way(group: Pid, niceness: i32) {
+    let Some(group) = rustix::process::Pid::from_raw(group.as_raw()) else { return };
+    if let Err(error) = rustix::process::setpriority_pgrp(Some(group), niceness) {
+        tracing::debug!(%error, niceness, "could not set a cell's priority");
     }
 }
 

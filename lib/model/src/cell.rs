@@ -134,6 +134,9 @@ pub enum Reply {
         duration_ms: u64,
         /// Frames or packets that the decoders refused.
         damaged: u64,
+        /// How much of what was asked for had to be filled up, in milliseconds: the source has
+        /// nothing there that can be decoded. A pause that the source means is not counted.
+        missing_ms: u64,
     },
     /// The file will not be processed; the last message.
     Refused {

@@ -43,6 +43,7 @@ impl Fake {
             program: &self.program,
             scratch: self.folder.path(),
             patience,
+            niceness: 7,
             tasks: &self.tasks,
             stop: &self.stop,
         };
@@ -95,7 +96,7 @@ fn running(group: Pid) -> Vec<String> {
 
 #[tokio::test]
 async fn a_cell_that_is_done_is_heard_to_the_end() {
-    let done = Reply::Done { duration_ms: 4000, damaged: 1 };
+    let done = Reply::Done { duration_ms: 4000, damaged: 1, missing_ms: 0 };
     let fake = Fake::new("cat frames", &[Reply::Progress { position_ms: 1 }, done]);
     let (messages, ending) = fake.run(QUICK).await;
     assert!(matches!(ending, Ending::Finished { duration_ms: 4000, damaged: 1 }), "{ending:?}");
@@ -162,6 +163,22 @@ async fn stopping_does_not_wait_for_a_store() {
     fake.tasks.close();
     let left = tokio::time::timeout(Duration::from_secs(2), fake.tasks.wait()).await;
     assert!(left.is_ok(), "nobody waits for the store any longer");
+}
+
+#[tokio::test]
+async fn a_cell_and_its_children_leave_the_processor_to_others() {
+    let fake = Fake::new("sleep 60 & cat frames; wait", &[Reply::Progress { position_ms: 1 }]);
+    let mut cell = fake.start(QUICK).await;
+    // Its child was there before it spoke.
+    assert!(matches!(cell.next().await, Said::Message { .. }));
+    let running = running(cell.group.unwrap());
+    assert!(running.len() > 1, "{running:?}");
+    for stat in running {
+        // The seventeenth field behind the name (proc(5)).
+        let nice = stat.rsplit(')').next().unwrap().split_whitespace().nth(16).unwrap();
+        assert_eq!(nice, "7", "{stat}");
+    }
+    cell.halt().await;
 }
 
 #[tokio::test]

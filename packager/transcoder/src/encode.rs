@@ -85,7 +85,7 @@ pub(crate) fn encode(mut input: Input, plan: &EncodePlan, replies: &Replies) -> 
         let detail = format!("{duration_ms} ms of {} ms decode", declared_ms.unwrap_or(0));
         return Err(CellError::refused(FailureReason::Truncated, detail));
     }
-    replies.send(&Reply::Done { duration_ms, damaged: damage.0.into_inner() }, &[])
+    replies.send(&Reply::Done { duration_ms, damaged: damage.0.into_inner(), missing_ms: 0 }, &[])
 }
 
 type Lane<'scope> = ScopedJoinHandle<'scope, Result<u64>>;

@@ -99,7 +99,7 @@ fn answer(request: &Request, replies: &Replies) -> Result<()> {
             let probe = probe::probe(input)?;
             let duration_ms = probe.duration_ms.unwrap_or(0);
             replies.send(&Reply::Probed { probe }, &[])?;
-            replies.send(&Reply::Done { duration_ms, damaged: 0 }, &[])
+            replies.send(&Reply::Done { duration_ms, damaged: 0, missing_ms: 0 }, &[])
         }
         Request::Encode { plan, .. } => encode::encode(input, plan, replies),
         Request::Work { .. } => Ok(()),

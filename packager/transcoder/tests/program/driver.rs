@@ -130,7 +130,7 @@ impl Said {
                 assert!(self.stills.insert(name.into(), payload).is_none(), "two of {name}");
             }
             Reply::Progress { position_ms } => self.progress_ms.push(position_ms),
-            Reply::Done { duration_ms, damaged } => self.done = Some((duration_ms, damaged)),
+            Reply::Done { duration_ms, damaged, .. } => self.done = Some((duration_ms, damaged)),
             Reply::Refused { reason, detail } => self.refused = Some((reason, detail)),
         }
     }
