@@ -45,7 +45,8 @@ pub struct RenditionIndex {
     pub init_size: u32,
     /// and their hash, for its `ETag`.
     pub init_hash: ChunkHash,
-    /// The chunks in order; their numbers count from 0.
+    /// The chunks in order, numbered by their first segments; versions made before films grew
+    /// count them from 0.
     pub chunks: Vec<ChunkRef>,
 }
 
@@ -74,7 +75,7 @@ pub enum RenditionKind {
 /// One stored object of up to 60 s: segments back to back, then an index of their samples.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkRef {
-    /// Its place, from 0.
+    /// The number of its first segment, from 0.
     pub number: u32,
     /// The hash of its bytes, part of its key.
     pub hash: ChunkHash,
@@ -253,8 +254,8 @@ impl RenditionIndex {
                 "a timescale is 0"
             } else if video != self.name.is_video() {
                 "a rendition's name does not fit its kind"
-            } else if self.chunks.iter().zip(0..).any(|(chunk, number)| chunk.number != number) {
-                "chunk numbers do not count from 0"
+            } else if !self.is_numbered_by_segment() && !self.is_numbered_by_place() {
+                "chunk numbers are neither first segments nor places"
             } else if self.chunks.iter().any(|chunk| chunk.segments.is_empty()) {
                 "a chunk without segments"
             } else if self.chunks.iter().any(|chunk| {
@@ -265,6 +266,19 @@ impl RenditionIndex {
                 return Ok(());
             };
         Err(CmafError::malformed("version index", fault))
+    }
+
+    fn is_numbered_by_segment(&self) -> bool {
+        let mut next = 0;
+        self.chunks.iter().all(|chunk| {
+            let first = next;
+            next += chunk.segments.len() as u64;
+            u64::from(chunk.number) == first
+        })
+    }
+
+    fn is_numbered_by_place(&self) -> bool {
+        self.chunks.iter().zip(0..).all(|(chunk, place)| chunk.number == place)
     }
 }
 

@@ -6,8 +6,8 @@
 //! ```text
 //! cell:      Track  → init_segment            Sample… → media_segment
 //! packager:  read_init, read_segment → ChunkWriter → chunk = segments + index of samples
-//!                                                 → VersionIndex (JSON)
-//! edge:      VersionIndex → (object, range) of a segment
+//!            plan + chunks that are there → GrowingIndex → VersionIndex (JSON)
+//! edge:      VersionIndex or GrowingIndex → (object, range) of a segment
 //!            VersionIndex + ChunkIndex… → VirtualMp4 → (object, range)… of a download
 //! ```
 //!
@@ -18,8 +18,10 @@ mod bandwidth;
 mod boxes;
 mod chunk;
 mod error;
+mod growing;
 mod index;
 mod init;
+mod planned;
 mod segment;
 mod track;
 mod virtual_mp4;
@@ -32,6 +34,7 @@ mod samples;
 pub use bandwidth::Bandwidth;
 pub use chunk::{ChunkIndex, ChunkWriter, FinishedChunk, SegmentSamples, read_chunk_index};
 pub use error::CmafError;
+pub use growing::{Announced, GrowingIndex};
 pub use index::{ChunkRef, Located, RenditionIndex, RenditionKind, SegmentRef, VersionIndex};
 pub use init::{init_segment, read_init};
 pub use segment::{ReadSegment, Sample, media_segment, read_segment};

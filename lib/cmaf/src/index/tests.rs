@@ -74,6 +74,17 @@ fn an_index_reads_back_and_skips_what_it_does_not_know() {
 }
 
 #[test]
+fn chunks_are_numbered_by_first_segment_or_as_once_by_place() {
+    let numbered = |numbers: [u32; 3]| {
+        let mut index = version(vec![rendition("144p", vec![vec![(9, 40); 2]; 3])]);
+        index.renditions[0].chunks.iter_mut().zip(numbers).for_each(|(chunk, number)| chunk.number = number);
+        VersionIndex::from_json(&index.to_json()).is_ok()
+    };
+    assert!(numbered([0, 2, 4]) && numbered([0, 1, 2]));
+    assert!(!numbered([0, 2, 2]) && !numbered([0, 1, 4]) && !numbered([0, 2, 3]) && !numbered([1, 3, 5]));
+}
+
+#[test]
 fn an_index_that_contradicts_itself_is_refused() {
     let good = || version(vec![rendition("144p", vec![vec![(9, 40); 2], vec![(9, 40)]])]);
     assert!(VersionIndex::from_json(&good().to_json()).is_ok());
