@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use catalog::Catalog;
+use database::on_both_engines;
 use futures::stream::BoxStream;
 use model::{Clock, ObjectKey, UploadId};
 use storage::{Listed, Memory, ObjectStore, Part, Parts, StorageError, Unfinished};
@@ -74,20 +75,21 @@ impl Parts for Overtaken {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upload_that_another_node_finishes_keeps_its_original() {
-    let store = Overtaken::default();
-    let finishes = store.finishes.clone();
-    let stack = Stack::with(Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
-    let upload = stack.create(5).await;
-    finishes.set((stack.catalog.clone(), upload.id)).unwrap();
-    // The other node has every byte.
-    stack.catalog.start_upload_parts(upload.id, "token").await.unwrap();
-    let expires_at = stack.clock.now() + Duration::from_secs(3600);
-    stack.catalog.advance_upload(upload.id, 0, 5, expires_at).await.unwrap();
-    let answer = stack.send(request("DELETE", &upload.path)).await;
-    assert_eq!(answer.status, 409, "{answer:?}");
-    assert!(answer.body.contains("\"upload_finished\""), "{answer:?}");
-    assert_eq!(stack.state(&upload).await, "queued");
-    assert_eq!(stack.original(&upload).await, b"01234");
+on_both_engines! {
+    async fn an_upload_that_another_node_finishes_keeps_its_original(test: &TestDatabase) {
+        let store = Overtaken::default();
+        let finishes = store.finishes.clone();
+        let stack = Stack::with(test, Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
+        let upload = stack.create(5).await;
+        finishes.set((stack.catalog.clone(), upload.id)).unwrap();
+        // The other node has every byte.
+        stack.catalog.start_upload_parts(upload.id, "token").await.unwrap();
+        let expires_at = stack.clock.now() + Duration::from_secs(3600);
+        stack.catalog.advance_upload(upload.id, 0, 5, expires_at).await.unwrap();
+        let answer = stack.send(request("DELETE", &upload.path)).await;
+        assert_eq!(answer.status, 409, "{answer:?}");
+        assert!(answer.body.contains("\"upload_finished\""), "{answer:?}");
+        assert_eq!(stack.state(&upload).await, "queued");
+        assert_eq!(stack.original(&upload).await, b"01234");
+    }
 }

@@ -1,9 +1,10 @@
-//! Uploads to a real S3 server.
+//! Uploads to a real S3 server, with the rows in PostgreSQL as such an installation has them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::UploadPart;
+use database::testing::TestDatabase;
 use model::{Clock, SystemClock};
 use storage::testing::SeaweedFs;
 use storage::{Flaky, ObjectStore, S3};
@@ -14,9 +15,10 @@ const MIB: usize = 1 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parts_travel_while_bytes_come_in() {
+    let test = &TestDatabase::postgres().await;
     let server = SeaweedFs::start();
     let store = S3::open(&server.config("uploads")).await.unwrap();
-    let stack = Stack::with(Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
+    let stack = Stack::with(test, Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
     let bytes = media(20 * MIB);
     let upload = stack.create(bytes.len() as u64).await;
     let shipped = async || {
@@ -60,6 +62,7 @@ async fn parts_travel_while_bytes_come_in() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parts_that_the_store_drops_come_from_the_spool_again() {
+    let test = &TestDatabase::postgres().await;
     let server = SeaweedFs::start();
     let direct = S3::open(&server.config("dropped")).await.unwrap();
     let bytes = media(18 * MIB);
@@ -68,7 +71,7 @@ async fn parts_that_the_store_drops_come_from_the_spool_again() {
 
     // In the middle of the upload: the next part finds out.
     let store = S3::open(&server.config("dropped")).await.unwrap();
-    let stack = Stack::with(Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
+    let stack = Stack::with(test, Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
     let upload = stack.create(bytes.len() as u64).await;
     assert_eq!(stack.send(patch(&upload.path, 0, &bytes[..9 * MIB])).await.status, 204);
     stack.until(1, async || parts(&stack, &upload).await).await;
@@ -93,7 +96,7 @@ async fn parts_that_the_store_drops_come_from_the_spool_again() {
 
     // When all of them are there and the object was not made of them.
     let store = Flaky::new(S3::open(&server.config("dropped")).await.unwrap(), 1);
-    let stack = Stack::with(Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
+    let stack = Stack::with(test, Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
     let upload = stack.create(bytes.len() as u64).await;
     assert_eq!(stack.send(patch(&upload.path, 0, &bytes)).await.status, 503);
     let shipped = async || {
@@ -117,9 +120,10 @@ async fn drop_parts(store: &S3) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_store_refuses_for_ever_is_given_up_when_its_time_is_over() {
+    let test = &TestDatabase::postgres().await;
     let server = SeaweedFs::start();
     let store = S3::open(&server.config("refused")).await.unwrap();
-    let stack = Stack::with(Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
+    let stack = Stack::with(test, Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
     let bytes = media(10 * MIB);
     let upload = stack.create(bytes.len() as u64).await;
     assert_eq!(stack.send(patch(&upload.path, 0, &bytes[..9 * MIB])).await.status, 204);
@@ -143,9 +147,10 @@ async fn unfinished(stack: &Stack) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn parts_of_a_deleted_video_are_forgotten_after_a_day() {
+    let test = &TestDatabase::postgres().await;
     let server = SeaweedFs::start();
     let store = S3::open(&server.config("strays")).await.unwrap();
-    let stack = Stack::with(Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
+    let stack = Stack::with(test, Setup { store: Some(Arc::new(store)), ..Setup::default() }).await;
     let bytes = media(9 * MIB);
     let (open, deleted) = (stack.create(20 << 20).await, stack.create(20 << 20).await);
     for upload in [&open, &deleted] {
@@ -166,6 +171,7 @@ async fn parts_of_a_deleted_video_are_forgotten_after_a_day() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_fails_loses_nothing() {
+    let test = &TestDatabase::postgres().await;
     let server = SeaweedFs::start();
     let bytes = media(18 * MIB);
     for loses_answers in [false, true] {
@@ -174,7 +180,7 @@ async fn a_store_that_fails_loses_nothing() {
             false => Arc::new(Flaky::new(store, 1)),
             true => Arc::new(Flaky::losing_answers(store, 1)),
         };
-        let stack = Stack::with(Setup { store: Some(store), ..Setup::default() }).await;
+        let stack = Stack::with(test, Setup { store: Some(store), ..Setup::default() }).await;
         let upload = stack.create(bytes.len() as u64).await;
         for (i, piece) in bytes.chunks(6 * MIB).enumerate() {
             let answer = stack.send(patch(&upload.path, (i * 6 * MIB) as u64, piece)).await;

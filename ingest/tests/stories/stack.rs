@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use catalog::{Catalog, UploadLimits};
+use database::testing::TestDatabase;
 use database::{Database, sqlite_url};
 use http::request::Parts;
 use ingest::{Accounts, Config, Ingest, IngestError, Uploader};
@@ -44,7 +45,7 @@ impl Accounts for Names {
 }
 
 pub(crate) struct Setup {
-    /// Where everything lies, instead of a temporary folder.
+    /// Where spool and objects lie, instead of a temporary folder.
     pub(crate) disk: Option<PathBuf>,
     pub(crate) config: Config,
     pub(crate) limits: UploadLimits,
@@ -69,28 +70,37 @@ pub(crate) struct Stack {
     pub(crate) spool: PathBuf,
     pub(crate) address: SocketAddr,
     folder: Arc<TempDir>,
+    /// Where the rows are: what a configuration would say.
+    database: String,
     stop: CancellationToken,
 }
 
 impl Stack {
-    pub(crate) async fn start() -> Self {
-        Self::with(Setup::default()).await
+    pub(crate) async fn start(test: &TestDatabase) -> Self {
+        Self::with(test, Setup::default()).await
     }
 
-    pub(crate) async fn with(setup: Setup) -> Self {
-        Self::on(Arc::new(tempfile::tempdir().unwrap()), setup).await
+    pub(crate) async fn with(test: &TestDatabase, setup: Setup) -> Self {
+        Self::on(Arc::new(tempfile::tempdir().unwrap()), test.url().to_owned(), setup).await
+    }
+
+    /// Everything on this disk, the rows too.
+    pub(crate) async fn on_disk(disk: PathBuf) -> Self {
+        let database = sqlite_url(&disk.join("cocuyo.db"));
+        let setup = Setup { disk: Some(disk), ..Setup::default() };
+        Self::on(Arc::new(tempfile::tempdir().unwrap()), database, setup).await
     }
 
     /// Another process on the same disk.
     pub(crate) async fn restart(self, setup: Setup) -> Self {
         self.stop.cancel();
-        Self::on(self.folder.clone(), setup).await
+        Self::on(self.folder.clone(), self.database.clone(), setup).await
     }
 
-    async fn on(folder: Arc<TempDir>, setup: Setup) -> Self {
+    async fn on(folder: Arc<TempDir>, database: String, setup: Setup) -> Self {
         let data = setup.disk.unwrap_or_else(|| folder.path().to_owned());
-        let database = Database::open(&sqlite_url(&data.join("cocuyo.db"))).await.unwrap();
-        let catalog = Catalog::open(database).await.unwrap();
+        let opened = Database::open(&database).await.unwrap();
+        let catalog = Catalog::open(opened).await.unwrap();
         let store = match setup.store {
             Some(store) => store,
             None => Arc::new(Folder::open(data.join("objects")).await.unwrap()),
@@ -118,7 +128,7 @@ impl Stack {
         let stop = CancellationToken::new();
         let door = OnRuntime::new(ingest.clone(), tokio::runtime::Handle::current());
         TaskTracker::new().spawn(listener.run(Doors::new([Arc::new(door) as _]), stop.clone()));
-        Self { ingest, catalog, store, clock, spool, address, folder, stop }
+        Self { ingest, catalog, store, clock, spool, address, folder, database, stop }
     }
 
     /// Sends one request and reads its answer.
