@@ -9,6 +9,7 @@ mod configuration;
 mod crash;
 mod delete;
 mod deployment;
+mod documentation;
 mod gate;
 mod order;
 mod samples;
