@@ -30,6 +30,10 @@ mod cell;
 mod config;
 pub mod doctor;
 mod error;
+#[cfg(feature = "faults")]
+pub mod faults;
+#[cfg(not(feature = "faults"))]
+mod faults;
 mod named;
 mod output;
 mod package;

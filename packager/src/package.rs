@@ -286,6 +286,7 @@ impl Attempt<'_> {
             program: &self.config.transcoder(),
             scratch: folder,
             patience: self.config.patience,
+            niceness: 5,
             tasks: self.tasks,
             stop: self.stop,
         };

@@ -69,6 +69,8 @@ enum Command {
 const BAD_CONFIGURATION: u8 = 64;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "faults")]
+    packager::faults::from_environment();
     let arguments = Arguments::parse();
     let mut config = match Config::load(&arguments.overrides) {
         Ok(config) => config,
