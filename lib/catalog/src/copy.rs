@@ -1,11 +1,12 @@
 use sea_orm::entity::prelude::*;
 use sea_orm::{
-    DatabaseTransaction, IntoActiveModel, IsolationLevel, Iterable, PrimaryKeyToColumn, QueryOrder,
-    QuerySelect, Statement, TransactionOptions, TransactionTrait,
+    DatabaseTransaction, IntoActiveModel, Iterable, PrimaryKeyToColumn, QueryOrder, QuerySelect, Statement,
 };
 
 use crate::error::Result;
-use crate::{Catalog, CatalogError, jobs, renditions, revocations, upload_parts, uploads, versions, videos};
+use crate::{
+    Catalog, CatalogError, growing, jobs, renditions, revocations, upload_parts, uploads, versions, videos,
+};
 
 /// Rows per statement: times the widest table's columns well below either engine's greatest
 /// number of parameters (SQLite: 32,766).
@@ -18,11 +19,7 @@ impl Catalog {
     ///
     /// `Conflict` when the target has rows already.
     pub async fn copy_to(&self, target: &Catalog) -> Result<()> {
-        // One snapshot, also where others go on writing; SQLite's readers always have one.
-        let isolation_level = (self.database().engine() == database::Engine::Postgres)
-            .then_some(IsolationLevel::RepeatableRead);
-        let snapshot = TransactionOptions { isolation_level, ..TransactionOptions::default() };
-        let from = self.read().begin_with_options(snapshot).await?;
+        let from = self.snapshot().await?;
         let to = target.begin().await?;
         // What is referred to before what refers to it.
         copy::<videos::Entity>(&from, &to).await?;
@@ -31,6 +28,9 @@ impl Catalog {
         copy::<uploads::Entity>(&from, &to).await?;
         copy::<upload_parts::Entity>(&from, &to).await?;
         copy::<jobs::Entity>(&from, &to).await?;
+        copy::<growing::Entity>(&from, &to).await?;
+        copy::<growing::inits::Entity>(&from, &to).await?;
+        copy::<growing::chunks::Entity>(&from, &to).await?;
         copy::<revocations::Entity>(&from, &to).await?;
         if target.database().engine() == database::Engine::Postgres {
             // Given numbers do not move its counter, as they do SQLite's.

@@ -1,5 +1,5 @@
 use database::DatabaseError;
-use model::{ErrorKind, InvalidTransition};
+use model::{ErrorKind, InvalidTransition, RenditionName};
 use sea_orm::DbErr;
 
 /// Why the catalog could not do what it was asked.
@@ -26,6 +26,14 @@ pub enum CatalogError {
         what: &'static str,
         /// Its id.
         id: String,
+    },
+    /// Another initialisation segment was announced for the rendition, and viewers may have it.
+    #[error("version `{version}` has another init of `{rendition}` already")]
+    OtherInit {
+        /// The version.
+        version: String,
+        /// The rendition.
+        rendition: RenditionName,
     },
     /// The video's state does not allow this.
     #[error(transparent)]
@@ -82,7 +90,9 @@ impl CatalogError {
             Self::Open(source) => source.kind(),
             Self::Query(source) => database::kind_of(source),
             Self::Absent { .. } => ErrorKind::NotFound,
-            Self::MovedOn { .. } | Self::State(_) | Self::NotEmpty { .. } => ErrorKind::Conflict,
+            Self::MovedOn { .. } | Self::OtherInit { .. } | Self::State(_) | Self::NotEmpty { .. } => {
+                ErrorKind::Conflict
+            }
             Self::FileTooLarge { .. } => ErrorKind::TooLarge,
             Self::TooManyUploads { .. } | Self::QuotaExceeded { .. } => ErrorKind::TooMany,
             Self::Cursor => ErrorKind::Invalid,

@@ -1,34 +1,49 @@
-//! The table of jobs: durable work, leased to one worker at a time.
+//! The table of jobs: the parts of the work on a video, each leased to one worker at a time.
 //!
 //! `due_at` says when a job may be claimed: of a queued one the moment before which it waits, of
-//! a running one the end of its lease. So one condition finds both.
+//! a running one the end of its lease. So one condition finds both. What is claimed first is
+//! decided by `rank`, then `priority`, then `turn_at`, then the place in the film.
 
+mod claim;
+mod end;
+mod parts;
+mod queue;
 mod retry;
+mod wanted;
 
-use std::time::Duration;
+use std::ops::Range;
 
-use model::{FailureReason, JobId, JobState, Timestamp, UploadId, VideoId, WorkerId};
+use model::{FailureReason, JobId, JobState, Lane, Timestamp, UploadId, VersionId, VideoId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{LockBehavior, LockType};
-use sea_orm::{Condition, QueryOrder, QuerySelect};
+use sea_orm::{Condition, QuerySelect};
 
-use crate::convert::{Row, moment, number};
+use crate::CatalogError;
+use crate::convert::{Row, number};
 use crate::error::{Result, one_row};
-use crate::{Catalog, CatalogError, NewVersion, Progress, versions, videos};
-use retry::{Next, after_crash};
 
-/// The one kind of job so far.
-const PACKAGE: &str = "package";
+pub use claim::Claim;
+pub(crate) use end::end_others;
+pub(crate) use parts::{begin, enqueue_finish, is_complete};
+pub(crate) use queue::places;
 
-/// Work that was claimed; everything else about it is loaded by its ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Work that was claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     /// Its id.
     pub id: JobId,
-    /// The video to package.
+    /// The video that it is a part of.
     pub video: VideoId,
-    /// The number of this attempt, from 1: what publishes and reports must name it.
+    /// What to do.
+    pub work: Work,
+    /// Of a [`Work::Plan`]: the version that an earlier attempt has started. It goes on with
+    /// that, or starts another one in its place.
+    pub started: Option<VersionId>,
+    /// Whether somebody waits for it, or a film begins with it: its process comes before others.
+    pub is_urgent: bool,
+    /// Whether somebody waits for its pictures: the quick presets.
+    pub hurry: bool,
+    /// The number of this attempt, from 1: what it commits and reports must name it.
     pub attempt: i32,
     /// How many attempts crashed so far.
     pub crashes: u8,
@@ -36,13 +51,44 @@ pub struct Job {
     pub lease_until: Timestamp,
 }
 
-/// How an attempt ended without a version.
+/// One part of the work on a video.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Look into the file, decide what to make of it, start and announce a version.
+    Plan,
+    /// The whole sound.
+    Sound {
+        /// Of this version.
+        version: VersionId,
+    },
+    /// A chunk of one lane's pictures, all its renditions.
+    Pictures {
+        /// Of this version,
+        version: VersionId,
+        /// this lane,
+        lane: Lane,
+        /// and these segments of the plan's grid.
+        segments: Range<u32>,
+    },
+    /// The poster and the thumbnail.
+    Stills {
+        /// Of this version.
+        version: VersionId,
+    },
+    /// The index of everything, and its publication.
+    Finish {
+        /// Of this version.
+        version: VersionId,
+    },
+}
+
+/// How an attempt ended without its effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobFailure {
-    /// Trying again would not help; the owner reads the reason.
+    /// Trying again would not help; the video fails, and its owner reads the reason.
     Final(FailureReason),
-    /// The transcoder died of it. Tried again a little later; the third crash, those of whole
-    /// workers included, is the last.
+    /// The transcoder died of it. Tried again a little later; the third crash of the same job,
+    /// those of whole workers included, is the last.
     Crashed,
     /// Something around it failed (storage, disk): it waits until `at`, as often as it takes.
     Retry {
@@ -51,19 +97,77 @@ pub enum JobFailure {
     },
 }
 
+/// What the `kind` of a row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Plan,
+    Sound,
+    Pictures,
+    Stills,
+    Finish,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [Self::Plan, Self::Sound, Self::Pictures, Self::Stills, Self::Finish];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Sound => "sound",
+            Self::Pictures => "pictures",
+            Self::Stills => "stills",
+            Self::Finish => "finish",
+        }
+    }
+}
+
+/// Which jobs come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    /// Whether it can be played at all is what an owner asks first.
+    Plan = 0,
+    /// What a film needs to begin, or to be finished.
+    Beginning = 1,
+    /// Somebody waits for it.
+    Wanted = 2,
+    /// The rest of lane A, and the poster.
+    Rest = 3,
+    /// Lane B.
+    Better = 4,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "jobs")]
 pub(crate) struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: String,
     pub video: String,
+    /// Absent of a plan that has started none yet.
+    pub version: Option<String>,
     pub kind: String,
+    pub lane: Option<String>,
+    pub first_segment: i64,
+    pub end_segment: i64,
     pub state: String,
     pub attempt: i64,
     pub crashes: i64,
+    pub rank: i64,
+    /// The video's, the greatest first.
+    pub priority: i64,
+    /// Since when it is its turn: when it was created, or wanted.
+    pub turn_at: i64,
+    /// How many wait for it.
+    pub wants: i64,
+    /// When it is forgotten that they do.
+    pub wanted_until: Option<i64>,
     pub worker: Option<String>,
     pub due_at: i64,
+    /// How much of its own stretch is done.
+    pub position_ms: i64,
+    /// When the last attempt began.
+    pub started_at: i64,
     pub created_at: i64,
+    /// When something was last said about it; while it runs, when it was where it is.
     pub updated_at: i64,
 }
 
@@ -77,217 +181,129 @@ impl Model {
         Row { table: "jobs", id: &self.id }
     }
 
+    pub(crate) fn id(&self) -> Result<JobId> {
+        self.row().word("id", &self.id)
+    }
+
+    pub(crate) fn kind(&self) -> Result<Kind> {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == self.kind);
+        kind.ok_or_else(|| self.row().unreadable("kind"))
+    }
+
+    pub(crate) fn state(&self) -> Result<JobState> {
+        self.row().word("state", &self.state)
+    }
+
+    pub(crate) fn lane(&self) -> Result<Lane> {
+        let row = self.row();
+        row.word("lane", row.required("lane", self.lane.as_deref())?)
+    }
+
+    pub(crate) fn segments(&self) -> Result<Range<u32>> {
+        let row = self.row();
+        let start = row.number("first_segment", self.first_segment)?;
+        Ok(start..row.number("end_segment", self.end_segment)?)
+    }
+
     fn attempt(&self) -> Result<i32> {
         self.row().number("attempt", self.attempt)
     }
-}
 
-impl Catalog {
-    /// Leases the job that has been due longest to `worker`, until `now + lease`.
-    ///
-    /// A job whose lease ran out counts a crash and is claimed again, after a pause that grows;
-    /// at the third its video fails with [`FailureReason::Crashed`].
-    pub async fn claim_next_job(
-        &self,
-        worker: &WorkerId,
-        now: Timestamp,
-        lease: Duration,
-    ) -> Result<Option<Job>> {
-        // An idle worker's question must not wait for SQLite's one writer.
-        while due(now).one(self.read()).await?.is_some() {
-            let transaction = self.begin().await?;
-            // Skipping what others hold is for throughput on PostgreSQL; the conditional update
-            // is what makes it right.
-            let free = due(now).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
-            let Some(row) = free.one(&transaction).await? else { return Ok(None) };
-            let claimed = match claim(&transaction, &row, worker, now, lease).await {
-                Err(error @ (CatalogError::Absent { .. } | CatalogError::State(_))) => {
-                    // It would be the next one for ever, and nothing behind it would be claimed.
-                    tracing::error!(
-                        job.id = row.id,
-                        video.id = row.video,
-                        "set job `{}` aside: {error}",
-                        row.id
-                    );
-                    end(&transaction, &row, now).await?;
-                    None
-                }
-                claimed => claimed?,
-            };
-            transaction.commit().await?;
-            if claimed.is_some() {
-                return Ok(claimed);
+    fn work(&self) -> Result<Work> {
+        let version = || {
+            let row = self.row();
+            row.word("version", row.required("version", self.version.as_deref())?)
+        };
+        Ok(match self.kind()? {
+            Kind::Plan => Work::Plan,
+            Kind::Sound => Work::Sound { version: version()? },
+            Kind::Pictures => {
+                Work::Pictures { version: version()?, lane: self.lane()?, segments: self.segments()? }
             }
-        }
-        Ok(None)
+            Kind::Stills => Work::Stills { version: version()? },
+            Kind::Finish => Work::Finish { version: version()? },
+        })
     }
 
-    /// Keeps the lease until `now + lease` and shows the progress; `false` when it is lost, and
-    /// the work with it.
-    pub async fn extend_lease(
-        &self,
-        job: JobId,
-        attempt: i32,
-        progress: Progress,
-        now: Timestamp,
-        lease: Duration,
-    ) -> Result<bool> {
-        let transaction = self.begin().await?;
-        let change = ActiveModel {
-            due_at: Set((now + lease).as_millis()),
-            updated_at: Set(now.as_millis()),
-            ..Default::default()
-        };
-        let update = Entity::update_many().set(change).filter(held(job, attempt));
-        if update.exec(&transaction).await?.rows_affected == 0 {
-            return Ok(false);
-        }
-        let row = find(&transaction, job).await?;
-        videos::record_progress(&transaction, &row.video, attempt, progress).await?;
-        transaction.commit().await?;
-        Ok(true)
+    /// Whether it is made with the quick presets.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.kind == Kind::Pictures.as_str() && self.rank <= Rank::Wanted as i64
     }
 
-    /// Publishes a version whose objects are all stored: it becomes the one that plays, and the
-    /// job is done. Asked again by the same attempt for the same version, it changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// `Conflict` when the attempt has lost its lease or the video was deleted: nothing of it may
-    /// be seen, its objects are rubbish.
-    pub async fn publish(&self, job: JobId, attempt: i32, new: &NewVersion, now: Timestamp) -> Result<()> {
-        let transaction = self.begin().await?;
-        let change = ActiveModel {
-            state: Set(JobState::Done.as_str().to_owned()),
-            worker: Set(None),
-            updated_at: Set(now.as_millis()),
-            ..Default::default()
-        };
-        let update = Entity::update_many().set(change).filter(held(job, attempt));
-        if update.exec(&transaction).await?.rows_affected == 0 {
-            return self.published_already(job, attempt, new).await;
-        }
-        let job = find(&transaction, job).await?;
-        let video = videos::find(&transaction, &job.video).await?;
-        let ready = video.state()?.ready(now, attempt, new.version)?;
-        versions::insert(&transaction, video.id()?, attempt, new, now).await?;
-        videos::change_state(&transaction, &video, ready, now).await?;
-        Ok(transaction.commit().await?)
-    }
-
-    /// Ends an attempt that made no version.
-    ///
-    /// # Errors
-    ///
-    /// `Conflict` when the attempt has lost its lease already.
-    pub async fn fail_job(
-        &self,
-        job: JobId,
-        attempt: i32,
-        failure: JobFailure,
-        now: Timestamp,
-    ) -> Result<()> {
-        let transaction = self.begin().await?;
-        // Locked, so that the crashes counted here are all there are.
-        let row = Entity::find().filter(held(job, attempt)).lock_exclusive().one(&transaction).await?;
-        let row = row.ok_or_else(|| moved_on(job))?;
-        match failure {
-            JobFailure::Final(reason) => give_up(&transaction, &row, reason, now).await?,
-            JobFailure::Retry { at } => put_off(&transaction, &row, row.crashes, at, now).await?,
-            JobFailure::Crashed => match after_crash(row.crashes, now) {
-                Next::GiveUp => give_up(&transaction, &row, FailureReason::Crashed, now).await?,
-                Next::Again { crashes, at } => put_off(&transaction, &row, crashes, at, now).await?,
+    /// Its rank while nobody waits for it.
+    fn rank(&self) -> Result<Rank> {
+        Ok(match self.kind()? {
+            Kind::Plan => Rank::Plan,
+            Kind::Sound | Kind::Finish => Rank::Beginning,
+            Kind::Pictures => match self.lane()? {
+                Lane::A if self.first_segment == 0 => Rank::Beginning,
+                Lane::A => Rank::Rest,
+                Lane::B => Rank::Better,
             },
-        }
-        Ok(transaction.commit().await?)
-    }
-
-    /// Gives the lease back, for a worker that stops; not counted as a crash.
-    ///
-    /// # Errors
-    ///
-    /// `Conflict` when the lease is lost already.
-    pub async fn release_job(&self, job: JobId, attempt: i32, now: Timestamp) -> Result<()> {
-        self.fail_job(job, attempt, JobFailure::Retry { at: now }, now).await?;
-        self.announce_job();
-        Ok(())
-    }
-
-    /// Queues a failed video once more, as its owner asks, with no crash counted.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` for an absent video, `Conflict` for one that has not failed.
-    pub async fn retry_video(&self, id: VideoId, now: Timestamp) -> Result<()> {
-        let transaction = self.begin().await?;
-        let id = id.to_string();
-        let change = ActiveModel {
-            state: Set(JobState::Queued.as_str().to_owned()),
-            crashes: Set(0),
-            worker: Set(None),
-            due_at: Set(now.as_millis()),
-            updated_at: Set(now.as_millis()),
-            ..Default::default()
-        };
-        // The same row, so that the numbers of attempts go on and old ones stay old.
-        let failed = Condition::all().add(Column::Video.eq(&id)).add(in_state(JobState::Failed));
-        let rows = Entity::update_many().set(change).filter(failed).exec(&transaction).await?.rows_affected;
-        let video = videos::find(&transaction, &id).await?;
-        let queued = video.state()?.retried(now)?;
-        one_row(rows, "video", &id)?;
-        videos::change_state(&transaction, &video, queued, now).await?;
-        transaction.commit().await?;
-        self.announce_job();
-        Ok(())
-    }
-
-    async fn published_already(&self, job: JobId, attempt: i32, new: &NewVersion) -> Result<()> {
-        let done = Entity::find_by_id(job.to_string()).filter(in_state(JobState::Done));
-        let done = done.filter(Column::Attempt.eq(number(attempt))).one(self.read()).await?;
-        let video = done.map(|job| job.video).ok_or_else(|| moved_on(job))?;
-        let versions = versions::of_video(self.read(), &video).await?;
-        let published = versions.iter().any(|version| version.id == new.version.to_string());
-        if published { Ok(()) } else { Err(moved_on(job)) }
+            Kind::Stills => Rank::Rest,
+        })
     }
 }
 
-/// Queues the packaging of an upload's video, once: the job has the upload's id.
+/// Queues the planning of an upload's video, once: the job has the upload's id.
 pub(crate) async fn enqueue(
     connection: &impl ConnectionTrait,
     upload: UploadId,
     video: &str,
+    priority: i64,
     now: Timestamp,
 ) -> Result<()> {
-    let row = ActiveModel {
-        id: Set(upload.to_string()),
-        video: Set(video.to_owned()),
-        kind: Set(PACKAGE.to_owned()),
-        state: Set(JobState::Queued.as_str().to_owned()),
-        attempt: Set(0),
-        crashes: Set(0),
-        worker: Set(None),
-        due_at: Set(now.as_millis()),
-        created_at: Set(now.as_millis()),
-        updated_at: Set(now.as_millis()),
-    };
-    Entity::insert(row).exec_without_returning(connection).await?;
+    let plan = blank(upload.to_string(), video, Kind::Plan, priority, now);
+    Entity::insert(plan).exec_without_returning(connection).await?;
     Ok(())
 }
 
-/// Ends the jobs of a video that is being deleted. A running one keeps its worker and the end
-/// of its lease, see [`may_be_running`].
+/// A queued job, without what only some kinds have.
+fn blank(id: String, video: &str, kind: Kind, priority: i64, now: Timestamp) -> ActiveModel {
+    let rank = if kind == Kind::Plan { Rank::Plan } else { Rank::Beginning };
+    ActiveModel {
+        id: Set(id),
+        video: Set(video.to_owned()),
+        version: Set(None),
+        kind: Set(kind.as_str().to_owned()),
+        lane: Set(None),
+        first_segment: Set(0),
+        end_segment: Set(0),
+        state: Set(JobState::Queued.as_str().to_owned()),
+        attempt: Set(0),
+        crashes: Set(0),
+        rank: Set(rank as i64),
+        priority: Set(priority),
+        turn_at: Set(now.as_millis()),
+        wants: Set(0),
+        wanted_until: Set(None),
+        worker: Set(None),
+        due_at: Set(now.as_millis()),
+        position_ms: Set(0),
+        started_at: Set(now.as_millis()),
+        created_at: Set(now.as_millis()),
+        updated_at: Set(now.as_millis()),
+    }
+}
+
+/// All jobs of a version, its plan included.
+pub(crate) async fn of_version(connection: &impl ConnectionTrait, version: &str) -> Result<Vec<Model>> {
+    Ok(Entity::find().filter(Column::Version.eq(version)).all(connection).await?)
+}
+
+/// Ends the jobs of a video. A running one keeps its worker and the end of its lease, see
+/// [`may_be_running`].
 pub(crate) async fn end_of_video(
     connection: &impl ConnectionTrait,
     video: &str,
     now: Timestamp,
 ) -> Result<()> {
-    let open = Condition::any().add(in_state(JobState::Queued)).add(in_state(JobState::Running));
     let change = ActiveModel {
         state: Set(JobState::Failed.as_str().to_owned()),
         updated_at: Set(now.as_millis()),
         ..Default::default()
     };
-    let of_video = Condition::all().add(Column::Video.eq(video)).add(open);
+    let of_video = Condition::all().add(Column::Video.eq(video)).add(open());
     Entity::update_many().set(change).filter(of_video).exec(connection).await?;
     Ok(())
 }
@@ -311,63 +327,37 @@ pub(crate) async fn delete_of_video(connection: &impl ConnectionTrait, video: &s
     Ok(())
 }
 
-async fn claim(
-    connection: &impl ConnectionTrait,
-    row: &Model,
-    worker: &WorkerId,
-    now: Timestamp,
-    lease: Duration,
-) -> Result<Option<Job>> {
-    let mut crashes = row.crashes;
-    if row.state == JobState::Running.as_str() {
-        match after_crash(row.crashes, moment(row.due_at)) {
-            Next::GiveUp => {
-                give_up(connection, row, FailureReason::Crashed, now).await?;
-                return Ok(None);
-            }
-            Next::Again { crashes, at } if at > now => {
-                put_off(connection, row, crashes, at, now).await?;
-                return Ok(None);
-            }
-            Next::Again { crashes: counted, .. } => crashes = counted,
-        }
-    }
-    let attempt = row.attempt()? + 1;
-    let lease_until = now + lease;
-    let change = ActiveModel {
-        state: Set(JobState::Running.as_str().to_owned()),
-        attempt: Set(number(attempt)),
-        crashes: Set(crashes),
-        worker: Set(Some(worker.as_str().to_owned())),
-        due_at: Set(lease_until.as_millis()),
-        updated_at: Set(now.as_millis()),
-        ..Default::default()
-    };
-    let video = videos::find(connection, &row.video).await?;
-    let packaging = video.state()?.packaging(now, attempt)?;
-    update_unchanged(connection, row, change).await?;
-    videos::change_state(connection, &video, packaging, now).await?;
-    let crashes = row.row().number("crashes", crashes)?;
-    let id = row.row().word("id", &row.id)?;
-    Ok(Some(Job { id, video: video.id()?, attempt, crashes, lease_until }))
+/// Deletes what a published version no longer needs: all its jobs but the plan, which may be
+/// tried again, and the one that published it.
+pub(crate) async fn delete_parts(connection: &impl ConnectionTrait, version: &str) -> Result<()> {
+    let kept = [Kind::Plan.as_str(), Kind::Finish.as_str()];
+    let parts = Condition::all().add(Column::Version.eq(version)).add(Column::Kind.is_not_in(kept));
+    Entity::delete_many().filter(parts).exec(connection).await?;
+    Ok(())
 }
 
-/// Fails the job and its video.
-async fn give_up(
+/// Sets how much a video's jobs come before those of others.
+pub(crate) async fn set_priority(
     connection: &impl ConnectionTrait,
-    row: &Model,
-    reason: FailureReason,
-    now: Timestamp,
+    video: &str,
+    priority: i64,
 ) -> Result<()> {
-    let video = videos::find(connection, &row.video).await?;
-    let failed = video.state()?.failed(now, reason)?;
-    end(connection, row, now).await?;
-    videos::change_state(connection, &video, failed, now).await
+    let change = ActiveModel { priority: Set(priority), ..Default::default() };
+    let of_video = Condition::all().add(Column::Video.eq(video)).add(open());
+    Entity::update_many().set(change).filter(of_video).exec(connection).await?;
+    Ok(())
 }
 
-async fn end(connection: &impl ConnectionTrait, row: &Model, now: Timestamp) -> Result<()> {
+/// The row of a job that this attempt holds, locked.
+pub(crate) async fn hold(connection: &impl ConnectionTrait, job: JobId, attempt: i32) -> Result<Model> {
+    let row = Entity::find().filter(held(job, attempt)).lock_exclusive().one(connection).await?;
+    row.ok_or_else(|| moved_on(job))
+}
+
+/// Marks a job that is held as done.
+pub(crate) async fn done(connection: &impl ConnectionTrait, row: &Model, now: Timestamp) -> Result<()> {
     let change = ActiveModel {
-        state: Set(JobState::Failed.as_str().to_owned()),
+        state: Set(JobState::Done.as_str().to_owned()),
         worker: Set(None),
         updated_at: Set(now.as_millis()),
         ..Default::default()
@@ -375,29 +365,17 @@ async fn end(connection: &impl ConnectionTrait, row: &Model, now: Timestamp) -> 
     update_unchanged(connection, row, change).await
 }
 
-/// Queues the job and its video once more, not before `at`.
-async fn put_off(
+/// The job, if this attempt has done it: whose answer was lost may ask again.
+pub(crate) async fn done_by(
     connection: &impl ConnectionTrait,
-    row: &Model,
-    crashes: i64,
-    at: Timestamp,
-    now: Timestamp,
-) -> Result<()> {
-    let video = videos::find(connection, &row.video).await?;
-    let queued = video.state()?.given_back(now, row.attempt()?)?;
-    let change = ActiveModel {
-        state: Set(JobState::Queued.as_str().to_owned()),
-        crashes: Set(crashes),
-        worker: Set(None),
-        due_at: Set(at.as_millis()),
-        updated_at: Set(now.as_millis()),
-        ..Default::default()
-    };
-    update_unchanged(connection, row, change).await?;
-    videos::change_state(connection, &video, queued, now).await
+    job: JobId,
+    attempt: i32,
+) -> Result<Option<Model>> {
+    let done = Entity::find_by_id(job.to_string()).filter(in_state(JobState::Done));
+    Ok(done.filter(Column::Attempt.eq(number(attempt))).one(connection).await?)
 }
 
-/// Changes a job if it is still as it was read.
+/// Changes a row, if it is still the one that was read.
 async fn update_unchanged(connection: &impl ConnectionTrait, row: &Model, change: ActiveModel) -> Result<()> {
     let update = Entity::update_many()
         .set(change)
@@ -408,20 +386,9 @@ async fn update_unchanged(connection: &impl ConnectionTrait, row: &Model, change
     one_row(update.exec(connection).await?.rows_affected, "job", &row.id)
 }
 
-async fn find(connection: &impl ConnectionTrait, job: JobId) -> Result<Model> {
-    let row = Entity::find_by_id(job.to_string()).one(connection).await?;
-    row.ok_or_else(|| CatalogError::Absent { what: "job", id: job.to_string() })
-}
-
-fn due(now: Timestamp) -> sea_orm::Select<Entity> {
-    // Written as the partial index has it, so that both planners use it.
-    let open = Condition::any().add(in_state(JobState::Queued)).add(in_state(JobState::Running));
-    Entity::find()
-        .filter(open)
-        .filter(Column::DueAt.lte(now.as_millis()))
-        .order_by_asc(Column::DueAt)
-        .order_by_asc(Column::Id)
-        .limit(1)
+/// Written as the partial index has it, so that both planners use it.
+fn open() -> Condition {
+    Condition::any().add(in_state(JobState::Queued)).add(in_state(JobState::Running))
 }
 
 /// The fence: this attempt is the one that runs.
@@ -436,6 +403,6 @@ fn in_state(state: JobState) -> sea_orm::sea_query::SimpleExpr {
     Column::State.eq(state.as_str())
 }
 
-fn moved_on(job: JobId) -> CatalogError {
+pub(crate) fn moved_on(job: JobId) -> CatalogError {
     CatalogError::MovedOn { what: "job", id: job.to_string() }
 }

@@ -4,6 +4,7 @@
 //! moment is BIGINT (PostgreSQL refuses an `i64` for an INT4), no defaults, no NOW().
 
 mod m0001_media;
+mod m0002_growing;
 
 use sea_orm::sea_query::{Alias, IntoIden};
 use sea_orm::{ConnectionTrait, DbErr, DynIden};
@@ -13,7 +14,7 @@ pub(crate) struct Migrations;
 
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_media::Media)]
+        vec![Box::new(m0001_media::Media), Box::new(m0002_growing::Growing)]
     }
 
     fn migration_table_name() -> DynIden {

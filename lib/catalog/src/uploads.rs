@@ -205,7 +205,7 @@ impl Catalog {
         let video = videos::find(&transaction, &upload.video).await?;
         let queued = video.state()?.uploaded(now)?;
         videos::change_state(&transaction, &video, queued, now).await?;
-        jobs::enqueue(&transaction, id, &upload.video, now).await?;
+        jobs::enqueue(&transaction, id, &upload.video, video.priority, now).await?;
         transaction.commit().await?;
         self.announce_job();
         Ok(())

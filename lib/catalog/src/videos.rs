@@ -5,22 +5,24 @@ mod change;
 use std::collections::HashMap;
 
 use model::{
-    AccountId, PublicPolicy, RenditionName, Tier, Timestamp, VersionId, VideoId, VideoState, Visibility,
+    AccountId, Lane, PublicPolicy, RenditionName, Tier, Timestamp, VersionId, VideoId, VideoState, Visibility,
 };
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait};
 use sea_orm::{Condition, QueryOrder, QuerySelect, Select};
 
 pub use change::VideoEdit;
-pub(crate) use change::{change_state, delete_row, insert, record_progress};
+pub(crate) use change::{change_state, delete_row, insert, record_progress, set_priority};
 
 use crate::convert::{Row, moment};
 use crate::error::Result;
 use crate::page::{Position, cut};
-use crate::{Catalog, CatalogError, Listing, Page, RenditionSummary, renditions, versions};
+use crate::{
+    Catalog, CatalogError, Listing, Page, Progress, RenditionSummary, growing, jobs, renditions, versions,
+};
 
 /// An uploaded title, with its current version where it has one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Video {
     /// Its id.
     pub id: VideoId,
@@ -40,8 +42,14 @@ pub struct Video {
     pub min_tier: Tier,
     /// Where it is on its way to the player.
     pub state: VideoState,
-    /// How far its packaging is.
+    /// How far its packaging is,
     pub progress: Progress,
+    /// as of this moment; `None` before anything could be told.
+    pub progress_at: Option<Timestamp>,
+    /// While nobody works on it: how many other videos come before it, 0 if it is the next.
+    pub queue_place: Option<u32>,
+    /// How much its packaging comes before that of others; 0 unless somebody has set it.
+    pub priority: i32,
     /// When its upload began.
     pub created_at: Timestamp,
     /// When it was last edited or its state last changed.
@@ -50,12 +58,49 @@ pub struct Video {
     pub published_at: Option<Timestamp>,
     /// Length of the film in milliseconds, once that is known.
     pub duration_ms: Option<u64>,
-    /// The renditions of its current version, in the order in which they were published.
+    /// The renditions of the version that plays, in the order in which they were published. Of a
+    /// version in the making all that are planned, with the greatest rates that they can have.
     pub renditions: Vec<RenditionSummary>,
+    /// Those of them that are not whole yet.
+    pub unfinished: Vec<RenditionName>,
+}
+
+/// Where a video is, as its owner sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Its bytes are still coming in.
+    Uploading,
+    /// It waits for a worker.
+    Queued,
+    /// Its file is looked into, and its beginning is made.
+    Probing,
+    /// It plays, and the smaller renditions are being made.
+    Playable,
+    /// It plays, and the greater ones are being made.
+    Improving,
+    /// All of it is there.
+    Ready,
+    /// It will not play.
+    Failed,
+}
+
+impl Stage {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Uploading => "uploading",
+            Self::Queued => "queued",
+            Self::Probing => "probing",
+            Self::Playable => "playable",
+            Self::Improving => "improving",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 impl Video {
-    /// The version that plays, if one does.
+    /// The version that is whole and published, if one is.
     pub fn version(&self) -> Option<VersionId> {
         match self.state {
             VideoState::Ready { version, .. } => Some(version),
@@ -63,19 +108,35 @@ impl Video {
         }
     }
 
+    /// The version that plays, whole or in the making.
+    pub fn plays(&self) -> Option<VersionId> {
+        self.state.plays()
+    }
+
+    /// Whether all of a rendition is there.
+    pub fn is_whole(&self, name: RenditionName) -> bool {
+        self.rendition(name).is_some() && !self.unfinished.contains(&name)
+    }
+
+    /// Where it is, as its owner sees it.
+    pub fn stage(&self) -> Stage {
+        match self.state {
+            VideoState::Uploading => Stage::Uploading,
+            VideoState::Queued { .. } => Stage::Queued,
+            VideoState::Packaging { plays: None, .. } => Stage::Probing,
+            VideoState::Packaging { plays: Some(_), .. } => {
+                let is_lane_b = |name: &RenditionName| name.is_video() && Lane::of(*name) == Lane::B;
+                if self.unfinished.iter().all(is_lane_b) { Stage::Improving } else { Stage::Playable }
+            }
+            VideoState::Ready { .. } => Stage::Ready,
+            VideoState::Failed { .. } => Stage::Failed,
+        }
+    }
+
     /// The rendition of that name, if the current version has it.
     pub fn rendition(&self, name: RenditionName) -> Option<&RenditionSummary> {
         self.renditions.iter().find(|rendition| rendition.name == name)
     }
-}
-
-/// How far a packaging is; never goes back while it goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Progress {
-    /// 0 to 100.
-    pub percent: u8,
-    /// Seconds to go, once that can be told.
-    pub eta_s: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -92,8 +153,7 @@ pub(crate) struct Model {
     pub min_tier: i64,
     pub state: String,
     pub state_at: i64,
-    /// The last attempt at packaging it, 0 before the first.
-    pub attempt: i64,
+    /// The version that plays, whole or in the making.
     pub version: Option<String>,
     pub failure: Option<String>,
     pub progress_percent: i64,
@@ -102,6 +162,9 @@ pub(crate) struct Model {
     pub updated_at: i64,
     pub published_at: Option<i64>,
     pub deleted_at: Option<i64>,
+    pub priority: i64,
+    pub speed_ms_per_s: Option<i64>,
+    pub progress_at: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -123,7 +186,10 @@ impl Model {
         Ok(match self.state.as_str() {
             "uploading" => VideoState::Uploading,
             "queued" => VideoState::Queued { since: at },
-            "packaging" => VideoState::Packaging { since: at, attempt: row.number("attempt", self.attempt)? },
+            "packaging" => {
+                let plays = row.optional_word("version", self.version.as_deref())?;
+                VideoState::Packaging { since: at, plays }
+            }
             "ready" => {
                 let version = row.required("version", self.version.as_deref())?;
                 VideoState::Ready { version: row.word("version", version)?, at }
@@ -144,8 +210,9 @@ impl Model {
         self.row().tier("min_tier", self.min_tier)
     }
 
-    fn video(&self, duration_ms: Option<u64>, renditions: Vec<RenditionSummary>) -> Result<Video> {
+    fn video(&self, made: Made, queue_place: Option<u32>) -> Result<Video> {
         let row = self.row();
+        let speed = row.optional_number::<u32>("speed_ms_per_s", self.speed_ms_per_s)?;
         Ok(Video {
             id: self.id()?,
             owner: row.word("owner", &self.owner)?,
@@ -159,14 +226,27 @@ impl Model {
             progress: Progress {
                 percent: row.number("progress_percent", self.progress_percent)?,
                 eta_s: row.optional_number("eta_s", self.eta_s)?,
+                speed: speed.map(|ms_per_s| f64::from(ms_per_s) / 1000.0),
             },
+            progress_at: self.progress_at.map(moment),
+            queue_place,
+            priority: row.number("priority", self.priority)?,
             created_at: moment(self.created_at),
             updated_at: moment(self.updated_at),
             published_at: self.published_at.map(moment),
-            duration_ms,
-            renditions,
+            duration_ms: made.duration_ms,
+            renditions: made.renditions,
+            unfinished: made.unfinished,
         })
     }
+}
+
+/// What there is of a video's version.
+#[derive(Debug, Default)]
+struct Made {
+    duration_ms: Option<u64>,
+    renditions: Vec<RenditionSummary>,
+    unfinished: Vec<RenditionName>,
 }
 
 impl Catalog {
@@ -186,13 +266,14 @@ impl Catalog {
         self.list(query, Column::CreatedAt, page, |row| row.created_at).await
     }
 
-    /// The videos that everybody may find, newest publication first.
+    /// The videos that everybody may find, newest publication first; also those that play while
+    /// they are packaged.
     ///
     /// # Errors
     ///
     /// `Invalid` for a cursor that is not one of this list.
     pub async fn public_videos(&self, page: &Page) -> Result<Listing<Video>> {
-        let query = alive().filter(Column::Visibility.eq("public")).filter(Column::State.eq("ready"));
+        let query = alive().filter(Column::Visibility.eq("public")).filter(Column::Version.is_not_null());
         let query = query.filter(Column::PublishedAt.is_not_null());
         self.list(query, Column::PublishedAt, page, |row| row.published_at.unwrap_or_default()).await
     }
@@ -203,7 +284,7 @@ impl Catalog {
         let Some(row) = alive().filter(Column::Id.eq(id.to_string())).one(self.read()).await? else {
             return Ok(None);
         };
-        let (VideoState::Ready { version, .. }, visibility) = (row.state()?, row.visibility()?) else {
+        let (Some(version), visibility) = (row.state()?.plays(), row.visibility()?) else {
             return Ok(None);
         };
         let height = (row.min_tier()? == Tier::NONE).then_some(free_height);
@@ -252,26 +333,39 @@ pub(crate) async fn bytes_of(connection: &impl ConnectionTrait, owner: AccountId
 }
 
 async fn with_renditions(connection: &impl ConnectionTrait, rows: Vec<Model>) -> Result<Vec<Video>> {
-    let ready = rows.iter().filter_map(|row| row.version.clone());
-    let ids: Vec<String> = ready.collect();
+    let playing = rows.iter().filter_map(|row| row.version.clone());
+    let ids: Vec<String> = playing.collect();
     let mut summaries: HashMap<String, Vec<RenditionSummary>> = HashMap::new();
     for rendition in renditions::of(connection, &ids).await? {
         summaries.entry(rendition.version.clone()).or_default().push((&rendition).try_into()?);
     }
     let durations = versions::durations(connection, &ids).await?;
+    let in_work = |row: &Model| matches!(row.state.as_str(), "queued" | "packaging");
+    let growing: Vec<_> =
+        rows.iter().filter(|row| in_work(row)).filter_map(|row| row.version.clone()).collect();
+    let mut outlines = growing::outlines(connection, &growing).await?;
+    let places = if rows.iter().any(in_work) { jobs::places(connection).await? } else { HashMap::new() };
     rows.iter()
         .map(|row| {
             let version = row.version.as_deref().unwrap_or_default();
-            row.video(durations.get(version).copied(), summaries.remove(version).unwrap_or_default())
+            let made = match outlines.remove(version) {
+                Some(outline) => Made {
+                    duration_ms: Some(outline.duration_ms),
+                    renditions: outline.renditions,
+                    unfinished: outline.unfinished,
+                },
+                None => Made {
+                    duration_ms: durations.get(version).copied(),
+                    renditions: summaries.remove(version).unwrap_or_default(),
+                    unfinished: Vec::new(),
+                },
+            };
+            row.video(made, places.get(&row.id).copied())
         })
         .collect()
 }
 
 /// A video that is still in the state in which it was read.
-fn of_state(id: &str, attempt: i64, state: &str) -> Condition {
-    Condition::all()
-        .add(Column::Id.eq(id))
-        .add(Column::Attempt.eq(attempt))
-        .add(Column::State.eq(state))
-        .add(Column::DeletedAt.is_null())
+fn of_state(id: &str, state: &str) -> Condition {
+    Condition::all().add(Column::Id.eq(id)).add(Column::State.eq(state)).add(Column::DeletedAt.is_null())
 }

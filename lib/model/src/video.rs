@@ -75,14 +75,14 @@ pub enum VideoState {
         /// When the upload was complete.
         since: Timestamp,
     },
-    /// A worker is packaging it.
+    /// Workers are packaging it.
     Packaging {
-        /// When this attempt began.
+        /// When the first of them began.
         since: Timestamp,
-        /// The number of the attempt, from 1; the fencing token of its publication.
-        attempt: i32,
+        /// The version in the making, once its beginning plays.
+        plays: Option<VersionId>,
     },
-    /// It plays.
+    /// All of it plays.
     Ready {
         /// The version that plays.
         version: VersionId,
@@ -126,29 +126,43 @@ impl VideoState {
         }
     }
 
-    /// A worker takes it, for the first time or again after the last one died.
-    pub fn packaging(self, at: Timestamp, attempt: i32) -> Result<Self, InvalidTransition> {
+    /// A worker takes a part of the work, the first or a further one.
+    pub fn packaging(self, at: Timestamp) -> Result<Self, InvalidTransition> {
         match self {
-            Self::Queued { .. } => Ok(Self::Packaging { since: at, attempt }),
-            Self::Packaging { attempt: last, .. } if attempt > last => {
-                Ok(Self::Packaging { since: at, attempt })
-            }
+            Self::Queued { .. } => Ok(Self::Packaging { since: at, plays: None }),
+            Self::Packaging { .. } => Ok(self),
             other => Err(other.refuse("packaging")),
         }
     }
 
-    /// The worker of `attempt` gives it back unfinished, for another try.
-    pub fn given_back(self, at: Timestamp, attempt: i32) -> Result<Self, InvalidTransition> {
+    /// The only worker gives it back before anything was made of it.
+    pub fn given_back(self, at: Timestamp) -> Result<Self, InvalidTransition> {
         match self {
-            Self::Packaging { attempt: current, .. } if current == attempt => Ok(Self::Queued { since: at }),
+            Self::Packaging { plays: None, .. } => Ok(Self::Queued { since: at }),
             other => Err(other.refuse("queued")),
         }
     }
 
-    /// The attempt that holds the lease publishes `version`.
-    pub fn ready(self, at: Timestamp, attempt: i32, version: VersionId) -> Result<Self, InvalidTransition> {
+    /// The beginning of `version` is there: it plays while the rest is made.
+    pub fn playable(self, version: VersionId) -> Result<Self, InvalidTransition> {
         match self {
-            Self::Packaging { attempt: current, .. } if current == attempt => Ok(Self::Ready { version, at }),
+            Self::Packaging { since, .. } => Ok(Self::Packaging { since, plays: Some(version) }),
+            other => Err(other.refuse("playable")),
+        }
+    }
+
+    /// What there was of a version is given up for another one.
+    pub fn restarted(self) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Packaging { since, .. } => Ok(Self::Packaging { since, plays: None }),
+            other => Err(other.refuse("packaging")),
+        }
+    }
+
+    /// `version` is whole and published.
+    pub fn ready(self, at: Timestamp, version: VersionId) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Packaging { .. } => Ok(Self::Ready { version, at }),
             other => Err(other.refuse("ready")),
         }
     }
@@ -166,6 +180,15 @@ impl VideoState {
         match self {
             Self::Failed { .. } => Ok(Self::Queued { since: at }),
             other => Err(other.refuse("queued")),
+        }
+    }
+
+    /// The version that plays, whole or in the making.
+    pub const fn plays(&self) -> Option<VersionId> {
+        match *self {
+            Self::Packaging { plays, .. } => plays,
+            Self::Ready { version, .. } => Some(version),
+            Self::Uploading | Self::Queued { .. } | Self::Failed { .. } => None,
         }
     }
 
@@ -194,13 +217,15 @@ pub enum FailureReason {
     Crashed,
     /// It took longer than any film of its length may.
     TimedOut,
+    /// Its owner has stopped it.
+    Cancelled,
     /// A defect of ours.
     Internal,
 }
 
 impl FailureReason {
     /// All reasons, for tables that must name each one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Empty,
         Self::NotMedia,
         Self::UnsupportedCodec,
@@ -209,6 +234,7 @@ impl FailureReason {
         Self::TooLarge,
         Self::Crashed,
         Self::TimedOut,
+        Self::Cancelled,
         Self::Internal,
     ];
 
@@ -223,6 +249,7 @@ impl FailureReason {
             Self::TooLarge => "too_large",
             Self::Crashed => "crashed",
             Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
             Self::Internal => "internal",
         }
     }
@@ -254,24 +281,29 @@ mod tests {
 
     #[test]
     fn a_video_travels_from_upload_to_ready() {
-        let state = VideoState::Uploading.uploaded(T).unwrap().packaging(T, 1).unwrap();
-        assert_eq!(state.ready(T, 1, VERSION), Ok(VideoState::Ready { version: VERSION, at: T }));
+        let state = VideoState::Uploading.uploaded(T).unwrap().packaging(T).unwrap();
+        assert_eq!(state.plays(), None);
+        let state = state.packaging(Timestamp::from_millis(2)).unwrap().playable(VERSION).unwrap();
+        assert_eq!(state, VideoState::Packaging { since: T, plays: Some(VERSION) });
+        assert_eq!(state.plays(), Some(VERSION));
+        assert_eq!(state.ready(T, VERSION), Ok(VideoState::Ready { version: VERSION, at: T }));
     }
 
     #[test]
-    fn an_attempt_that_lost_its_lease_publishes_nothing() {
-        let second = VideoState::Queued { since: T }.packaging(T, 1).unwrap().packaging(T, 2).unwrap();
-        assert_eq!(
-            second.ready(T, 1, VERSION).unwrap_err().to_string(),
-            "a video that is packaging cannot become ready"
-        );
+    fn a_video_that_is_not_being_packaged_becomes_neither_playable_nor_ready() {
+        for state in [VideoState::Uploading, VideoState::Queued { since: T }] {
+            assert!(state.playable(VERSION).is_err() && state.ready(T, VERSION).is_err(), "{state:?}");
+        }
+        let ready = VideoState::Ready { version: VERSION, at: T };
+        let again = ready.ready(T, VERSION).unwrap_err();
+        assert_eq!(again.to_string(), "a video that is ready cannot become ready");
     }
 
     #[test]
-    fn only_the_attempt_that_holds_the_lease_gives_it_back() {
-        let second = VideoState::Queued { since: T }.packaging(T, 2).unwrap();
-        assert!(second.given_back(T, 1).is_err());
-        assert_eq!(second.given_back(T, 2), Ok(VideoState::Queued { since: T }));
+    fn what_plays_is_not_given_back() {
+        let state = VideoState::Queued { since: T }.packaging(T).unwrap();
+        assert_eq!(state.given_back(T), Ok(VideoState::Queued { since: T }));
+        assert!(state.playable(VERSION).unwrap().given_back(T).is_err());
     }
 
     #[test]

@@ -3,10 +3,10 @@ use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
 
-use super::{ActiveModel, Column, Entity, Model, Progress, Video, find, of_state};
+use super::{ActiveModel, Column, Entity, Model, Video, find, of_state};
 use crate::convert::number;
 use crate::error::{Result, one_row};
-use crate::{Catalog, CatalogError, NewUpload, jobs, revocations, uploads, versions};
+use crate::{Catalog, CatalogError, NewUpload, Progress, growing, jobs, revocations, uploads, versions};
 
 /// What an owner changes; `None` leaves it as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Catalog {
         if (was_shared && !visibility.is_shared()) || min_tier > old_tier {
             revocations::revoke(&transaction, row.version.clone(), now).await?;
         }
-        let listed = visibility == Visibility::Public && matches!(row.state()?, VideoState::Ready { .. });
+        let listed = visibility == Visibility::Public && row.state()?.plays().is_some();
         let change = ActiveModel {
             title: edit.title.map_or(NotSet, Set),
             description: edit.description.map_or(NotSet, Set),
@@ -78,8 +78,9 @@ impl Catalog {
         if deleted == 0 {
             return Err(CatalogError::Absent { what: "video", id: row });
         }
-        let versions = versions::of_video(&transaction, &row).await?;
-        revocations::revoke(&transaction, versions.into_iter().map(|version| version.id), now).await?;
+        let published = versions::of_video(&transaction, &row).await?.into_iter().map(|version| version.id);
+        let growing = growing::of_video(&transaction, &row).await?.into_iter().map(|growing| growing.version);
+        revocations::revoke(&transaction, published.chain(growing), now).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -131,7 +132,7 @@ pub(crate) async fn insert(
         min_tier: Set(number(Tier::NONE.number())),
         state: Set(VideoState::Uploading.as_str().to_owned()),
         state_at: Set(now.as_millis()),
-        attempt: Set(0),
+        priority: Set(0),
         progress_percent: Set(0),
         created_at: Set(now.as_millis()),
         updated_at: Set(now.as_millis()),
@@ -152,6 +153,7 @@ pub(crate) async fn change_state(
         state: Set(next.as_str().to_owned()),
         updated_at: Set(now.as_millis()),
         eta_s: Set(None),
+        speed_ms_per_s: Set(None),
         ..Default::default()
     };
     match next {
@@ -159,10 +161,16 @@ pub(crate) async fn change_state(
         VideoState::Queued { since } => {
             change.state_at = Set(since.as_millis());
             change.failure = Set(None);
+            change.progress_at = Set(None);
         }
-        VideoState::Packaging { since, attempt } => {
+        VideoState::Packaging { since, plays } => {
             change.state_at = Set(since.as_millis());
-            change.attempt = Set(number(attempt));
+            change.version = Set(plays.map(|version| version.to_string()));
+            if plays.is_some() {
+                change.published_at = first_listing(row, row.visibility()? == Visibility::Public, now);
+            }
+            // What was told of the work stays true.
+            (change.eta_s, change.speed_ms_per_s) = (NotSet, NotSet);
         }
         VideoState::Ready { version, at } => {
             change.state_at = Set(at.as_millis());
@@ -173,29 +181,51 @@ pub(crate) async fn change_state(
         VideoState::Failed { reason, at } => {
             change.state_at = Set(at.as_millis());
             change.failure = Set(Some(reason.as_str().to_owned()));
+            change.version = Set(None);
             // Another try begins from the beginning; a crash or a pause does not go back.
             change.progress_percent = Set(0);
         }
     }
-    let update = Entity::update_many().set(change).filter(of_state(&row.id, row.attempt, &row.state));
+    let update = Entity::update_many().set(change).filter(of_state(&row.id, &row.state));
     one_row(update.exec(connection).await?.rows_affected, "video", &row.id)
 }
 
-/// Records how far `attempt` is; a lower percentage than the one shown is not shown.
+/// Records how far a video's packaging is; a lower percentage than the one shown is not shown.
 pub(crate) async fn record_progress(
     connection: &impl ConnectionTrait,
     id: &str,
-    attempt: i32,
     progress: Progress,
+    now: Timestamp,
 ) -> Result<()> {
     let percent = number(progress.percent.min(100));
+    let speed = progress.speed.map(|speed| number((speed * 1000.0).round() as u32));
     let change = ActiveModel {
-        progress_percent: Set(percent),
         eta_s: Set(progress.eta_s.map(number)),
+        speed_ms_per_s: Set(speed),
+        progress_at: Set(Some(now.as_millis())),
         ..Default::default()
     };
-    let update = Entity::update_many().set(change).filter(of_state(id, number(attempt), "packaging"));
-    update.filter(Column::ProgressPercent.lte(percent)).exec(connection).await?;
+    let packaging = of_state(id, "packaging");
+    Entity::update_many().set(change).filter(packaging.clone()).exec(connection).await?;
+    let further = ActiveModel { progress_percent: Set(percent), ..Default::default() };
+    let update = Entity::update_many().set(further).filter(packaging);
+    update.filter(Column::ProgressPercent.lt(percent)).exec(connection).await?;
+    Ok(())
+}
+
+pub(crate) async fn set_priority(
+    connection: &impl ConnectionTrait,
+    id: &str,
+    priority: i64,
+    now: Timestamp,
+) -> Result<()> {
+    let change =
+        ActiveModel { priority: Set(priority), updated_at: Set(now.as_millis()), ..Default::default() };
+    let update = Entity::update_many().set(change).filter(Column::Id.eq(id));
+    let changed = update.filter(Column::DeletedAt.is_null()).exec(connection).await?.rows_affected;
+    if changed == 0 {
+        return Err(CatalogError::Absent { what: "video", id: id.to_owned() });
+    }
     Ok(())
 }
 
@@ -203,6 +233,7 @@ pub(crate) async fn record_progress(
 pub(crate) async fn delete_row(connection: &impl ConnectionTrait, id: &str) -> Result<()> {
     uploads::delete_of_video(connection, id).await?;
     jobs::delete_of_video(connection, id).await?;
+    growing::delete_of_video(connection, id).await?;
     versions::delete_of_video(connection, id).await?;
     Entity::delete_by_id(id.to_owned()).exec(connection).await?;
     Ok(())

@@ -1,0 +1,180 @@
+//! A worker takes a job, and keeps it.
+
+use std::time::Duration;
+
+use model::{FailureReason, JobId, JobState, Timestamp, WorkerId};
+use sea_orm::ActiveValue::Set;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{LockBehavior, LockType};
+use sea_orm::{QueryOrder, QuerySelect, Select};
+
+use super::end::{give_up, put_off, set_aside};
+use super::retry::{Next, after_crash};
+use super::wanted::forget_wants;
+use super::{ActiveModel, Column, Entity, Job, Kind, Model, Rank, held, open, update_unchanged};
+use crate::convert::{moment, number};
+use crate::error::Result;
+use crate::{Catalog, CatalogError, progress, videos};
+
+/// Which jobs a worker takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Whatever comes first.
+    Any,
+    /// Only what somebody waits for: plans, beginnings, finishes and wanted chunks.
+    Express,
+}
+
+impl Catalog {
+    /// Leases the job whose turn it is to `worker`, until `now + lease`.
+    ///
+    /// Plans come first, then what a film needs to begin and to be finished, then chunks that a
+    /// viewer waits for, then the rest of lane A, then lane B; among equals the video of greater
+    /// priority, then who has waited longest, then the earlier place in the film.
+    ///
+    /// A job whose lease ran out counts a crash and is claimed again, after a pause that grows;
+    /// at the third its video fails with [`FailureReason::Crashed`].
+    pub async fn claim_next_job(
+        &self,
+        worker: &WorkerId,
+        claim: Claim,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Option<Job>> {
+        // An idle worker's question must not wait for SQLite's one writer.
+        while due(claim, now).one(self.read()).await?.is_some() {
+            let transaction = self.begin().await?;
+            // Skipping what others hold is for throughput on PostgreSQL; the conditional update
+            // is what makes it right.
+            let free = due(claim, now).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+            let Some(row) = free.one(&transaction).await? else { return Ok(None) };
+            let claimed = match take(&transaction, &row, worker, now, lease).await {
+                Err(
+                    error @ (CatalogError::Absent { .. } | CatalogError::State(_) | CatalogError::Row { .. }),
+                ) => {
+                    // It would be the next one for ever, and nothing behind it would be claimed.
+                    tracing::error!(
+                        job.id = row.id,
+                        video.id = row.video,
+                        "set job `{}` aside: {error}",
+                        row.id
+                    );
+                    set_aside(&transaction, &row, now).await?;
+                    None
+                }
+                claimed => claimed?,
+            };
+            transaction.commit().await?;
+            if claimed.is_some() {
+                return Ok(claimed);
+            }
+            // Perhaps a video has failed with its version.
+            self.announce_change();
+        }
+        Ok(None)
+    }
+
+    /// Keeps the lease until `now + lease` and says how much of the job's own stretch is done, in
+    /// media milliseconds from its beginning; `false` when it is lost, and the work with it.
+    pub async fn extend_lease(
+        &self,
+        job: JobId,
+        attempt: i32,
+        position_ms: u64,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<bool> {
+        let transaction = self.begin().await?;
+        let change = ActiveModel {
+            due_at: Set((now + lease).as_millis()),
+            position_ms: Set(number(position_ms)),
+            updated_at: Set(now.as_millis()),
+            ..Default::default()
+        };
+        let update = Entity::update_many().set(change).filter(held(job, attempt));
+        if update.exec(&transaction).await?.rows_affected == 0 {
+            return Ok(false);
+        }
+        let row = super::hold(&transaction, job, attempt).await?;
+        progress::record(&transaction, &row, now).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+fn due(claim: Claim, now: Timestamp) -> Select<Entity> {
+    let mut query = Entity::find().filter(open()).filter(Column::DueAt.lte(now.as_millis()));
+    if claim == Claim::Express {
+        query = query.filter(Column::Rank.lte(Rank::Wanted as i64));
+    }
+    query
+        .order_by_asc(Column::Rank)
+        .order_by_desc(Column::Priority)
+        .order_by_asc(Column::TurnAt)
+        .order_by_asc(Column::FirstSegment)
+        .order_by_asc(Column::Id)
+        .limit(1)
+}
+
+async fn take(
+    connection: &impl ConnectionTrait,
+    row: &Model,
+    worker: &WorkerId,
+    now: Timestamp,
+    lease: Duration,
+) -> Result<Option<Job>> {
+    if row.wanted_until.is_some_and(|until| moment(until) <= now) {
+        forget_wants(connection, row, now).await?;
+        return Ok(None);
+    }
+    let mut crashes = row.crashes;
+    if row.state()? == JobState::Running {
+        match after_crash(row.crashes, moment(row.due_at)) {
+            Next::GiveUp => {
+                give_up(connection, row, FailureReason::Crashed, now).await?;
+                return Ok(None);
+            }
+            Next::Again { crashes, at } if at > now => {
+                put_off(connection, row, crashes, at, now).await?;
+                return Ok(None);
+            }
+            Next::Again { crashes: counted, .. } => crashes = counted,
+        }
+    }
+    let (attempt, lease_until) = (row.attempt()? + 1, now + lease);
+    let change = ActiveModel {
+        state: Set(JobState::Running.as_str().to_owned()),
+        attempt: Set(number(attempt)),
+        crashes: Set(crashes),
+        worker: Set(Some(worker.as_str().to_owned())),
+        due_at: Set(lease_until.as_millis()),
+        position_ms: Set(0),
+        started_at: Set(now.as_millis()),
+        updated_at: Set(now.as_millis()),
+        ..Default::default()
+    };
+    let named = row.row();
+    let job = Job {
+        id: row.id()?,
+        video: named.word("video", &row.video)?,
+        work: row.work()?,
+        started: named.optional_word("version", row.version.as_deref().filter(|_| is_plan(row)))?,
+        is_urgent: row.rank <= Rank::Wanted as i64,
+        hurry: row.is_hurried(),
+        attempt,
+        crashes: named.number("crashes", crashes)?,
+        lease_until,
+    };
+    update_unchanged(connection, row, change).await?;
+    if is_plan(row) {
+        // A video has other jobs only while it is packaging.
+        let video = videos::find(connection, &row.video).await?;
+        let packaging = video.state()?.packaging(now)?;
+        videos::change_state(connection, &video, packaging, now).await?;
+    }
+    Ok(Some(job))
+}
+
+fn is_plan(row: &Model) -> bool {
+    row.kind == Kind::Plan.as_str()
+}

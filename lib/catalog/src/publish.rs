@@ -1,0 +1,44 @@
+//! The end of the work: a version is whole, and everybody may have it.
+
+use model::{JobId, Timestamp};
+
+use crate::error::Result;
+use crate::jobs::{self, Kind};
+use crate::{Catalog, NewVersion, growing, versions, videos};
+
+impl Catalog {
+    /// Publishes a version whose objects are all stored: it becomes the one that plays, or goes on
+    /// playing, and the job is done. Asked again by the same attempt for the same version, it
+    /// changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` when the attempt has lost its lease or the video was deleted: nothing of it may
+    /// be seen, its objects are rubbish.
+    pub async fn publish(&self, job: JobId, attempt: i32, new: &NewVersion, now: Timestamp) -> Result<()> {
+        let transaction = self.begin().await?;
+        let row = match jobs::hold(&transaction, job, attempt).await {
+            Ok(row) => row,
+            Err(lost) => {
+                let Some(row) = jobs::done_by(&transaction, job, attempt).await? else { return Err(lost) };
+                let versions = versions::of_video(&transaction, &row.video).await?;
+                let is_published = versions.iter().any(|version| version.id == new.version.to_string());
+                return if is_published { Ok(()) } else { Err(lost) };
+            }
+        };
+        // A plan may be all the work there is.
+        if !matches!(row.kind()?, Kind::Plan | Kind::Finish) {
+            return Err(jobs::moved_on(job));
+        }
+        jobs::done(&transaction, &row, now).await?;
+        let video = videos::find(&transaction, &row.video).await?;
+        let ready = video.state()?.ready(now, new.version)?;
+        versions::insert(&transaction, video.id()?, attempt, new, now).await?;
+        videos::change_state(&transaction, &video, ready, now).await?;
+        growing::delete_of_video(&transaction, &video.id).await?;
+        jobs::delete_parts(&transaction, &new.version.to_string()).await?;
+        transaction.commit().await?;
+        self.announce_change();
+        Ok(())
+    }
+}
