@@ -114,11 +114,15 @@ pub(crate) mod tests {
             min_tier: Tier::try_from(min_tier).unwrap(),
             state: VideoState::Ready { version: VERSION, at: t },
             progress: Progress::default(),
+            progress_at: None,
+            queue_place: None,
+            priority: 0,
             created_at: t,
             updated_at: t,
             published_at: None,
             duration_ms: Some(6000),
             renditions: Vec::new(),
+            unfinished: Vec::new(),
         }
     }
 

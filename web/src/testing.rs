@@ -6,7 +6,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use catalog::{Catalog, Job, JobFailure, NewUpload, NewVersion, RenditionSummary, UploadLimits, VideoEdit};
+use catalog::{
+    Catalog, Claim, Job, JobFailure, NewUpload, NewVersion, RenditionSummary, UploadLimits, VideoEdit,
+};
 use database::testing::TestDatabase;
 use futures::TryStreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -125,7 +127,8 @@ impl Site {
     /// Takes the one waiting job.
     pub(crate) async fn claim(&self) -> Job {
         let worker = WorkerId::new("test");
-        let claimed = self.state.catalog.claim_next_job(&worker, self.clock.now(), Duration::from_secs(60));
+        let claimed =
+            self.state.catalog.claim_next_job(&worker, Claim::Any, self.clock.now(), Duration::from_secs(60));
         claimed.await.unwrap().expect("a job waits")
     }
 
