@@ -36,10 +36,19 @@ pub(crate) struct VideoView {
     pub(crate) min_tier: model::Tier,
     /// `uploading`, `queued`, `packaging`, `ready` or `failed`.
     pub(crate) state: &'static str,
+    /// The state in more detail: `uploading`, `queued`, `probing`, `playable`, `improving`,
+    /// `ready` or `failed`. From `playable` on it can be watched, from `improving` on in whole.
+    pub(crate) stage: &'static str,
+    /// Whether it can be watched, if only in part of its qualities.
+    pub(crate) plays: bool,
+    /// How many are served before it, and itself; null when it does not wait for a worker.
+    pub(crate) queue_place: Option<u32>,
     /// Percent of the way to `ready`.
     pub(crate) progress: u8,
     /// Seconds to go, once that can be told.
     pub(crate) eta_s: Option<u32>,
+    /// Seconds of film that are made in a second, once that can be told.
+    pub(crate) speed: Option<f64>,
     /// Why it failed, if it did; told to those who may edit it.
     pub(crate) failure: Option<FailureView>,
     pub(crate) duration_ms: Option<u64>,
@@ -88,6 +97,8 @@ pub(crate) struct RenditionView {
     pub(crate) average_bandwidth_bps: u64,
     /// Megabytes that a minute costs, with the sound that goes with a picture.
     pub(crate) mb_per_minute: f64,
+    /// Whether all of it is there. Until then its figures are what it has at most.
+    pub(crate) whole: bool,
 }
 
 /// A part of a list.
@@ -136,8 +147,12 @@ fn view(video: Video, owner: String, pictures: Pictures, language: Language) -> 
         visibility: video.visibility,
         min_tier: video.min_tier,
         state: video.state.as_str(),
+        stage: stage(&video.state),
+        plays: version.is_some(),
+        queue_place: None,
         progress: if version.is_some() { 100 } else { video.progress.percent },
         eta_s: video.progress.eta_s.filter(|_| version.is_none()),
+        speed: None,
         failure,
         duration_ms: video.duration_ms,
         created_at: video.created_at,
@@ -149,6 +164,13 @@ fn view(video: Video, owner: String, pictures: Pictures, language: Language) -> 
         renditions: renditions(&video.renditions),
         title: video.title,
         description: video.description,
+    }
+}
+
+fn stage(state: &VideoState) -> &'static str {
+    match state {
+        VideoState::Packaging { .. } => "probing",
+        other => other.as_str(),
     }
 }
 
@@ -169,6 +191,7 @@ fn renditions(summaries: &[RenditionSummary]) -> Vec<RenditionView> {
             bandwidth_bps: summary.bandwidth_bps,
             average_bandwidth_bps: summary.average_bandwidth_bps,
             mb_per_minute: mb_per_minute(summary.average_bandwidth_bps + sound),
+            whole: true,
         }
     };
     summaries.iter().map(view).collect()

@@ -2,6 +2,7 @@ import { paraglideVitePlugin } from '@inlang/paraglide-js';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
 import { compressed } from './build/compressed.js';
+import { leanHls } from './build/lean-hls.js';
 import { styleHashes } from './build/style-hashes.js';
 
 // Rust renders the documents and reads `.vite/manifest.json` to print the tags; each entry is
@@ -16,6 +17,7 @@ export default defineConfig({
       outputStructure: 'message-modules',
       emitReadme: false,
     }),
+    leanHls(),
     svelte(),
     styleHashes(),
     compressed(),

@@ -14,6 +14,8 @@ pub(crate) struct Quality {
     pub(crate) height: u16,
     /// Measured, sound included.
     pub(crate) mb_per_minute: f64,
+    /// Whether all of it is there.
+    pub(crate) whole: bool,
 }
 
 /// The sound that "audio only" plays.
@@ -41,6 +43,7 @@ pub(crate) fn qualities(renditions: &[RenditionView], height: u16) -> Vec<Qualit
         name: view.name,
         height: view.name.height(),
         mb_per_minute: view.mb_per_minute,
+        whole: view.whole,
     };
     let mut qualities: Vec<Quality> = pictures.map(quality).collect();
     qualities.sort_by_key(|quality| std::cmp::Reverse(quality.height));
@@ -75,6 +78,7 @@ mod tests {
             bandwidth_bps: 0,
             average_bandwidth_bps: 0,
             mb_per_minute: 1.0,
+            whole: true,
         };
         names.iter().map(view).collect()
     }

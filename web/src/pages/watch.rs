@@ -13,7 +13,7 @@ use super::format::{clock, day, day_in_words, decimal, duration_iso};
 use super::frame::{Frame, Visit, inline_json, show};
 use super::text;
 use crate::access::{self, Refused, Right};
-use crate::playback::playback;
+use crate::playback::{Playback, playback};
 use crate::views::{self, VideoView};
 use crate::{State, WebError};
 
@@ -62,6 +62,10 @@ struct Boot<'a> {
     sound: Option<&'a Sound>,
     mp4: Option<&'a str>,
     saver: bool,
+    /// The first grant, so that play asks for nothing but the film.
+    playback: &'a Playback,
+    /// Whether all of it is there; until then the island looks for more.
+    is_ready: bool,
 }
 
 /// What other sites and programs are told of a public video.
@@ -116,8 +120,8 @@ pub(crate) async fn page(
                 Right::Granted { height, .. } => height,
                 Right::Free => access::free_height(&state.subscriptions.tier_rights().await?),
             };
-            let foreign_url = playback(&state, &row, person, visit.visitor.now).await?.foreign_url;
-            Stage::Film(Box::new(film(&video, height, foreign_url, &visit)))
+            let playback = playback(&state, &row, person, visit.visitor.now).await?;
+            Stage::Film(Box::new(film(&video, height, playback, &visit)))
         }
         Err(Refused::NotReady | Refused::Hidden) => notice(has_failed, is_owner, &visit),
         Err(Refused::SignedOut | Refused::Tier(_)) => refusal(video.min_tier, &visit),
@@ -141,11 +145,12 @@ pub(crate) async fn page(
     Ok(show(StatusCode::OK, &watch.frame, &watch))
 }
 
-fn film(video: &VideoView, height: u16, foreign_url: String, visit: &Visit) -> Film {
+fn film(video: &VideoView, height: u16, playback: Playback, visit: &Visit) -> Film {
     let language = visit.language();
+    let foreign_url = &playback.foreign_url;
     let qualities = cost::qualities(&video.renditions, height);
     let sound = cost::sound(&video.renditions);
-    let prefix = foreign_url.strip_suffix("/multivariant.m3u8").unwrap_or(&foreign_url);
+    let prefix = foreign_url.strip_suffix("/multivariant.m3u8").unwrap_or(foreign_url);
     let plain = cost::at_most(&qualities, PLAIN_HEIGHT);
     let mp4 = plain.map(|quality| format!("{prefix}/{}.mp4", quality.name));
     let row = |name: String, mb: f64| {
@@ -162,6 +167,8 @@ fn film(video: &VideoView, height: u16, foreign_url: String, visit: &Visit) -> F
         sound: sound.as_ref(),
         mp4: mp4.as_deref(),
         saver: visit.saver,
+        playback: &playback,
+        is_ready: video.state == "ready",
     };
     Film {
         boot: inline_json(&boot),
@@ -173,7 +180,7 @@ fn film(video: &VideoView, height: u16, foreign_url: String, visit: &Visit) -> F
         // Sound without a picture has no plain file; some browsers play the playlist itself.
         source_type: if mp4.is_some() { "video/mp4" } else { "application/vnd.apple.mpegurl" },
         source: mp4.unwrap_or_else(|| foreign_url.clone()),
-        foreign_url,
+        foreign_url: playback.foreign_url,
         rows,
     }
 }

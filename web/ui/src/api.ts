@@ -5,6 +5,8 @@ import { m } from './paraglide/messages.js';
 
 export type Visibility = 'draft' | 'private' | 'unlisted' | 'public';
 export type State = 'uploading' | 'queued' | 'packaging' | 'ready' | 'failed';
+/** The state in more detail: what its owner waits for. */
+export type Stage = 'uploading' | 'queued' | 'probing' | 'playable' | 'improving' | 'ready' | 'failed';
 export type FailureCode =
   | 'empty'
   | 'not_media'
@@ -14,6 +16,7 @@ export type FailureCode =
   | 'too_large'
   | 'crashed'
   | 'timed_out'
+  | 'cancelled'
   | 'internal';
 
 export interface Video {
@@ -23,12 +26,27 @@ export interface Video {
   visibility: Visibility;
   min_tier: number;
   state: State;
+  stage: Stage;
+  /** Whether it can be watched, if only in part of its qualities. */
+  plays: boolean;
+  /** How many are served before it, and itself; null when it does not wait. */
+  queue_place: number | null;
+  /** Seconds of film that are made in a second. */
+  speed: number | null;
   /** Percent, 0 to 100. */
   progress: number;
   eta_s: number | null;
   failure: { code: FailureCode; text: string } | null;
   duration_ms: number | null;
   thumbnail_url: string | null;
+  renditions: Rendition[];
+}
+
+export interface Rendition {
+  name: string;
+  /** Whether all of it is there. */
+  whole: boolean;
+  mb_per_minute: number;
 }
 
 export interface Listing<T> {
@@ -100,6 +118,7 @@ export const videos = {
   get: (id: string) => call<Video>('GET', `/api/v1/videos/${id}`),
   edit: (id: string, edit: VideoEdit) => call<Video>('PATCH', `/api/v1/videos/${id}`, edit),
   remove: (id: string) => call<void>('DELETE', `/api/v1/videos/${id}`),
+  cancel: (id: string) => call<Video>('POST', `/api/v1/videos/${id}/cancel`),
   retry: (id: string) => call<Video>('POST', `/api/v1/videos/${id}/retry`),
   playback: (id: string) => call<Playback>('POST', `/api/v1/videos/${id}/playback`),
 };

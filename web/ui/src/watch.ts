@@ -1,4 +1,5 @@
 import { mount } from 'svelte';
+import type { Playback } from './api.js';
 import { boot, region } from './boot.js';
 import './locale.js';
 import Player from './player/Player.svelte';
@@ -12,8 +13,13 @@ interface Watch {
   sound: Sound | null;
   mp4: string | null;
   saver: boolean;
+  playback: Playback;
+  is_ready: boolean;
 }
 
 // On a slow line somebody may have pressed play before this script was there: they keep what plays.
 const plain = document.querySelector<HTMLVideoElement>('#player video');
-if (!plain || plain.paused) mount(Player, { target: region('player'), props: boot<Watch>() });
+if (!plain || plain.paused) {
+  const { is_ready: isReady, ...film } = boot<Watch>();
+  mount(Player, { target: region('player'), props: { ...film, isReady } });
+}

@@ -28,21 +28,22 @@ async fn a_video_is_shown_with_what_a_minute_costs() {
         shown,
         json!({
             "id": video.to_string(), "title": "A film", "description": "", "visibility": "public", "min_tier": 0,
-            "state": "ready", "progress": 100, "eta_s": null, "failure": null, "duration_ms": 60_000,
+            "state": "ready", "stage": "ready", "plays": true, "queue_place": null, "progress": 100, "eta_s": null,
+            "speed": null, "failure": null, "duration_ms": 60_000,
             "created_at": at, "published_at": at, "owner": "ana", "version": version,
             "thumbnail_url": format!("/v/{video}/{version}/thumbnail.jpg"),
             "poster_url": format!("/v/{video}/{version}/poster.jpg"),
             "renditions": [
                 {"name": "a32", "kind": "audio", "width": null, "height": null, "bandwidth_bps": 33_000,
-                 "average_bandwidth_bps": 32_000, "mb_per_minute": 0.24},
+                 "average_bandwidth_bps": 32_000, "mb_per_minute": 0.24, "whole": true},
                 {"name": "a64", "kind": "audio", "width": null, "height": null, "bandwidth_bps": 65_000,
-                 "average_bandwidth_bps": 64_000, "mb_per_minute": 0.48},
+                 "average_bandwidth_bps": 64_000, "mb_per_minute": 0.48, "whole": true},
                 {"name": "144p", "kind": "video", "width": 256, "height": 144, "bandwidth_bps": 41_000,
-                 "average_bandwidth_bps": 40_000, "mb_per_minute": 0.54},
+                 "average_bandwidth_bps": 40_000, "mb_per_minute": 0.54, "whole": true},
                 {"name": "360p", "kind": "video", "width": 640, "height": 360, "bandwidth_bps": 337_000,
-                 "average_bandwidth_bps": 336_000, "mb_per_minute": 3.0},
+                 "average_bandwidth_bps": 336_000, "mb_per_minute": 3.0, "whole": true},
                 {"name": "720p", "kind": "video", "width": 1280, "height": 720, "bandwidth_bps": 1_537_000,
-                 "average_bandwidth_bps": 1_536_000, "mb_per_minute": 12.0}
+                 "average_bandwidth_bps": 1_536_000, "mb_per_minute": 12.0, "whole": true}
             ]
         })
     );

@@ -1,22 +1,28 @@
-import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig } from 'hls.js';
-import workerPath from 'hls.js/dist/hls.worker.js?url';
+import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig, type MediaDecodingInfo } from 'hls.js';
 import { failureOf, failureOfStatus, type Failure } from './failure.js';
 import type { Lease } from './lease.js';
-import { levelOf, saverQuality, type Choice, type Quality, type Sound } from './quality.js';
+import { isOffered, levelOf, saverQuality, type Choice, type Quality, type Sound } from './quality.js';
+import { segmentLoader } from './segments.js';
 
 export interface Film {
   lease: Lease;
   qualities: Quality[];
+  /** Whether parts of it are still being made. */
+  isGrowing: boolean;
   sound: Sound | null;
   /** A plain file for browsers that play no stream. */
   mp4: string | null;
   onFailure: (failure: Failure, code: string) => void;
   /** The rendition on screen has changed. */
   onQuality: (name: string) => void;
+  /** What is asked for now is being prepared, or no longer is. */
+  onPreparing: (isPreparing: boolean) => void;
 }
 
 export interface Engine {
   choose(choice: Choice): void;
+  /** More of the film has been made. */
+  grown(qualities: Quality[], isGrowing: boolean): void;
   /** Loads again from where it stopped. */
   retry(): void;
   destroy(): void;
@@ -34,6 +40,20 @@ function isSaving(choice: Choice): boolean {
   return choice === 'saver' || choice === 'audio';
 }
 
+/** The edge holds a request for up to eight seconds. */
+const FIRST_BYTE_MS = 20_000;
+
+const PATIENCE: Partial<HlsConfig> = {
+  fragLoadPolicy: {
+    default: {
+      maxTimeToFirstByteMs: FIRST_BYTE_MS,
+      maxLoadTimeMs: 120_000,
+      timeoutRetry: { maxNumRetry: 4, retryDelayMs: 0, maxRetryDelayMs: 0 },
+      errorRetry: { maxNumRetry: 6, retryDelayMs: 1000, maxRetryDelayMs: 8000 },
+    },
+  },
+};
+
 const ESTIMATE_KEY = 'cocuyo:bandwidth';
 
 function rememberedEstimate(): number {
@@ -41,6 +61,13 @@ function rememberedEstimate(): number {
   // Without memory: half of what a slow mobile link carries, so that the first segment comes soon.
   return stored > 0 ? stored : 300_000;
 }
+
+/** hls.js passes over what would not play smoothly. What is still being made would not. */
+const BEING_MADE: MediaDecodingInfo = {
+  supported: true,
+  configurations: [],
+  decodingInfoResults: [{ supported: true, smooth: false, powerEfficient: false, keySystemAccess: null }],
+};
 
 class StreamEngine implements Engine {
   #hls: Hls;
@@ -73,6 +100,12 @@ class StreamEngine implements Engine {
     else this.#apply();
   }
 
+  grown(qualities: Quality[], isGrowing: boolean): void {
+    Object.assign(this.film, { qualities, isGrowing });
+    this.#offer();
+    if (!isGrowing && !isSaving(this.#choice)) this.#hls.config.maxMaxBufferLength = 60;
+  }
+
   retry(): void {
     this.#reopen();
   }
@@ -99,8 +132,8 @@ class StreamEngine implements Engine {
     const { lease, sound } = this.film;
     const saving = isSaving(choice);
     const config: Partial<HlsConfig> = {
-      // A worker from a blob would need a wider content security policy.
-      workerPath,
+      // Segments are MP4 already: what is left to do is less than to fetch a worker for it.
+      enableWorker: false,
       startPosition: position,
       abrEwmaDefaultEstimate: rememberedEstimate(),
       testBandwidth: !saving,
@@ -110,6 +143,8 @@ class StreamEngine implements Engine {
       capLevelOnFPSDrop: true,
       capLevelToPlayerSize: false,
       ...(saving && { startLevel: 0 }),
+      fLoader: segmentLoader(() => this.film.isGrowing, this.film.onPreparing),
+      ...PATIENCE,
       xhrSetup: async (xhr, url) => {
         const token = await lease.token();
         xhr.open('GET', url, true);
@@ -120,7 +155,10 @@ class StreamEngine implements Engine {
       },
     };
     const hls = new Hls(config);
-    hls.on(Events.MANIFEST_PARSED, () => this.#apply());
+    hls.on(Events.MANIFEST_PARSED, () => {
+      this.#offer();
+      this.#apply();
+    });
     hls.on(Events.LEVEL_SWITCHED, (_event, { level }) => {
       const url = hls.levels[level]?.url[0] ?? '';
       const shown = this.film.qualities.find((quality) => url.includes(`/${quality.name}/`));
@@ -130,9 +168,19 @@ class StreamEngine implements Engine {
     hls.on(Events.ERROR, (_event, data) => void this.#handle(data));
     // hls.js drops sound-only variants from a multivariant with pictures, so sound alone is
     // loaded by its own playlist.
-    hls.loadSource(choice === 'audio' && sound ? soundUrl(lease.url, sound) : lease.url);
+    const planned = this.film.isGrowing ? `${lease.url}?planned=1` : lease.url;
+    hls.loadSource(choice === 'audio' && sound ? soundUrl(lease.url, sound) : planned);
     hls.attachMedia(this.video);
     return hls;
+  }
+
+  /** Only what is there takes part in the automatic choice; the rest joins when it comes. */
+  #offer(): void {
+    for (const level of this.#hls.levels) {
+      const quality = this.film.qualities.find(({ name }) => levelOf(name, level.url) === 0);
+      if (quality && !isOffered(quality)) level.supportedResult = BEING_MADE;
+      else if (level.supportedResult === BEING_MADE) delete level.supportedResult;
+    }
   }
 
   #apply(): void {
@@ -148,6 +196,8 @@ class StreamEngine implements Engine {
       return;
     }
     hls.config.maxBufferLength = 30;
+    // What is far ahead in a low quality would be watched before the better one that comes.
+    hls.config.maxMaxBufferLength = this.film.isGrowing ? 30 : 60;
     hls.autoLevelCapping = -1;
     if (this.#choice === 'auto') {
       hls.capLevelToPlayerSize = true;
@@ -211,6 +261,7 @@ function plainEngine(video: HTMLVideoElement, film: Film, first: Choice): Engine
   let current = first;
   return {
     choose: (choice) => load((current = choice)),
+    grown: () => undefined,
     retry: () => load(current),
     destroy: () => {
       video.removeEventListener('error', failed);

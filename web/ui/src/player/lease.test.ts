@@ -20,7 +20,7 @@ const settled = () => new Promise((resolve) => setTimeout(resolve));
 describe('a lease', () => {
   it('is renewed behind half of its life, without anybody waiting', async () => {
     const { fetch, now, pass } = origin(600);
-    const lease = await Lease.take('a', fetch, now);
+    const lease = new Lease('a', await fetch(), fetch, now);
     pass(299);
     expect(await lease.token()).toBe('token 0');
     expect(fetch).toHaveBeenCalledTimes(1);
@@ -33,7 +33,7 @@ describe('a lease', () => {
 
   it('is waited for when it is over, once for all who wait', async () => {
     const { fetch, now, pass } = origin(600);
-    const lease = await Lease.take('a', fetch, now);
+    const lease = new Lease('a', await fetch(), fetch, now);
     pass(601);
     expect(await Promise.all([lease.token(), lease.token()])).toEqual(['token 1', 'token 1']);
     expect(fetch).toHaveBeenCalledTimes(2);
@@ -41,14 +41,14 @@ describe('a lease', () => {
 
   it('keeps the URL that the player has begun with', async () => {
     const { fetch, now } = origin(600);
-    const lease = await Lease.take('a', fetch, now);
+    const lease = new Lease('a', await fetch(), fetch, now);
     await lease.renew();
     expect(lease.url).toBe('/v/a/0/multivariant.m3u8');
   });
 
   it('of a free video needs neither token nor renewal', async () => {
     const { fetch, now, pass } = origin(null);
-    const lease = await Lease.take('a', fetch, now);
+    const lease = new Lease('a', await fetch(), fetch, now);
     pass(1e9);
     expect(await lease.token()).toBeNull();
     expect(fetch).toHaveBeenCalledTimes(1);

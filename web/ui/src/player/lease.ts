@@ -11,17 +11,14 @@ export class Lease {
   #taken: number;
   #renewal: Promise<void> | null = null;
 
-  private constructor(
+  /** `playback` is the first grant; the page came with it. */
+  constructor(
     private readonly id: string,
     private playback: Playback,
-    private readonly fetch: Fetch,
-    private readonly now: () => number,
+    private readonly fetch: Fetch = videos.playback,
+    private readonly now: () => number = Date.now,
   ) {
     this.#taken = now();
-  }
-
-  static async take(id: string, fetch: Fetch = videos.playback, now: () => number = Date.now): Promise<Lease> {
-    return new Lease(id, await fetch(id), fetch, now);
   }
 
   get url(): string {

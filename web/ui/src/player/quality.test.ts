@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { costOf, levelOf, saverQuality, type Quality } from './quality.js';
+import { costOf, isOffered, levelOf, renewed, saverQuality, type Quality } from './quality.js';
 
 const ladder: Quality[] = [
-  { name: '720p', height: 720, mb_per_minute: 12 },
-  { name: '360p', height: 360, mb_per_minute: 4 },
-  { name: '240p', height: 240, mb_per_minute: 2 },
-  { name: '144p', height: 144, mb_per_minute: 0.6 },
+  { name: '720p', height: 720, mb_per_minute: 12, whole: true },
+  { name: '360p', height: 360, mb_per_minute: 4, whole: true },
+  { name: '240p', height: 240, mb_per_minute: 2, whole: true },
+  { name: '144p', height: 144, mb_per_minute: 0.6, whole: true },
 ];
 
 describe('the data saver', () => {
@@ -33,5 +33,19 @@ describe('levels', () => {
     const urls = ['/v/a/b/1440p/playlist.m3u8', '/v/a/b/144p/playlist.m3u8'];
     expect(levelOf('144p', urls)).toBe(1);
     expect(levelOf('44p', urls)).toBe(-1);
+  });
+});
+
+describe('of a film in the making', () => {
+  const growing = ladder.map((quality) => ({ ...quality, whole: false }));
+
+  it('the upper pictures are offered when all of them is there, the lower ones at once', () => {
+    expect(growing.filter(isOffered).map(({ name }) => name)).toEqual(['360p', '240p', '144p']);
+    const now = renewed(growing, [
+      { name: '720p', whole: true, mb_per_minute: 11 },
+      { name: '1080p', whole: true, mb_per_minute: 20 },
+    ]);
+    expect(now.filter(isOffered).map(({ name }) => name)).toEqual(['720p', '360p', '240p', '144p']);
+    expect(now.map((quality) => quality.mb_per_minute)).toEqual([11, 4, 2, 0.6]);
   });
 });
