@@ -1,7 +1,8 @@
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 
-use crate::run;
+use crate::{film, run};
 
 /// A source film for the stories, drawn by ffmpeg once per test run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,62 +11,86 @@ pub enum Clip {
     Short,
     /// 40 s of 1280×720 at 30 frames a second: long enough to be interrupted.
     Long,
+    /// Numbered pictures at 25 a second, and beeps: see [`film`].
+    Numbered {
+        /// Its length.
+        seconds: u32,
+        /// Its width in pixels, at 16:9.
+        width: u32,
+    },
 }
+
+/// The files, each drawn by the first who asks; others wait for theirs only.
+type Drawn = HashMap<Clip, Arc<OnceLock<&'static Path>>>;
+
+/// A chunk of lane A and half of the next one, of one rung: the quickest film that has a seam.
+pub const TINY: Clip = Clip::Numbered { seconds: 20, width: 256 };
 
 impl Clip {
     /// The clip's file.
     pub fn file(self) -> &'static Path {
-        static SHORT: OnceLock<PathBuf> = OnceLock::new();
-        static LONG: OnceLock<PathBuf> = OnceLock::new();
-        match self {
-            Self::Short => SHORT.get_or_init(|| draw("short", 10, "640x360", 25)),
-            Self::Long => LONG.get_or_init(|| draw("long", 40, "1280x720", 30)),
-        }
+        static DRAWN: OnceLock<Mutex<Drawn>> = OnceLock::new();
+        let cell = {
+            let mut drawn = DRAWN.get_or_init(Mutex::default).lock().expect("no holder panics");
+            Arc::clone(drawn.entry(self).or_default())
+        };
+        cell.get_or_init(|| Box::leak(self.draw().into_boxed_path()))
     }
 
     /// The clip's bytes.
     pub fn bytes(self) -> Vec<u8> {
         std::fs::read(self.file()).expect("the clip was drawn")
     }
+
+    fn draw(self) -> PathBuf {
+        // Kept until the process ends and swept by the system's own cleaning of /tmp.
+        let folder = std::env::temp_dir().join(format!("cocuyo-clips-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a temporary folder");
+        match self {
+            Self::Short => plain(&folder.join("short.mp4"), 10, "640x360", 25),
+            Self::Long => plain(&folder.join("long.mp4"), 40, "1280x720", 30),
+            Self::Numbered { seconds, width } => {
+                numbered(&folder.join(format!("numbered-{seconds}-{width}.mp4")), seconds, width)
+            }
+        }
+    }
 }
 
-fn draw(name: &str, seconds: u32, size: &str, rate: u32) -> PathBuf {
-    // Kept until the process ends and swept by the system's own cleaning of /tmp.
-    let folder = std::env::temp_dir().join(format!("cocuyo-clips-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a temporary folder");
-    let file = folder.join(format!("{name}.mp4"));
+const FRONT: [&str; 6] = ["-nostdin", "-v", "error", "-y", "-f", "lavfi"];
+const CODED: [&str; 14] = [
+    "-ac",
+    "2",
+    "-c:v",
+    "libx264",
+    "-preset",
+    "ultrafast",
+    "-crf",
+    "30",
+    "-pix_fmt",
+    "yuv420p",
+    "-c:a",
+    "aac",
+    "-movflags",
+    "+faststart",
+];
+
+fn plain(file: &Path, seconds: u32, size: &str, rate: u32) -> PathBuf {
     let picture = format!("testsrc2=size={size}:rate={rate}:duration={seconds}");
     let sound = format!("sine=frequency=440:sample_rate=48000:duration={seconds}");
-    let path = file.to_string_lossy().into_owned();
-    let arguments: &[&str] = &[
-        "-nostdin",
-        "-v",
-        "error",
-        "-y",
-        "-f",
-        "lavfi",
-        "-i",
-        &picture,
-        "-f",
-        "lavfi",
-        "-i",
-        &sound,
-        "-ac",
-        "2",
-        "-c:v",
-        "libx264",
-        "-preset",
-        "ultrafast",
-        "-crf",
-        "30",
-        "-pix_fmt",
-        "yuv420p",
-        "-c:a",
-        "aac",
-        "-movflags",
-        "+faststart",
-        &path,
-    ];
-    run("ffmpeg", arguments).ok();
-    file
+    let inputs = ["-i", &picture, "-f", "lavfi", "-i", &sound];
+    run("ffmpeg", &[&FRONT[..], &inputs, &CODED, &[&file.to_string_lossy()]].concat()).ok();
+    file.to_owned()
+}
+
+fn numbered(file: &Path, seconds: u32, width: u32) -> PathBuf {
+    const RATE: u32 = 25;
+    let height = width * 9 / 16 / 2 * 2;
+    let picture = format!("testsrc2=size={width}x{height}:rate={RATE}:duration={seconds}");
+    let strip = film::strip(width, height, RATE, seconds);
+    let sound = film::beeps(seconds);
+    let inputs = ["-i", &picture, "-f", "lavfi", "-i", &strip, "-f", "lavfi", "-i", &sound];
+    let graph = "[0][1]overlay=0:main_h-overlay_h,format=yuv420p[picture]";
+    let mapped = ["-filter_complex", graph, "-map", "[picture]", "-map", "2"];
+    run("ffmpeg", &[&FRONT[..], &inputs, &mapped, &CODED, &[&file.to_string_lossy()]].concat()).ok();
+    file.to_owned()
 }

@@ -4,18 +4,25 @@
 //! The stories in `stories/` assert only what an outsider can see: statuses, playlists, pictures,
 //! and the list of objects in the bucket.
 
+mod cells;
 mod clip;
+pub mod film;
+mod line;
 mod media;
 mod person;
 mod process;
+mod server;
 mod stack;
 mod tus;
 mod until;
 
-pub use clip::Clip;
+pub use cells::{Cells, Held, Kind, Poison, Started};
+pub use clip::{Clip, TINY};
+pub use line::Line;
 pub use media::{Decoded, decode, probe};
 pub use person::{Answer, Person};
 pub use process::{Finished, program, run};
-pub use stack::{Engines, Stack, project_file};
+pub use server::{End, Server};
+pub use stack::{Engines, Setup, Stack, project_file};
 pub use tus::{Upload, tus_metadata};
 pub use until::until;

@@ -1,19 +1,20 @@
 //! One running installation.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use database::testing::TestDatabase;
 use futures::StreamExt;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use storage::ObjectStore;
+use storage::testing::SeaweedFs;
 use tempfile::TempDir;
 
-use crate::{Person, program, run, until};
+use crate::{End, Finished, Line, Person, Server, program, run};
 
 /// What an installation stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,23 +25,44 @@ pub enum Engines {
     Servers,
 }
 
+/// What an installation is to be.
+#[derive(Debug)]
+pub struct Setup {
+    /// What it stands on.
+    pub engines: Engines,
+    /// More lines of configuration (TOML, whole tables).
+    pub configuration: String,
+    /// A folder that was prepared for it.
+    pub home: Option<TempDir>,
+    /// The roles of the server, with commas; all if empty.
+    pub roles: &'static str,
+    /// Whether the line to S3 can be cut, and PostgreSQL crashed without anybody else noticing.
+    pub is_breakable: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let (engines, roles) = (Engines::Embedded, "");
+        Self { engines, configuration: String::new(), home: None, roles, is_breakable: false }
+    }
+}
+
 /// A running installation with everything it stands on; all of it ends when this is dropped.
 #[derive(Debug)]
 pub struct Stack {
     engines: Engines,
     home: TempDir,
     settings: String,
+    roles: &'static str,
     listen: String,
-    server: Option<Running>,
+    server: Option<Server>,
     store: Arc<dyn ObjectStore>,
-    log: Arc<Mutex<String>>,
+    workers: AtomicU32,
+    line_to_s3: Option<Line>,
     // Held for their ends: the database and the S3 server stop when these are dropped.
-    _postgres: Option<database::testing::TestDatabase>,
-    _seaweed: Option<storage::testing::SeaweedFs>,
+    postgres: Option<TestDatabase>,
+    _seaweed: Option<SeaweedFs>,
 }
-
-#[derive(Debug)]
-struct Running(Child);
 
 impl Stack {
     /// An installation on embedded engines.
@@ -55,47 +77,73 @@ impl Stack {
 
     /// An installation on these engines with more lines of configuration (TOML, whole tables).
     pub async fn start_with(engines: Engines, extra: &str) -> Self {
-        let home = TempDir::new().expect("a temporary folder");
-        Self::start_in(home, engines, extra).await
+        Self::set_up(Setup { engines, configuration: extra.to_owned(), ..Setup::default() }).await
     }
 
     /// An installation in a folder that was prepared for it.
     pub async fn start_in(home: TempDir, engines: Engines, extra: &str) -> Self {
-        let (settings, store, postgres, seaweed) = match engines {
+        let configuration = extra.to_owned();
+        Self::set_up(Setup { engines, configuration, home: Some(home), ..Setup::default() }).await
+    }
+
+    /// An installation of one's own wishes.
+    pub async fn set_up(setup: Setup) -> Self {
+        let home = setup.home.unwrap_or_else(|| TempDir::new().expect("a temporary folder"));
+        let mut stack = match setup.engines {
             Engines::Embedded => {
                 let config = storage::Config::Folder(home.path().join("objects"));
-                (String::new(), config, None, None)
+                Self::around(home, config, String::new()).await
             }
-            Engines::Servers => {
-                let postgres = database::testing::TestDatabase::postgres().await;
-                let seaweed = storage::testing::SeaweedFs::start();
-                let s3 = seaweed.config("stories");
-                let settings = format!(
-                    "database = \"{}\"\n[storage.s3]\nendpoint = \"{}\"\nbucket = \"{}\"\naccess_key_id = \"{}\"\n\
-                     secret_access_key = \"{}\"\n",
-                    postgres.url(),
-                    s3.endpoint,
-                    s3.bucket,
-                    s3.access_key_id,
-                    storage::testing::SECRET_KEY,
-                );
-                (settings, storage::Config::S3(s3), Some(postgres), Some(seaweed))
-            }
+            Engines::Servers => Self::on_servers(home, setup.is_breakable).await,
         };
-        let store = storage::open(&store).await.expect("open the bucket");
-        let mut stack = Self {
-            engines,
-            home,
-            settings: format!("{settings}\n{extra}"),
-            listen: "127.0.0.1:0".to_owned(),
-            server: None,
-            store,
-            log: Arc::default(),
-            _postgres: postgres,
-            _seaweed: seaweed,
-        };
+        stack.engines = setup.engines;
+        stack.roles = setup.roles;
+        stack.settings = format!("{}\n{}", stack.settings, setup.configuration);
         stack.start_server().await;
         stack
+    }
+
+    async fn on_servers(home: TempDir, is_breakable: bool) -> Self {
+        let postgres = match is_breakable {
+            true => TestDatabase::postgres_of_its_own().await,
+            false => TestDatabase::postgres().await,
+        };
+        let seaweed = SeaweedFs::start();
+        let s3 = seaweed.config("stories");
+        let line = match is_breakable {
+            true => Some(Line::to(s3.endpoint.port().expect("it has one")).await),
+            false => None,
+        };
+        let mut endpoint = s3.endpoint.clone();
+        if let Some(line) = &line {
+            endpoint.set_port(Some(line.port())).expect("a host has a port");
+        }
+        let settings = format!(
+            "database = \"{}\"\n[storage.s3]\nendpoint = \"{endpoint}\"\nbucket = \"{}\"\naccess_key_id = \"{}\"\n\
+             secret_access_key = \"{}\"\n",
+            postgres.url(),
+            s3.bucket,
+            s3.access_key_id,
+            storage::testing::SECRET_KEY,
+        );
+        let stack = Self::around(home, storage::Config::S3(s3), settings).await;
+        Self { line_to_s3: line, postgres: Some(postgres), _seaweed: Some(seaweed), ..stack }
+    }
+
+    async fn around(home: TempDir, config: storage::Config, settings: String) -> Self {
+        Self {
+            engines: Engines::Embedded,
+            home,
+            settings,
+            roles: "",
+            listen: "127.0.0.1:0".to_owned(),
+            server: None,
+            store: storage::open(&config).await.expect("open the bucket"),
+            workers: AtomicU32::new(0),
+            line_to_s3: None,
+            postgres: None,
+            _seaweed: None,
+        }
     }
 
     /// What it stands on.
@@ -126,13 +174,12 @@ impl Stack {
 
     /// Everything the server has logged so far.
     pub fn log(&self) -> String {
-        self.log.lock().expect("the reader never panics").clone()
+        self.server.as_ref().map(Server::log).unwrap_or_default()
     }
 
     /// The server's process.
     pub fn pid(&self) -> Pid {
-        let child = &self.server.as_ref().expect("the server runs").0;
-        Pid::from_raw(child.id().try_into().expect("a pid fits"))
+        self.server.as_ref().expect("the server runs").pid()
     }
 
     /// Starts the server and waits until it answers.
@@ -142,66 +189,76 @@ impl Stack {
 
     /// [`Stack::start_server`] with more arguments for `cocuyo serve`.
     pub async fn start_server_with(&mut self, arguments: &[&str]) {
-        let config = self.config_file();
-        let head = format!("admin_listen = \"127.0.0.1:0\"\n{}", self.settings);
-        std::fs::write(&config, head).expect("write the configuration");
-        let mut child = Command::new(program("cocuyo"))
-            .arg("serve")
-            .args(["--config".as_ref(), config.as_os_str(), "--data".as_ref(), self.home.path().as_os_str()])
-            .args(["--listen", &self.listen])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start cocuyo");
-        self.keep_log(child.stdout.take().expect("piped"));
-        self.keep_log(child.stderr.take().expect("piped"));
-        self.server = Some(Running(child));
-        let stack = &*self;
-        let address = until("the server to listen", Duration::from_secs(30), || async {
-            let log = stack.log();
-            let line = log.lines().rev().find_map(|line| line.split_once("http://127.0.0.1:"));
-            match line {
-                Some((_, rest)) => Ok(rest.chars().take_while(char::is_ascii_digit).collect::<String>()),
-                None => Err(log),
-            }
-        })
-        .await;
-        self.listen = format!("127.0.0.1:{address}");
+        self.start_command(self.command("cocuyo", self.home.path(), self.roles).args(arguments)).await;
     }
 
-    fn keep_log(&self, lines: impl Read + Send + 'static) {
-        let log = Arc::clone(&self.log);
-        std::thread::spawn(move || {
-            for line in BufReader::new(lines).lines().map_while(Result::ok) {
-                let mut log = log.lock().expect("no holder panics");
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
+    /// [`Stack::start_server`], of the build in which `failpoints` (see `packager::faults`) happen.
+    pub async fn start_server_that_fails(&mut self, failpoints: &str) {
+        let mut command = self.command("cocuyo-faults", self.home.path(), self.roles);
+        self.start_command(command.env("FAILPOINTS", failpoints)).await;
+    }
+
+    async fn start_command(&mut self, command: &mut Command) {
+        let mut server = Server::spawn(command.args(["--listen", &self.listen]));
+        self.listen = format!("127.0.0.1:{}", server.until_listening().await);
+        self.server = Some(server);
+    }
+
+    /// Another process that only packages, with a data folder of its own as on another machine.
+    pub async fn add_worker(&self) -> Server {
+        let number = self.workers.fetch_add(1, Ordering::Relaxed);
+        let data = match self.engines {
+            // The folder store and SQLite are for one machine, and one data folder.
+            Engines::Embedded => self.data(),
+            Engines::Servers => self.home.path().join(format!("worker-{number}")),
+        };
+        let mut command = self.command("cocuyo", &data, "packager");
+        let mut worker = Server::spawn(command.args(["--listen", "127.0.0.1:0"]));
+        worker.until_listening().await;
+        worker
+    }
+
+    fn command(&self, name: &str, data: &Path, roles: &str) -> Command {
+        let config = self.config_file();
+        let text = format!("admin_listen = \"127.0.0.1:0\"\n{}", self.settings);
+        std::fs::write(&config, text).expect("write the configuration");
+        let mut command = Command::new(program(name));
+        command.arg("serve");
+        command.args(["--config".as_ref(), config.as_os_str(), "--data".as_ref(), data.as_os_str()]);
+        if !roles.is_empty() {
+            command.args(["--roles", roles]);
+        }
+        command
     }
 
     /// `kill -9`, as a crash does it; the machine and its disks live on.
     pub fn kill_server(&mut self) {
-        let mut server = self.server.take().expect("the server runs");
-        server.0.kill().expect("kill the server");
-        server.0.wait().expect("reap the server");
-        self.forget_log();
+        self.server.take().expect("the server runs").kill();
     }
 
     /// SIGTERM, and the exit code.
     pub async fn stop_server(&mut self) -> Option<i32> {
-        kill(self.pid(), Signal::SIGTERM).expect("signal the server");
-        let mut server = self.server.take().expect("the server runs");
-        let code = tokio::task::spawn_blocking(move || server.0.wait().expect("reap the server").code());
-        let code = code.await.expect("waiting does not panic");
-        self.forget_log();
-        code
+        let server = self.server.take().expect("the server runs");
+        server.signal(Signal::SIGTERM);
+        match server.ended().await {
+            End::Code(code) => Some(code),
+            End::Signal(_) => None,
+        }
     }
 
-    fn forget_log(&self) {
-        self.log.lock().expect("no holder panics").clear();
+    /// Waits until the server has ended by itself.
+    pub async fn server_ended(&mut self) -> End {
+        self.server.take().expect("the server runs").ended().await
+    }
+
+    /// The line to S3 of a breakable installation.
+    pub fn line_to_s3(&self) -> &Line {
+        self.line_to_s3.as_ref().expect("a breakable installation on servers")
+    }
+
+    /// Crashes PostgreSQL of a breakable installation; it comes back by itself.
+    pub fn crash_postgres(&self) {
+        self.postgres.as_ref().expect("an installation on servers").crash_server();
     }
 
     /// The next start of the server uses this database.
@@ -211,11 +268,16 @@ impl Stack {
 
     /// Runs `cocuyo COMMAND…` against this installation and expects it to succeed.
     pub fn cocuyo(&self, arguments: &[&str]) -> String {
+        self.try_cocuyo(arguments).ok()
+    }
+
+    /// Runs `cocuyo COMMAND…` against this installation.
+    pub fn try_cocuyo(&self, arguments: &[&str]) -> Finished {
         let config = self.config_file();
         let mut all = arguments.to_vec();
         let (config, data) = (config.to_string_lossy(), self.home.path().to_string_lossy());
         all.extend(["--config", &config, "--data", &data]);
-        run(program("cocuyo"), &all).ok()
+        run(program("cocuyo"), &all)
     }
 
     /// A new account, signed in.
@@ -307,14 +369,6 @@ fn shape_of(name: &str) -> String {
         },
     });
     shaped.collect::<Vec<_>>().join("/")
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Nobody may be left behind when a story fails halfway.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A file inside the home of the project (`scripts/…`, `.tools/…`).

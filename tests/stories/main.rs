@@ -11,6 +11,7 @@ mod delete;
 mod deployment;
 mod documentation;
 mod gate;
+mod meter;
 mod order;
 mod samples;
 mod space;

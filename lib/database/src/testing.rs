@@ -51,6 +51,8 @@ pub struct TestDatabase {
     url: String,
     // Removed with its file when the test ends.
     _folder: Option<TempDir>,
+    // Ends with the value.
+    own_server: Option<Server>,
 }
 
 impl TestDatabase {
@@ -58,20 +60,29 @@ impl TestDatabase {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().expect("the temporary folder can be written");
         let url = sqlite_url(&folder.path().join("cocuyo.db"));
-        Self { url, _folder: Some(folder) }
+        Self { url, _folder: Some(folder), own_server: None }
     }
 
     /// A new database on this process's private server.
     pub async fn postgres() -> Self {
         static SERVER: OnceCell<Server> = OnceCell::const_new();
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let server = SERVER.get_or_init(Server::start).await;
-        let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let mut admin = server.connect().await.expect("the server has started");
-        // Not STRATEGY wal_log, the default: copying files is quicker where nothing is synced.
-        let create = format!("CREATE DATABASE {name} STRATEGY file_copy");
-        admin.execute(AssertSqlSafe(create)).await.expect("the name is new");
-        Self { url: server.url(&name), _folder: None }
+        let url = SERVER.get_or_init(Server::start).await.new_database().await;
+        Self { url, _folder: None, own_server: None }
+    }
+
+    /// A new database on a server that nobody else uses.
+    pub async fn postgres_of_its_own() -> Self {
+        let server = Server::start().await;
+        Self { url: server.new_database().await, _folder: None, own_server: Some(server) }
+    }
+
+    /// Crashes the server that nobody else uses; it recovers by itself and takes connections again.
+    ///
+    /// # Panics
+    ///
+    /// On a database that has no server of its own.
+    pub fn crash_server(&self) {
+        self.own_server.as_ref().expect("a server of its own").crash();
     }
 
     /// A new database of `engine`.
@@ -93,6 +104,7 @@ impl TestDatabase {
     }
 }
 
+#[derive(Debug)]
 struct Server {
     folder: PathBuf,
     // Its standard input is the leash: the keeper stops the server when that closes.
@@ -125,6 +137,27 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         server
+    }
+
+    async fn new_database(&self) -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut admin = self.connect().await.expect("the server has started");
+        // Not STRATEGY wal_log, the default: copying files is quicker where nothing is synced.
+        let create = format!("CREATE DATABASE {name} STRATEGY file_copy");
+        admin.execute(AssertSqlSafe(create)).await.expect("the name is new");
+        self.url(&name)
+    }
+
+    /// Kills one of its processes, at which all end and the first one starts them again.
+    fn crash(&self) {
+        let pids = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("it runs");
+        let first = pids.lines().next().expect("a pid");
+        let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children"));
+        let children = children.expect("the kernel says it");
+        let child = children.split_whitespace().next().expect("it has processes in the background");
+        let killed = Command::new("kill").args(["-KILL", child]).status().expect("there is `kill`");
+        assert!(killed.success(), "kill {child} of {first}");
     }
 
     fn url(&self, database: &str) -> String {
