@@ -9,7 +9,7 @@ use ffmpeg_next::{ChannelLayout, Error, Packet, Rational};
 use model::FailureReason;
 use model::cell::{AudioPlan, AudioRung, Ratio, Reply};
 
-use crate::encode::Damage;
+use crate::damage::Damage;
 use crate::error::{CellError, Result};
 use crate::filter;
 use crate::grid::{Belief, Seconds};
@@ -172,7 +172,7 @@ impl<'a> SoundRung<'a> {
             resampled: 0,
             encoded: 0,
             encoder,
-            segments: Segments::new(replies, rung.rendition, FRAME as u32),
+            segments: Segments::new(replies, rung.rendition, FRAME as u32, (0, 0)),
             replies,
             track: replies.track(plan.stream),
         })

@@ -5,7 +5,6 @@
 //! small, and bounded channels between them keep a handful of pictures in memory. A last thread
 //! decodes and encodes sound.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, Scope, ScopedJoinHandle};
 
@@ -14,13 +13,15 @@ use model::FailureReason;
 use model::cell::{EncodePlan, Reply};
 
 use crate::audio::SoundLane;
+use crate::damage::Damage;
 use crate::error::{CellError, Result};
-use crate::grid::{Belief, Grid, Seconds};
+use crate::grid::{Belief, Seconds};
 use crate::input::{Input, Next};
 use crate::libav;
 use crate::reply::Replies;
-use crate::rung::{Rung, Shot};
+use crate::rung::{Rung, Shot, Stretch};
 use crate::video::PictureLane;
+use crate::zero::{grid_of, used_streams as used, zero_of};
 
 /// Packets on their way to a decoder.
 const PACKETS: usize = 64;
@@ -33,34 +34,20 @@ const PAUSE_MS: u64 = 20_000;
 /// Of a hundred parts of the declared duration, how many must decode.
 const WHOLE_PERCENT: u64 = 90;
 
-/// Frames or packets that decoders refused, counted over all threads.
-#[derive(Debug, Default)]
-pub(crate) struct Damage(AtomicU64);
-
-impl Damage {
-    pub(crate) fn count(&self, damaged: bool) {
-        if damaged {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
 /// Carries out a plan and says `Done`.
 pub(crate) fn encode(mut input: Input, plan: &EncodePlan, replies: &Replies) -> Result<()> {
     let damage = Damage::default();
-    let start = start_of(&input, plan)?;
     let declared_ms = declared_ms(&input, plan)?;
     let belief = Belief { declared_ms };
 
     let duration_ms = thread::scope(|scope| -> Result<u64> {
         let mut lanes = Vec::new();
         let mut routes: Vec<Route> = Vec::new();
-        let mut zero = start;
+        let zero = zero_of(&input, plan)?;
         if let Some(video) = &plan.video {
             let stream = input.stream(video.stream)?;
             let decoder = input.decoder(&stream, DECODER_THREADS)?;
-            let grid = Grid::new(video.frame_rate, start_time(&stream).unwrap_or(start), start);
-            zero = grid.zero();
+            let grid = grid_of(&input, plan, video)?;
             let (shots, packets) = (spawn_rungs(scope, &mut lanes, plan, replies)?, sync_channel(PACKETS));
             let base = stream.time_base();
             let lane = PictureLane::new(decoder, base, grid, belief, video, plan, &damage, replies, shots);
@@ -85,7 +72,7 @@ pub(crate) fn encode(mut input: Input, plan: &EncodePlan, replies: &Replies) -> 
         let detail = format!("{duration_ms} ms of {} ms decode", declared_ms.unwrap_or(0));
         return Err(CellError::refused(FailureReason::Truncated, detail));
     }
-    replies.send(&Reply::Done { duration_ms, damaged: damage.0.into_inner(), missing_ms: 0 }, &[])
+    replies.send(&Reply::Done { duration_ms, damaged: damage.total(), missing_ms: 0 }, &[])
 }
 
 type Lane<'scope> = ScopedJoinHandle<'scope, Result<u64>>;
@@ -100,8 +87,10 @@ fn spawn_rungs<'scope, 'env>(
     let nothing = || CellError::refused(FailureReason::Internal, "a picture plan without rungs");
     let video = plan.video.as_ref().ok_or_else(nothing)?;
     let mut below = None;
-    for count in 1..=video.rungs.len() {
-        let rung = Rung::open(video, &video.rungs[..count], replies)?;
+    let rungs: Vec<_> = video.rungs.iter().collect();
+    for count in 1..=rungs.len() {
+        let stretch = Stretch { grid: &plan.grid, video, segment: 0, frames: 0..u64::MAX, hurry: false };
+        let rung = Rung::open(stretch, &rungs[..count], replies)?;
         let (sender, shots) = sync_channel(SHOTS);
         let next = below.replace(sender);
         lanes.push(scope.spawn(move || rung.run(shots, next).map(|()| 0)));
@@ -168,22 +157,7 @@ fn finish(read: Result<()>, lanes: Vec<Lane<'_>>) -> Result<u64> {
 }
 
 fn used_streams<'a>(input: &'a Input, plan: &EncodePlan) -> Result<Vec<Stream<'a>>> {
-    let video = plan.video.iter().map(|video| video.stream);
-    video.chain(plan.audio.iter().map(|audio| audio.stream)).map(|index| input.stream(index)).collect()
-}
-
-/// The earliest start of the streams that are used.
-fn start_of(input: &Input, plan: &EncodePlan) -> Result<Seconds> {
-    let streams = used_streams(input, plan)?;
-    let starts = streams.iter().filter_map(start_time);
-    Ok(starts.reduce(|a, b| if b.is_before(a) { b } else { a }).unwrap_or(Seconds::ZERO))
-}
-
-fn start_time(stream: &Stream<'_>) -> Option<Seconds> {
-    let base = stream.time_base();
-    let start = stream.start_time();
-    (start != ffmpeg_next::ffi::AV_NOPTS_VALUE)
-        .then(|| Seconds::of(start, base.numerator(), base.denominator()))
+    used(plan).map(|index| input.stream(index)).collect()
 }
 
 /// How long the file says that it is, if it says so and not only guesses: by its streams, or by

@@ -37,6 +37,22 @@ impl Seconds {
         self.minus(other).num < 0
     }
 
+    pub(crate) fn plus(self, other: Self) -> Self {
+        self.minus(Self { num: -other.num, ..other })
+    }
+
+    /// A part of it.
+    pub(crate) fn over(self, parts: u32) -> Self {
+        Self { den: self.den * i128::from(parts.max(1)), ..self }
+    }
+
+    /// The last tick of a time base at or before this moment.
+    pub(crate) fn in_ticks(self, num: i32, den: i32) -> i64 {
+        let ticks = self.num.saturating_mul(den.max(1).into());
+        let ticks = ticks.div_euclid(self.den.saturating_mul(num.max(1).into()).max(1));
+        ticks.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
     /// How many times `1 / rate` seconds this is, rounded to the nearest, halves down: of two
     /// frames that fall on one place of the grid, the one that was there first is kept.
     pub(crate) fn in_frames(self, rate: Ratio) -> i64 {
@@ -77,6 +93,16 @@ impl Grid {
         moment.minus(self.zero).in_frames(self.rate)
     }
 
+    /// How long so many frames are shown.
+    pub(crate) fn frames(&self, count: i64) -> Seconds {
+        Seconds { num: i128::from(count) * i128::from(self.rate.den), den: self.rate.num.max(1).into() }
+    }
+
+    /// When a grid frame is shown.
+    pub(crate) fn moment(&self, n: i64) -> Seconds {
+        self.frames(n).plus(self.zero)
+    }
+
     /// When grid frame `n` is shown, in milliseconds.
     pub(crate) fn millis(&self, n: u64) -> u64 {
         let ms = u128::from(n) * 1000 * u128::from(self.rate.den) / u128::from(self.rate.num.max(1));
@@ -108,38 +134,39 @@ impl Belief {
     }
 }
 
-/// Turns places on the grid into stretches without gap or overlap: each picture is held until
-/// the next one comes.
+/// Fills a stretch of the grid without gap or overlap: each picture is held until the next one
+/// comes.
 #[derive(Debug)]
 pub(crate) struct Holder<T> {
-    held: Option<(u64, T)>,
+    frames: Range<u64>,
+    /// Where the picture stands, and from where on it is shown.
+    held: Option<(i64, u64, T)>,
 }
 
 impl<T> Holder<T> {
-    pub(crate) fn new() -> Self {
-        Self { held: None }
+    pub(crate) fn new(frames: Range<u64>) -> Self {
+        Self { frames, held: None }
     }
 
-    /// Whether a picture at `n` would be shown at all.
-    pub(crate) fn takes(&self, n: i64) -> bool {
-        self.held.as_ref().is_none_or(|(at, _)| i128::from(n) > i128::from(*at))
-    }
-
-    /// Takes a picture at `n` and gives the one before it with its stretch. The first picture is
-    /// shown from 0, wherever it stands; one that comes too late is dropped.
+    /// Takes a picture at `n` and gives the one before it with its part of the stretch, unless it
+    /// has none. The first picture is shown from the stretch's start, wherever it stands; one that
+    /// comes too late is dropped.
     pub(crate) fn put(&mut self, n: i64, picture: T) -> Option<(Range<u64>, T)> {
-        if !self.takes(n) {
+        if self.held.as_ref().is_some_and(|(at, ..)| n <= *at) {
             return None;
         }
-        let at = if self.held.is_none() { 0 } else { u64::try_from(n).unwrap_or(0) };
-        let (from, before) = self.held.replace((at, picture))?;
-        Some((from..at, before))
+        let shown = match self.held {
+            Some(_) => u64::try_from(n).unwrap_or(0).clamp(self.frames.start, self.frames.end),
+            None => self.frames.start,
+        };
+        let (_, from, before) = self.held.replace((n, shown, picture))?;
+        (from < shown).then_some((from..shown, before))
     }
 
-    /// Gives the last picture, which is shown until `end`, for one frame at least.
-    pub(crate) fn finish(self, end: i64) -> Option<(Range<u64>, T)> {
-        let (from, last) = self.held?;
-        Some((from..u64::try_from(end).unwrap_or(0).max(from + 1), last))
+    /// Gives the last picture, which is shown until the stretch's end.
+    pub(crate) fn finish(self) -> Option<(Range<u64>, T)> {
+        let (_, from, last) = self.held?;
+        (from < self.frames.end).then_some((from..self.frames.end, last))
     }
 }
 
@@ -151,10 +178,14 @@ mod tests {
 
     fn stretches(rate: Ratio, moments: &[Seconds], end: Seconds) -> Vec<(Range<u64>, usize)> {
         let grid = Grid::new(rate, moments[0], moments[0]);
-        let mut holder = Holder::new();
-        let mut out: Vec<_> =
-            moments.iter().enumerate().filter_map(|(i, at)| holder.put(grid.frame_at(*at), i)).collect();
-        out.extend(holder.finish(grid.frame_at(end)));
+        let frames = 0..u64::try_from(grid.frame_at(end)).unwrap().max(1);
+        show(frames, moments.iter().map(|at| grid.frame_at(*at)))
+    }
+
+    fn show(frames: Range<u64>, places: impl Iterator<Item = i64>) -> Vec<(Range<u64>, usize)> {
+        let mut holder = Holder::new(frames);
+        let mut out: Vec<_> = places.enumerate().filter_map(|(i, n)| holder.put(n, i)).collect();
+        out.extend(holder.finish());
         out
     }
 
@@ -184,9 +215,27 @@ mod tests {
         let (first, start) = (Seconds::of(1010, 1, 1000), Seconds::ZERO);
         let grid = Grid::new(Ratio::new(25, 1), first, start);
         assert_eq!((grid.frame_at(first), grid.zero().as_millis()), (25, 10));
-        let mut holder = Holder::new();
+        let mut holder = Holder::new(0..100);
         assert_eq!(holder.put(25, 'a'), None);
         assert_eq!(holder.put(26, 'b'), Some((0..26, 'a')));
+    }
+
+    #[test]
+    fn a_stretch_begins_with_what_was_shown_before_it_and_ends_where_it_must() {
+        assert_eq!(show(10..15, [3, 8, 12, 13, 20].into_iter()), [(10..12, 1), (12..13, 2), (13..15, 3)]);
+        assert_eq!(show(10..15, [10, 9, 14].into_iter()), [(10..14, 0), (14..15, 2)]);
+        assert_eq!(show(10..15, [20].into_iter()), [(10..15, 0)]);
+        assert_eq!(show(10..15, [].into_iter()), []);
+    }
+
+    #[test]
+    fn a_moment_is_found_again() {
+        let grid = Grid::new(Ratio::new(30_000, 1001), Seconds::of(1234, 1, 90_000), Seconds::ZERO);
+        for n in [-7, 0, 1, 100_000] {
+            assert_eq!(grid.frame_at(grid.moment(n)), n);
+        }
+        assert_eq!(Seconds::of(-1, 1, 3).in_ticks(1, 1000), -334);
+        assert_eq!(Seconds::of(1, 1, 2).plus(Seconds::of(1, 1, 3)).in_ticks(1, 6), 5);
     }
 
     #[test]
@@ -206,7 +255,11 @@ mod tests {
         ) {
             ticks.sort_unstable();
             let moments: Vec<_> = ticks.iter().map(|t| Seconds::of(*t, 1, 90_000)).collect();
-            let shown = stretches(Ratio::new(num, den), &moments, *moments.last().unwrap());
+            let rate = Ratio::new(num, den);
+            let grid = Grid::new(rate, moments[0], moments[0]);
+            let last = grid.frame_at(*moments.last().unwrap());
+            // One frame later, so that the last picture is seen.
+            let shown = stretches(rate, &moments, grid.moment(last + 1));
             prop_assert_eq!(shown[0].0.start, 0);
             for pair in shown.windows(2) {
                 prop_assert_eq!(pair[0].0.end, pair[1].0.start);

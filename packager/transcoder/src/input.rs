@@ -38,6 +38,10 @@ const DEMUXER_OPTIONS: &[(&str, &str)] = &[
     ("max_probe_packets", "5000"),
 ];
 
+/// Containers, by libav's names, in which a moment is found without reading all before it.
+const SEEKABLE: [&str; 7] = ["mp4", "matroska", "avi", "flv", "mpegts", "mpeg", "asf"];
+/// By how many milliseconds the last timestamp of a file with one clock may differ from its length.
+const ONE_CLOCK_MS: u64 = 3000;
 /// Bytes read at once.
 const IO_BUFFER: usize = 64 << 10;
 /// Packets in a row that the demuxer may refuse before the file counts as ended.
@@ -52,6 +56,8 @@ pub(crate) struct Input {
     refused: u32,
     /// Joins the clocks of a container that may have several.
     timeline: Option<Timeline>,
+    /// To open the file once more.
+    media: Media,
 }
 
 /// Options under which decoders are opened, with this many threads.
@@ -79,6 +85,7 @@ impl Input {
         }
         let boxes = Boxes::look(&mut media).map_err(CellError::Read)?;
         let failure = media.failure();
+        let again = media.again().map_err(CellError::Read)?;
         let io = StreamIo::from_read_seek_with_capacity(media, IO_BUFFER)
             .map_err(CellError::libav("allocate a reader"))?;
         let opened = libav::open(io, DEMUXER_OPTIONS);
@@ -91,7 +98,46 @@ impl Input {
         failure.check().map_err(CellError::Read)?;
         looked.map_err(|error| refuse_unopened(error, boxes))?;
         let timeline = libav::clock_may_jump(&container).then(Timeline::default);
-        Ok(Self { container, failure, boxes, refused: 0, timeline })
+        Ok(Self { container, failure, boxes, refused: 0, timeline, media: again })
+    }
+
+    /// Opens the same file anew, to read it from its beginning.
+    pub(crate) fn restart(self) -> Result<Self> {
+        let Self { container, media, .. } = self;
+        drop(container);
+        Self::open(media)
+    }
+
+    /// Leaves out the packets of all streams but this one, as far as it can do without them:
+    /// clocks that may start anew are joined by all streams.
+    pub(crate) fn read_only(&mut self, stream: u32) {
+        if self.timeline.is_none() {
+            libav::read_only(&mut self.container, stream);
+        }
+    }
+
+    /// Whether [`Input::seek`] leads to where it should, in a file that lasts `length_ms` when it
+    /// is read from its beginning to its end.
+    pub(crate) fn seeks_well(&self, length_ms: u64) -> bool {
+        let format = self.container.format();
+        let is_one_clock = || {
+            let said = u64::try_from(self.container.duration() / 1000).unwrap_or(0);
+            said.abs_diff(length_ms) < ONE_CLOCK_MS
+        };
+        format.name().split(',').any(|name| SEEKABLE.contains(&name))
+            && (self.timeline.is_none() || is_one_clock())
+    }
+
+    /// Goes to where packets of a stream can be read from at or before a moment, in its ticks; what
+    /// comes first need not be a key frame. False if the format cannot.
+    pub(crate) fn seek(&mut self, stream: u32, timestamp: i64) -> Result<bool> {
+        let sought = libav::seek(&mut self.container, stream, timestamp);
+        self.failure.check().map_err(CellError::Read)?;
+        self.refused = 0;
+        if let Some(timeline) = &mut self.timeline {
+            *timeline = Timeline::default();
+        }
+        Ok(sought.is_ok())
     }
 
     /// Reads the next packet.

@@ -14,6 +14,7 @@
 
 mod audio;
 mod boxes;
+mod damage;
 mod encode;
 mod error;
 mod filter;
@@ -23,14 +24,21 @@ mod input;
 mod libav;
 mod media;
 mod memory;
+mod pictures;
 mod probe;
 mod process;
+mod reel;
 mod reply;
 mod rung;
 mod segments;
+mod sound;
+mod sound_rung;
 mod stills;
 mod timeline;
 mod video;
+mod work;
+mod x264;
+mod zero;
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -83,8 +91,8 @@ fn run(replies: &Replies) -> Result<()> {
 
 fn answer(request: &Request, replies: &Replies) -> Result<()> {
     let (source, seconds, memory) = match request {
-        Request::Work { .. } => {
-            return Err(CellError::Request(io::Error::other("a request that this release does not know")));
+        Request::Work { source, plan, .. } => {
+            (*source, plan.expected_ms.min(plan.max_ms) / 1000, memory::to_encode(plan))
         }
         Request::Probe { source } => (*source, 0, memory::to_probe()),
         Request::Encode { source, plan } => {
@@ -93,6 +101,9 @@ fn answer(request: &Request, replies: &Replies) -> Result<()> {
     };
     process::limit_memory(memory).map_err(CellError::Request)?;
     process::limit_cpu(CPU_BASE_S + CPU_PER_SECOND * seconds).map_err(CellError::Request)?;
+    if let Request::Work { plan, task, .. } = request {
+        return work::work(source, plan, task, replies);
+    }
     let input = Input::open(Media::new(process::media().map_err(CellError::Read)?, source))?;
     match request {
         Request::Probe { .. } => {

@@ -52,6 +52,18 @@ impl Media {
         Self { origin, size, position: 0, failure: ReadFailure::default() }
     }
 
+    /// The same file from its beginning, with its own memory of failed reads. Only one of the two
+    /// may be read at a time: they share the descriptor.
+    pub(crate) fn again(&self) -> io::Result<Self> {
+        let origin = match &self.origin {
+            Origin::File(file) => Origin::File(file.try_clone()?),
+            Origin::Ranges { socket, .. } => {
+                Origin::Ranges { socket: socket.try_clone()?, blocks: VecDeque::new() }
+            }
+        };
+        Ok(Self { origin, size: self.size, position: 0, failure: ReadFailure::default() })
+    }
+
     pub(crate) fn size(&self) -> u64 {
         self.size
     }

@@ -4,7 +4,7 @@
 use model::cell::{EncodePlan, VideoRung};
 
 use crate::input::MAX_PIXELS;
-use crate::rung;
+use crate::x264;
 
 const MIB: u64 = 1 << 20;
 /// The program, its libraries, a demuxer's index, packets on their way, sound.
@@ -33,7 +33,7 @@ pub(crate) fn to_encode(plan: &EncodePlan) -> u64 {
 
 fn of_rung(rung: &VideoRung) -> u64 {
     let pixels = u64::from(rung.width).saturating_mul(rung.height.into());
-    let threads = u64::from(rung::threads(rung)) + RUNG_THREADS;
+    let threads = u64::from(x264::threads(rung)) + RUNG_THREADS;
     RUNG.saturating_mul(pixels).saturating_add(THREAD * threads)
 }
 

@@ -3,9 +3,8 @@
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use cmaf::VideoTrack;
-use ffmpeg_next::color::Range as ColourRange;
-use model::cell::{Ratio, Reply, VideoPlan, VideoRung};
+use model::SegmentGrid;
+use model::cell::{VideoPlan, VideoRung};
 
 use crate::error::{CellError, Result};
 use crate::filter::{self, PictureFormat};
@@ -13,6 +12,7 @@ use crate::h264;
 use crate::libav::{Chain, Encoded, Encoder, Medium, Picture};
 use crate::reply::{Replies, Track};
 use crate::segments::Segments;
+use crate::x264;
 
 /// A picture and the grid frames during which it is shown.
 pub(crate) struct Shot {
@@ -20,53 +20,55 @@ pub(crate) struct Shot {
     pub(crate) picture: Picture,
 }
 
+/// What a run of segments asks of all rungs alike.
+#[derive(Debug, Clone)]
+pub(crate) struct Stretch<'a> {
+    pub(crate) grid: &'a SegmentGrid,
+    pub(crate) video: &'a VideoPlan,
+    /// The first segment,
+    pub(crate) segment: u32,
+    /// and the grid frames of all of them.
+    pub(crate) frames: Range<u64>,
+    pub(crate) hurry: bool,
+}
+
 /// One rung at work, on a thread of its own.
 pub(crate) struct Rung<'a> {
-    plan: &'a VideoPlan,
+    stretch: Stretch<'a>,
     rung: &'a VideoRung,
     /// Of the pictures that come, only those on multiples of this are wanted here or below.
     wanted: u64,
     scaler: Option<(PictureFormat, Chain)>,
     encoder: Encoder,
+    /// Frames of the rung before the stretch: the encoder counts from it.
+    before: u64,
+    /// The segment that the next key frame begins.
+    next: u32,
     segments: Segments<'a>,
     replies: &'a Replies,
     track: Track,
 }
 
 impl<'a> Rung<'a> {
-    /// Opens the encoder and announces the rendition; `rungs` are this one and all smaller ones,
-    /// smallest first.
-    pub(crate) fn open(plan: &'a VideoPlan, rungs: &'a [VideoRung], replies: &'a Replies) -> Result<Self> {
-        let rung = rungs.last().expect("a rung stands in its own list");
-        let encoder = open_encoder(plan, rung)?;
-        let rate = rung_rate(plan, rung);
-        // Ticks fine enough to mix with sound, and a whole number of them per frame.
-        let fine = if rate.num < 1000 { 1000 } else { 1 };
-        let (timescale, sample_duration) = (plan.frame_rate.num * fine, rate.den * fine);
-        let segments = Segments::new(replies, rung.rendition, sample_duration);
-        let avcc = h264::configuration(&encoder.header())
-            .ok_or_else(|| segments.off_plan("the encoder's header is not one SPS and one PPS".into()))?;
-        let dimension =
-            |value: u32| u16::try_from(value).map_err(|_| segments.off_plan(format!("a side of {value}")));
-        let track = VideoTrack {
-            width: dimension(rung.width)?,
-            height: dimension(rung.height)?,
-            timescale,
-            avcc,
-            colour: Some(cmaf::Colour { primaries: 1, transfer: 1, matrix: 1, full_range: false }),
-        };
-        let init = cmaf::init_segment(&cmaf::Track::Video(track))?;
-        replies.send(&Reply::Init { rendition: rung.rendition }, &init)?;
+    /// Opens the encoder and announces the rendition; `rungs` are this one and all smaller ones
+    /// of the task, smallest first.
+    pub(crate) fn open(stretch: Stretch<'a>, rungs: &[&'a VideoRung], replies: &'a Replies) -> Result<Self> {
+        let rung = *rungs.last().expect("a rung stands in its own list");
+        let encoder = x264::announce(stretch.grid, stretch.video, rung, stretch.hurry, replies)?;
         let wanted = rungs.iter().map(|rung| u64::from(rung.frame_divisor)).fold(0, gcd).max(1);
+        let before = stretch.frames.start.div_ceil(divisor(rung));
+        let (_, ticks) = x264::timescale(stretch.video, rung);
         Ok(Self {
-            plan,
             rung,
             wanted,
             scaler: None,
             encoder,
-            segments,
+            before,
+            next: stretch.segment,
+            segments: Segments::new(replies, rung.rendition, ticks, (stretch.segment, before)),
             replies,
-            track: replies.track(plan.stream),
+            track: replies.track(stretch.video.stream),
+            stretch,
         })
     }
 
@@ -88,7 +90,11 @@ impl<'a> Rung<'a> {
         drop(below);
         self.encoder.put(None).map_err(CellError::libav("finish an encoder"))?;
         self.drain()?;
-        self.cut()?;
+        self.segments.cut()?;
+        let (total, end) = (self.segments.total(), self.stretch.frames.end);
+        if end < u64::MAX && total != end.div_ceil(divisor(self.rung)) {
+            return Err(self.segments.off_plan(format!("{total} frames before grid frame {end}")));
+        }
         self.replies.end(self.track)
     }
 
@@ -115,15 +121,16 @@ impl<'a> Rung<'a> {
 
     /// Encodes a picture as each frame of the rung that shows it.
     fn encode(&mut self, frames: Range<u64>, picture: &Picture) -> Result<()> {
-        let divisor = u64::from(self.rung.frame_divisor.max(1));
-        let mut n = frames.start.next_multiple_of(divisor);
-        while n < frames.end {
+        let divisor = divisor(self.rung);
+        for n in frames.start.div_ceil(divisor)..frames.end.div_ceil(divisor) {
             let mut frame = picture.share().map_err(CellError::libav("share a picture"))?;
-            frame.set_pts((n / divisor) as i64);
-            frame.set_key(n.is_multiple_of(self.plan.segment_frames.into()));
+            // The bytes of a stretch do not depend on where in the film it is.
+            frame.set_pts((n - self.before) as i64);
+            let is_start = n == self.start_of(self.next);
+            self.next += u32::from(is_start);
+            frame.set_key(is_start);
             self.encoder.put(Some(frame.frame())).map_err(CellError::libav("encode a picture"))?;
             self.drain()?;
-            n += divisor;
         }
         Ok(())
     }
@@ -137,73 +144,31 @@ impl<'a> Rung<'a> {
 
     fn take(&mut self, coded: &Encoded) -> Result<()> {
         let bytes = coded.bytes.data().unwrap_or_default();
+        let shown = u64::try_from(coded.pts).ok().and_then(|pts| pts.checked_add(self.before));
+        let shown = shown.ok_or_else(|| self.segments.off_plan("a frame without time".into()))?;
         if coded.key {
-            self.cut()?;
-            let starts = self.segments.total() as i64;
-            if coded.pts != starts || !h264::is_idr(bytes) {
-                let fault = format!("a segment that should start at frame {starts} starts at {}", coded.pts);
-                return Err(self.segments.off_plan(fault));
-            }
+            self.segments.cut()?;
         }
-        let shown =
-            u64::try_from(coded.pts).map_err(|_| self.segments.off_plan("a frame without time".into()))?;
+        let number = self.segments.number();
+        let is_first = shown == self.start_of(number);
+        // A segment starts where it should, with a picture before which nothing is needed.
+        if coded.key != is_first || (is_first && !h264::is_idr(bytes)) {
+            let fault = format!("frame {shown} of segment {number}, key: {}", coded.key);
+            return Err(self.segments.off_plan(fault));
+        }
         self.segments.push(shown, coded.key, &h264::slices(bytes))?;
-        let rate = rung_rate(self.plan, self.rung);
-        let done_ms = self.segments.total() * 1000 * u64::from(rate.den) / u64::from(rate.num.max(1));
-        self.replies.advance(self.track, done_ms)
+        let done = self.segments.total().saturating_mul(divisor(self.rung));
+        self.replies.advance(self.track, (self.stretch.grid.seconds(done) * 1000.0) as u64)
     }
 
-    /// Ends a segment, which must be full unless it is the last: then no key frame follows, and
-    /// the next one is refused because it is not where it should be.
-    fn cut(&mut self) -> Result<()> {
-        let full = u64::from(self.plan.segment_frames / self.rung.frame_divisor.max(1));
-        let (number, filled) = (self.segments.number(), self.segments.filled());
-        if filled > full {
-            return Err(self.segments.off_plan(format!("segment {number} has {filled} frames of {full}")));
-        }
-        self.segments.cut()
+    /// The rung's frame with which a segment starts.
+    fn start_of(&self, segment: u32) -> u64 {
+        self.stretch.grid.start(segment).div_ceil(divisor(self.rung))
     }
 }
 
-/// Frames per second of a rung.
-fn rung_rate(plan: &VideoPlan, rung: &VideoRung) -> Ratio {
-    Ratio::new(plan.frame_rate.num, plan.frame_rate.den * rung.frame_divisor.max(1))
-}
-
-fn open_encoder(plan: &VideoPlan, rung: &VideoRung) -> Result<Encoder> {
-    let gop = (plan.segment_frames / rung.frame_divisor.max(1)).to_string();
-    let crf = rung.crf.to_string();
-    let maxrate = rung.maxrate_bps.to_string();
-    let bufsize = rung.bufsize_bits.to_string();
-    let threads = threads(rung).to_string();
-    let options = [
-        ("preset", rung.preset.as_str()),
-        ("profile", rung.profile.as_str()),
-        ("crf", &crf),
-        ("maxrate", &maxrate),
-        ("bufsize", &bufsize),
-        ("g", &gop),
-        ("keyint_min", &gop),
-        ("sc_threshold", "0"),
-        ("forced-idr", "1"),
-        ("flags", "+global_header+cgop"),
-        // Captions would be copied into the pictures of every rung.
-        ("a53cc", "0"),
-        ("threads", &threads),
-        ("x264-params", "stitchable=1:open-gop=0:scenecut=0"),
-    ];
-    Encoder::video("libx264", ColourRange::MPEG, (rung.width, rung.height), rung_rate(plan, rung), &options)
-        .map_err(CellError::libav("open the video encoder"))
-}
-
-/// Threads of an encoder: fixed by its size, because the bytes that x264 makes depend on them.
-/// Small rungs run beside each other instead.
-pub(crate) fn threads(rung: &VideoRung) -> u32 {
-    match rung.width.saturating_mul(rung.height) {
-        0..300_000 => 1,
-        300_000..700_000 => 2,
-        _ => 4,
-    }
+fn divisor(rung: &VideoRung) -> u64 {
+    rung.frame_divisor.max(1).into()
 }
 
 fn gcd(a: u64, b: u64) -> u64 {

@@ -21,16 +21,14 @@ pub(crate) struct Segments<'a> {
 }
 
 impl<'a> Segments<'a> {
-    pub(crate) fn new(replies: &'a Replies, rendition: RenditionName, sample_duration: u32) -> Self {
-        Self {
-            replies,
-            rendition,
-            sample_duration,
-            number: 0,
-            before: 0,
-            samples: Vec::new(),
-            payload: Vec::new(),
-        }
+    /// Begins with segment `number`, before which the rendition has so many samples.
+    pub(crate) fn new(
+        replies: &'a Replies,
+        rendition: RenditionName,
+        sample_duration: u32,
+        (number, before): (u32, u64),
+    ) -> Self {
+        Self { replies, rendition, sample_duration, number, before, samples: Vec::new(), payload: Vec::new() }
     }
 
     /// The number of the segment that is being filled.
@@ -38,14 +36,9 @@ impl<'a> Segments<'a> {
         self.number
     }
 
-    /// Samples in the segment that is being filled.
-    pub(crate) fn filled(&self) -> u64 {
-        self.samples.len() as u64
-    }
-
-    /// Samples so far.
+    /// Samples of the rendition so far, those before the first segment included.
     pub(crate) fn total(&self) -> u64 {
-        self.before + self.filled()
+        self.before + self.samples.len() as u64
     }
 
     /// Adds a sample that is presented as sample `shown` of the rendition.

@@ -3,12 +3,18 @@
 use std::ops::Range;
 
 use ffmpeg_next::color::Range as ColourRange;
-use model::cell::{Picture as Still, Ratio, Reply, VideoPlan};
+use model::FailureReason;
+use model::cell::{EncodePlan, Picture as Still, Ratio, Reply, VideoPlan, VideoRung};
 
+use crate::damage::Damage;
 use crate::error::{CellError, Result};
 use crate::filter::{self, PictureFormat};
+use crate::grid::Grid;
+use crate::input::Input;
 use crate::libav::{Chain, Encoder, Medium, Picture};
+use crate::reel::Reel;
 use crate::reply::Replies;
+use crate::zero::grid_of;
 
 /// Points that are looked at per row and column.
 const POINTS: usize = 48;
@@ -16,6 +22,91 @@ const POINTS: usize = 48;
 const UNKNOWN_WINDOW_S: u64 = 20;
 /// libav's scale of JPEG quality: 3 of 2…31, times `FF_QP2LAMBDA`.
 const JPEG_QUALITY: &str = "354";
+
+/// Places of the film at which a picture is looked at.
+const PLACES: u64 = 6;
+/// Pictures that are looked at one after the other where none of those will do.
+const IN_A_ROW: u32 = 600;
+
+/// Finds a film's picture, sends its stills and says `Done`.
+pub(crate) fn stills(input: Input, plan: &EncodePlan, replies: &Replies) -> Result<()> {
+    let nothing = |reason, what| CellError::refused(reason, what);
+    let Some(video) = &plan.video else {
+        return Err(nothing(FailureReason::Internal, "a plan without pictures"));
+    };
+    let (grid, damage) = (grid_of(&input, plan, video)?, Damage::default());
+    let film_ms = (plan.grid.seconds(plan.grid.frames) * 1000.0) as u64;
+    let mut search = Search { grid, window: window(video.frames), video, best: None };
+    let mut reel = Reel::open(input, video.stream, "1", &damage)?;
+    if reel.input().seeks_well(film_ms) {
+        for place in 0..PLACES {
+            let n = search.window.start + (search.window.end - search.window.start) * place / PLACES;
+            if reel.seek(search.grid.moment(n as i64))?.is_some() {
+                search.look(&mut reel)?;
+            }
+        }
+    }
+    if !search.is_settled() {
+        reel = reel.restart()?;
+        for _ in 0..IN_A_ROW {
+            if !search.look(&mut reel)? || search.is_settled() {
+                break;
+            }
+        }
+    }
+    let (_, best) =
+        search.best.ok_or_else(|| nothing(FailureReason::Truncated, "no picture could be decoded"))?;
+    for (still, width) in [(Still::Poster, video.poster_width), (Still::Thumbnail, video.thumbnail_width)] {
+        replies.send(&Reply::Picture { picture: still }, &jpeg(&best, width)?)?;
+    }
+    replies.send(&Reply::Done { duration_ms: 0, damaged: damage.total(), missing_ms: 0 }, &[])
+}
+
+/// The grid frames from which the picture should be: behind the titles, before the end is told.
+fn window(frames: u64) -> Range<u64> {
+    frames / 20..frames / 5 + 1
+}
+
+/// The best picture so far.
+struct Search<'a> {
+    grid: Grid,
+    window: Range<u64>,
+    video: &'a VideoPlan,
+    best: Option<(Worth, Picture)>,
+}
+
+impl Search<'_> {
+    /// Looks at the next picture, if there is one.
+    fn look(&mut self, reel: &mut Reel<'_>) -> Result<bool> {
+        let Some(mut picture) = reel.next()? else { return Ok(false) };
+        let n = reel.times(&picture).map_or(0, |(at, _)| self.grid.frame_at(at));
+        let n = u64::try_from(n).unwrap_or(0);
+        picture.set_pts(0);
+        // The smallest rung that fills the poster.
+        let fits = |rung: &&VideoRung| rung.width >= self.video.poster_width;
+        let size = self.video.rungs.iter().find(fits).or(self.video.rungs.last());
+        let size = size.map_or((2, 2), |rung| (rung.width, rung.height));
+        let format = PictureFormat::of(&picture);
+        let filters = filter::to_first_rung(&format, self.video, size);
+        let doing = |what| CellError::libav(what);
+        let mut chain = Chain::new(Medium::Picture, &format.source(), &filters, 2)
+            .map_err(doing("build a still's filters"))?;
+        chain.put(picture.frame()).map_err(doing("filter a still"))?;
+        chain.finish().map_err(doing("filter a still"))?;
+        let mut upright = Picture::empty();
+        if chain.take(upright.frame()).map_err(doing("filter a still"))? {
+            let worth = worth(n, &self.window, &upright);
+            if self.best.as_ref().is_none_or(|(best, _)| worth > *best) {
+                self.best = Some((worth, upright));
+            }
+        }
+        Ok(true)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.best.as_ref().is_some_and(|(worth, _)| worth.lit && worth.in_window)
+    }
+}
 
 /// Looks for the picture while the film goes by.
 pub(crate) struct Stills {

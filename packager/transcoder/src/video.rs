@@ -9,7 +9,7 @@ use ffmpeg_next::{Error, Packet, Rational};
 use model::FailureReason;
 use model::cell::{EncodePlan, VideoPlan};
 
-use crate::encode::Damage;
+use crate::damage::Damage;
 use crate::error::{CellError, Result};
 use crate::filter::{self, PictureFormat};
 use crate::grid::{Belief, Grid, Holder, Seconds};
@@ -61,7 +61,7 @@ impl<'a> PictureLane<'a> {
             damage,
             replies,
             chain: None,
-            holder: Holder::new(),
+            holder: Holder::new(0..u64::MAX),
             taken: -1,
             end: 0,
             stills: Stills::new(plan, whole.expected_ms),
@@ -82,12 +82,11 @@ impl<'a> PictureLane<'a> {
         let _ = self.decoder.send_eof();
         self.decode()?;
         self.flush_chain()?;
-        let end = self.end;
-        let Some((frames, last)) = std::mem::replace(&mut self.holder, Holder::new()).finish(end) else {
+        let Some((frames, last)) = std::mem::replace(&mut self.holder, Holder::new(0..0)).finish() else {
             return Err(CellError::refused(FailureReason::Truncated, "no picture could be decoded"));
         };
-        let end = frames.end;
-        self.show(frames, last)?;
+        let end = u64::try_from(self.end).unwrap_or(0).max(frames.start + 1);
+        self.show(frames.start..end, last)?;
         self.stills.send(self.plan, self.replies)?;
         Ok(self.grid.millis(end))
     }

@@ -16,7 +16,7 @@ pub(crate) use encoder::{Encoded, Encoder};
 pub(crate) use frame::{Colour, Picture, Sound, SoundFormat};
 pub(crate) use graph::{Chain, Medium};
 pub(crate) use log::{limit_allocations, to_stderr, warn_of_known_holes};
-pub(crate) use open::{look, open};
+pub(crate) use open::{look, open, read_only, seek};
 pub(crate) use stream::{
     PictureShape, SoundShape, clock_may_jump, decoder, duration_is_guessed, quarter_turns,
 };

@@ -50,3 +50,29 @@ pub(crate) fn look(input: &mut Input, decoder_options: &[(&str, &str)]) -> Resul
         if found < 0 { Err(found.into()) } else { Ok(()) }
     }
 }
+
+/// Goes back to the last place at or before `timestamp`, in ticks of the stream, from which the
+/// format can read on; where it keeps an index, that is a key frame.
+pub(crate) fn seek(input: &mut Input, stream: u32, timestamp: i64) -> Result<(), Error> {
+    let backward = ffi::AVSEEK_FLAG_BACKWARD as libc::c_int;
+    // SAFETY: the context is valid; libav checks the stream's number and the timestamp.
+    match unsafe { ffi::av_seek_frame(input.as_mut_ptr(), stream as libc::c_int, timestamp, backward) } {
+        status if status < 0 => Err(status.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Has the demuxer pass over all streams but one; those with an index then read nothing of them.
+pub(crate) fn read_only(input: &mut Input, stream: u32) {
+    // SAFETY: the context is valid and states how many streams it points to; the field is ours
+    // to set at any time.
+    unsafe {
+        let context = input.as_mut_ptr();
+        for index in 0..(*context).nb_streams {
+            let is_wanted = index == stream;
+            let discard =
+                if is_wanted { ffi::AVDiscard::AVDISCARD_DEFAULT } else { ffi::AVDiscard::AVDISCARD_ALL };
+            (**(*context).streams.add(index as usize)).discard = discard;
+        }
+    }
+}

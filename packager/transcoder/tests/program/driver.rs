@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use model::cell::{
-    AudioPlan, AudioRung, EncodePlan, FrameLengths, Picture, Probe, Ratio, Reply, Request, Source, VideoPlan,
-    VideoRung, decode_head, encode_head,
+    AudioPlan, AudioRung, EncodePlan, FrameLengths, Picture, Probe, Ratio, Reply, Request, Source, Task,
+    VideoPlan, VideoRung, decode_head, encode_head,
 };
 use model::{FailureReason, RenditionName, SegmentGrid};
 
@@ -21,6 +22,7 @@ pub(crate) struct Said {
     pub(crate) stills: BTreeMap<String, Vec<u8>>,
     pub(crate) progress_ms: Vec<u64>,
     pub(crate) done: Option<(u64, u64)>,
+    pub(crate) missing_ms: u64,
     pub(crate) refused: Option<(FailureReason, String)>,
     pub(crate) status: Option<i32>,
     pub(crate) log: String,
@@ -29,6 +31,8 @@ pub(crate) struct Said {
 #[derive(Debug, Default)]
 pub(crate) struct Rendition {
     pub(crate) init: Vec<u8>,
+    /// The number of the first segment.
+    pub(crate) first: u32,
     pub(crate) segments: Vec<Vec<u8>>,
 }
 
@@ -117,20 +121,29 @@ impl Said {
             Reply::Probed { probe } => self.probe = Some(probe),
             Reply::Init { rendition } => {
                 let before =
-                    self.renditions.insert(rendition, Rendition { init: payload, segments: Vec::new() });
+                    self.renditions.insert(rendition, Rendition { init: payload, ..Rendition::default() });
                 assert!(before.is_none(), "two inits of {rendition}");
             }
             Reply::Segment { rendition, number } => {
-                let segments = &mut self.renditions.get_mut(&rendition).expect("an init first").segments;
-                assert_eq!(number as usize, segments.len(), "{rendition} in order");
-                segments.push(payload);
+                let said = self.renditions.get_mut(&rendition).expect("an init first");
+                if said.segments.is_empty() {
+                    said.first = number;
+                }
+                assert_eq!(
+                    number as usize,
+                    said.first as usize + said.segments.len(),
+                    "{rendition} in order"
+                );
+                said.segments.push(payload);
             }
             Reply::Picture { picture } => {
                 let name = if picture == Picture::Poster { "poster" } else { "thumbnail" };
                 assert!(self.stills.insert(name.into(), payload).is_none(), "two of {name}");
             }
             Reply::Progress { position_ms } => self.progress_ms.push(position_ms),
-            Reply::Done { duration_ms, damaged, .. } => self.done = Some((duration_ms, damaged)),
+            Reply::Done { duration_ms, damaged, missing_ms } => {
+                (self.done, self.missing_ms) = (Some((duration_ms, damaged)), missing_ms);
+            }
             Reply::Refused { reason, detail } => self.refused = Some((reason, detail)),
         }
     }
@@ -148,6 +161,19 @@ pub(crate) fn probe(media: &Path) -> Said {
 
 pub(crate) fn encode(media: &Path, plan: EncodePlan) -> Said {
     ask(media, |source| Request::Encode { source, plan })
+}
+
+/// Carries out a part of a plan.
+pub(crate) fn work(media: &Path, plan: &EncodePlan, task: Task) -> Said {
+    let said = ask(media, |source| Request::Work { source, plan: plan.clone(), task });
+    assert!(said.done.is_some(), "{:?} {:?}\n{}", said.refused, said.status, said.log);
+    said
+}
+
+/// All picture renditions over a run of segments.
+pub(crate) fn pictures(plan: &EncodePlan, segments: Range<u32>) -> Task {
+    let rungs = plan.video.iter().flat_map(|video| &video.rungs);
+    Task::Pictures { renditions: rungs.map(|rung| rung.rendition).collect(), segments, hurry: false }
 }
 
 /// A small ladder over what a probe found: half and whole frame rate, 2 s segments.

@@ -3,5 +3,6 @@
 
 mod driver;
 mod evil;
+mod parts;
 mod refusals;
 mod stories;

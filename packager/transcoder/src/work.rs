@@ -1,0 +1,41 @@
+//! One part of a plan: what one process does.
+
+use model::cell::{EncodePlan, Reply, Source, Task};
+
+use crate::error::{CellError, Result};
+use crate::input::Input;
+use crate::media::Media;
+use crate::pictures::{self, Part};
+use crate::process;
+use crate::reply::Replies;
+use crate::sound;
+use crate::sound_rung;
+use crate::stills;
+use crate::x264;
+
+/// Carries out a task and says `Done`.
+pub(crate) fn work(source: Source, plan: &EncodePlan, task: &Task, replies: &Replies) -> Result<()> {
+    let open = || Input::open(Media::new(process::media().map_err(CellError::Read)?, source));
+    match task {
+        Task::Announce => announce(plan, replies),
+        Task::Sound => sound::sound(open()?, plan, replies),
+        Task::Pictures { renditions, segments, hurry } => {
+            let part = Part { renditions, segments: segments.clone(), hurry: *hurry };
+            pictures::pictures(open()?, plan, &part, replies)
+        }
+        Task::Stills => stills::stills(open()?, plan, replies),
+    }
+}
+
+/// Announces all renditions of a plan; the media stays closed.
+fn announce(plan: &EncodePlan, replies: &Replies) -> Result<()> {
+    for (video, rung) in plan.video.iter().flat_map(|video| video.rungs.iter().map(move |rung| (video, rung)))
+    {
+        x264::announce(&plan.grid, video, rung, false, replies)?;
+    }
+    for (audio, rung) in plan.audio.iter().flat_map(|audio| audio.rungs.iter().map(move |rung| (audio, rung)))
+    {
+        sound_rung::announce(audio, rung, replies)?;
+    }
+    replies.send(&Reply::Done { duration_ms: 0, damaged: 0, missing_ms: 0 }, &[])
+}

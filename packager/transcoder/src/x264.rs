@@ -1,0 +1,169 @@
+//! The encoder of one picture rendition, and its initialisation segment.
+
+use cmaf::VideoTrack;
+use ffmpeg_next::color::Range as ColourRange;
+use model::cell::{Ratio, Reply, VideoPlan, VideoRung};
+use model::{SegmentGrid, SegmentStarts};
+
+use crate::error::{CellError, Result};
+use crate::h264;
+use crate::libav::Encoder;
+use crate::reply::Replies;
+
+/// Presets with motion search of level 6 and more, in which x264 optimises psychovisually.
+const PSYCHOVISUAL: [&str; 6] = ["fast", "medium", "slow", "slower", "veryslow", "placebo"];
+
+/// Opens the encoder of a rendition and announces it. The initialisation segment is the same for
+/// every part of the film and whether or not it is in a hurry.
+pub(crate) fn announce(
+    grid: &SegmentGrid,
+    video: &VideoPlan,
+    rung: &VideoRung,
+    hurry: bool,
+    replies: &Replies,
+) -> Result<Encoder> {
+    let off_plan = |fault| CellError::OffPlan { rendition: rung.rendition.to_string(), fault };
+    let encoder = open(grid, video, rung, hurry).map_err(CellError::libav("open the video encoder"))?;
+    let avcc = h264::configuration(&encoder.header())
+        .ok_or_else(|| off_plan("the encoder's header is not one SPS and one PPS".into()))?;
+    let side = |value: u32| u16::try_from(value).map_err(|_| off_plan(format!("a side of {value}")));
+    let track = VideoTrack {
+        width: side(rung.width)?,
+        height: side(rung.height)?,
+        timescale: timescale(video, rung).0,
+        avcc,
+        colour: Some(cmaf::Colour { primaries: 1, transfer: 1, matrix: 1, full_range: false }),
+    };
+    let init = cmaf::init_segment(&cmaf::Track::Video(track))?;
+    replies.send(&Reply::Init { rendition: rung.rendition }, &init)?;
+    Ok(encoder)
+}
+
+/// Ticks in a second and ticks of a frame: fine enough to mix with sound, and a whole number of
+/// them per frame.
+pub(crate) fn timescale(video: &VideoPlan, rung: &VideoRung) -> (u32, u32) {
+    let rate = rate(video, rung);
+    let fine = if rate.num < 1000 { 1000 } else { 1 };
+    (rate.num * fine, rate.den * fine)
+}
+
+/// Frames per second of a rung.
+fn rate(video: &VideoPlan, rung: &VideoRung) -> Ratio {
+    Ratio::new(video.frame_rate.num, video.frame_rate.den * rung.frame_divisor.max(1))
+}
+
+fn open(
+    grid: &SegmentGrid,
+    video: &VideoPlan,
+    rung: &VideoRung,
+    hurry: bool,
+) -> Result<Encoder, ffmpeg_next::Error> {
+    let preset = if hurry { &rung.hurried_preset } else { &rung.preset };
+    // Every segment's start is forced; the encoder puts no key frame anywhere else.
+    let gop = longest_segment(grid).div_ceil(rung.frame_divisor.max(1).into()).to_string();
+    let crf = rung.crf.to_string();
+    let maxrate = rung.maxrate_bps.to_string();
+    let bufsize = rung.bufsize_bits.to_string();
+    let references = rung.references.to_string();
+    let threads = threads(rung).to_string();
+    let parameters = format!(
+        "stitchable=1:open-gop=0:scenecut=0:chroma-qp-offset={}",
+        chroma_offset(preset) - chroma_offset(&rung.preset)
+    );
+    let options = [
+        ("preset", preset.as_str()),
+        ("profile", rung.profile.as_str()),
+        ("crf", &crf),
+        ("maxrate", &maxrate),
+        ("bufsize", &bufsize),
+        ("refs", &references),
+        ("g", &gop),
+        ("keyint_min", &gop),
+        ("sc_threshold", "0"),
+        ("forced-idr", "1"),
+        ("flags", "+global_header+cgop"),
+        // Captions would be copied into the pictures of every rung.
+        ("a53cc", "0"),
+        ("threads", &threads),
+        ("x264-params", &parameters),
+    ];
+    Encoder::video("libx264", ColourRange::MPEG, (rung.width, rung.height), rate(video, rung), &options)
+}
+
+/// By how much x264 raises the quality of colour of its own accord: what it writes into the
+/// picture parameter set is its own choice plus ours, and must be the same for all presets.
+fn chroma_offset(preset: &str) -> i32 {
+    if PSYCHOVISUAL.contains(&preset) { 2 } else { 0 }
+}
+
+fn longest_segment(grid: &SegmentGrid) -> u64 {
+    match &grid.starts {
+        SegmentStarts::Every(frames) => u64::from(*frames),
+        SegmentStarts::At { frames, then } => {
+            let gaps = frames.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+            gaps.chain([u64::from(*then)]).max().unwrap_or(1)
+        }
+    }
+}
+
+/// Threads of an encoder: fixed by its size, because the bytes that x264 makes depend on them.
+/// Small rungs run beside each other instead.
+pub(crate) fn threads(rung: &VideoRung) -> u32 {
+    match rung.width.saturating_mul(rung.height) {
+        0..300_000 => 1,
+        300_000..700_000 => 2,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::RenditionName;
+
+    use super::*;
+
+    fn header(preset: &str, hurried_preset: &str, profile: &str, hurry: bool) -> Vec<u8> {
+        let rung = VideoRung {
+            rendition: RenditionName::Video { height: 240 },
+            width: 426,
+            height: 240,
+            frame_divisor: 1,
+            crf: 26.0,
+            maxrate_bps: 400_000,
+            bufsize_bits: 600_000,
+            preset: preset.into(),
+            hurried_preset: hurried_preset.into(),
+            references: 3,
+            profile: profile.into(),
+        };
+        let video = VideoPlan {
+            stream: 0,
+            frame_rate: Ratio::new(30, 1),
+            frames: 1000,
+            segment_frames: 120,
+            rotation: 0,
+            deinterlace: false,
+            tone_map: false,
+            rungs: Vec::new(),
+            poster_width: 1280,
+            thumbnail_width: 480,
+        };
+        let grid = SegmentGrid::even(video.frame_rate, 120, 1000);
+        open(&grid, &video, &rung, hurry).unwrap().header()
+    }
+
+    #[test]
+    fn a_hurried_part_has_the_same_parameter_sets() {
+        // All presets of the ladder, and those beside them.
+        for preset in ["slow", "medium", "fast", "faster", "veryfast"] {
+            for profile in ["main", "high"] {
+                for hurried in ["medium", "fast", "faster", "veryfast"] {
+                    let calm = header(preset, hurried, profile, false);
+                    assert!(!calm.is_empty());
+                    let quick = header(preset, hurried, profile, true);
+                    assert_eq!(calm, quick, "{profile}: {preset} and {hurried}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Parts of a film, each made by a process of its own, fit together.
+
+use std::ops::Range;
+use std::path::Path;
+
+use cmaf::read_segment;
+use model::cell::{EncodePlan, Probe, Ratio, Task};
+use model::{SegmentGrid, SegmentStarts};
+
+use crate::driver::{Clips, Rendition, pictures, probe, small_plan, work};
+
+/// Every picture bears its number in eight bars.
+const NUMBERED: &str = "-f lavfi -i color=size=320x240:rate=25,format=gray,geq=lum='if(mod(floor(N/pow(2\\,floor(X/40)))\\,2)\\,235\\,16)',format=yuv420p";
+
+/// Which pictures of the film a rendition shows, in order.
+fn shown(clips: &Clips, rendition: &Rendition) -> Vec<u8> {
+    let bars = clips
+        .raw(&rendition.file(), "-fps_mode passthrough -f rawvideo -pix_fmt gray -s 8x1 -sws_flags area");
+    let number = |bars: &[u8]| bars.iter().rev().fold(0, |n, bar| n << 1 | u8::from(*bar > 125));
+    bars.chunks_exact(8).map(number).collect()
+}
+
+/// Probes a film and plans it with this many frames at this rate.
+fn planned(media: &Path, rate: Ratio, frames: u64) -> EncodePlan {
+    let said = probe(media);
+    let found: Probe = said.probe.unwrap_or_else(|| panic!("{:?}\n{}", said.refused, said.log));
+    let mut plan = small_plan(&found);
+    let video = plan.video.as_mut().unwrap();
+    (video.frame_rate, video.frames, video.segment_frames) = (rate, frames, 2 * rate.num / rate.den & !1);
+    plan.grid = SegmentGrid::even(rate, video.segment_frames, frames);
+    plan
+}
+
+/// Makes a run of segments and gives the pictures that its 240p rendition shows.
+fn part(clips: &Clips, media: &Path, plan: &EncodePlan, segments: Range<u32>) -> Vec<u8> {
+    let said = work(media, plan, pictures(plan, segments.clone()));
+    let video = plan.video.as_ref().unwrap();
+    for rung in &video.rungs {
+        let rendition = &said.renditions[&rung.rendition];
+        assert_eq!(rendition.first..rendition.first + rendition.segments.len() as u32, segments);
+        clips.decode(&rendition.file());
+        let divisor = u64::from(rung.frame_divisor);
+        let mut starts = plan.grid.start(segments.start).div_ceil(divisor);
+        for (number, bytes) in segments.clone().zip(&rendition.segments) {
+            let frames = plan.grid.frames_of(number, video.frames);
+            let segment = read_segment(bytes).unwrap();
+            let ticks = u64::from(segment.samples[0].duration);
+            assert_eq!(segment.sequence, number + 1);
+            assert_eq!(segment.base_decode_time, starts * ticks, "{number} of {}", rung.rendition);
+            starts = frames.end.div_ceil(divisor);
+            assert_eq!(segment.base_decode_time / ticks + segment.samples.len() as u64, starts);
+        }
+    }
+    let half = shown(clips, said.rendition("144p"));
+    let whole = shown(clips, said.rendition("240p"));
+    let start = plan.grid.start(segments.start) as usize;
+    let every_other: Vec<_> = (start..).zip(&whole).filter(|(n, _)| n % 2 == 0).map(|(_, id)| *id).collect();
+    assert_eq!(half, every_other, "the smaller rung shows every other picture");
+    whole
+}
+
+/// Cuts the film at every segment and checks that the parts make the whole.
+fn check_every_cut(clips: &Clips, media: &Path, plan: &EncodePlan, expected: &[u8]) {
+    let count = plan.grid.count(plan.video.as_ref().unwrap().frames);
+    let whole = part(clips, media, plan, 0..count);
+    assert_eq!(whole, expected, "{media:?} in one piece");
+    for n in 0..count {
+        let frames = plan.grid.frames_of(n, expected.len() as u64);
+        let own = part(clips, media, plan, n..n + 1);
+        assert_eq!(own, expected[frames.start as usize..frames.end as usize], "{media:?}: segment {n}");
+    }
+    let frames = plan.grid.start(1) as usize..plan.grid.start(3) as usize;
+    assert_eq!(part(clips, media, plan, 1..3), expected[frames], "{media:?}: two segments");
+}
+
+#[test]
+fn sound_is_as_long_as_planned() {
+    let clips = Clips::new();
+    let tone = "-f lavfi -i sine=frequency=440:sample_rate=44100 -t 5 -c:a aac";
+    let film = clips.make("film.mp4", &format!("{NUMBERED} {tone}"));
+    for (samples, missing) in [(48_000 * 5 / 2, 0), (48_000 * 5, 0), (48_000 * 8 + 77, 3000)] {
+        let mut plan = planned(&film, Ratio::new(25, 1), 125);
+        let audio = plan.audio.as_mut().unwrap();
+        audio.samples = samples;
+        plan.grid.frames = samples * 25 / 48_000 + 1;
+        // Borders that are not even, as those of a copied picture.
+        plan.grid.starts = SegmentStarts::At { frames: vec![0, 30, 90], then: 50 };
+        let said = work(&film, &plan, Task::Sound);
+        let audio = plan.audio.as_ref().unwrap();
+        for rung in &audio.rungs {
+            let rendition = &said.renditions[&rung.rendition];
+            clips.decode(&rendition.file());
+            let segments: Vec<_> =
+                rendition.segments.iter().map(|bytes| read_segment(bytes).unwrap()).collect();
+            assert_eq!(segments.len() as u32, audio.segment_count(&plan.grid));
+            for (number, segment) in segments.iter().enumerate() {
+                let frames = audio.frames_of(&plan.grid, number as u32);
+                let own = segment.base_decode_time / 1024;
+                assert_eq!(own..own + segment.samples.len() as u64, frames, "{number} of {}", rung.rendition);
+            }
+        }
+        let heard = clips.raw(&said.rendition("a96").file(), "-f s16le -ac 1 -ar 48000");
+        let loud = |from: u64, to: u64| {
+            heard[2 * from as usize..2 * to as usize]
+                .chunks_exact(2)
+                .any(|sample| i16::from_le_bytes([sample[0], sample[1]]).unsigned_abs() > 500)
+        };
+        assert!(loud(0, 4800) && loud(samples.min(240_000) - 4800, samples.min(240_000)));
+        assert!(samples <= 240_000 || !loud(245_000, samples), "silence behind the sound");
+        assert!(said.missing_ms.abs_diff(missing) < 30, "{samples}: {}", said.missing_ms);
+    }
+}
+
+#[test]
+fn what_is_announced_is_what_comes() {
+    let clips = Clips::new();
+    let film =
+        clips.make("film.mp4", &format!("{NUMBERED} -f lavfi -i sine=sample_rate=48000 -t 3 -c:a aac"));
+    let mut plan = planned(&film, Ratio::new(25, 1), 75);
+    for rung in &mut plan.video.as_mut().unwrap().rungs {
+        (rung.preset, rung.references) = ("slow".into(), 3);
+        rung.hurried_preset = "veryfast".into();
+    }
+    // The media need not be there.
+    let announced = work(&clips.file("nothing", b""), &plan, Task::Announce);
+    assert_eq!(announced.renditions.len(), 4);
+    let Task::Pictures { renditions, segments, .. } = pictures(&plan, 0..1) else { panic!("it is") };
+    for task in [
+        Task::Sound,
+        pictures(&plan, 1..2),
+        Task::Pictures { renditions: renditions.clone(), segments: segments.clone(), hurry: true },
+        Task::Pictures { renditions: renditions[..1].to_vec(), segments, hurry: false },
+    ] {
+        let said = work(&film, &plan, task);
+        assert!(!said.renditions.is_empty());
+        for (name, rendition) in &said.renditions {
+            assert!(!rendition.segments.is_empty());
+            assert!(rendition.init == announced.renditions[name].init, "{name}");
+        }
+    }
+}
+
+#[test]
+fn stills_are_found_without_reading_the_film() {
+    let clips = Clips::new();
+    let dark = "-f lavfi -i testsrc2=size=640x360:rate=25,drawbox=t=fill:color=black:enable='lt(t\\,1)'";
+    for (name, codec) in [("film.mp4", "-c:v libx264 -preset ultrafast -g 25"), ("film.gif", "")] {
+        let film = clips.make(name, &format!("{dark} -t 12 {codec}"));
+        let plan = planned(&film, Ratio::new(25, 1), 300);
+        let said = work(&film, &plan, Task::Stills);
+        for (still, width) in [("poster", 426), ("thumbnail", 160)] {
+            let shape = clips.ffprobe(&said.stills[still], "stream=codec_name,width");
+            assert_eq!(shape, [format!("mjpeg,{width}")], "{name}");
+            let luma = clips.raw(&said.stills[still], "-f rawvideo -pix_fmt gray -s 1x1");
+            assert!(luma[0] > 60, "{name}: {still} is dark: {}", luma[0]);
+        }
+    }
+}
+
+#[test]
+fn every_cut_shows_every_picture_once() {
+    let x264 = "-c:v libx264 -preset ultrafast -g 60 -bf 3";
+    for (name, codec) in [
+        ("closed.mp4", format!("{x264} -x264-params scenecut=0:b-adapt=0")),
+        ("open.mp4", format!("{x264} -x264-params scenecut=0:open-gop=1:b-adapt=0:b-pyramid=none")),
+        ("fragments.mp4", format!("{x264} -movflags +frag_keyframe+empty_moov")),
+        ("open.mkv", format!("{x264} -x264-params scenecut=0:open-gop=1:b-adapt=0")),
+        ("open.ts", format!("{x264} -x264-params scenecut=0:open-gop=1:b-adapt=0")),
+        ("late.mp4", format!("{x264} -output_ts_offset 7.77")),
+        ("late.mkv", format!("{x264} -output_ts_offset 7.77")),
+        ("open.flv", format!("{x264} -x264-params scenecut=0:open-gop=1")),
+        (
+            "hevc.mp4",
+            "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=60:open-gop=1:scenecut=0"
+                .into(),
+        ),
+        ("vp9.webm", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 60".into()),
+        ("packed.avi", "-c:v mpeg4 -qscale:v 3 -g 60 -bf 2".into()),
+        ("broadcast.ts", "-c:v mpeg2video -qscale:v 3 -g 15 -bf 2".into()),
+        ("disc.mpg", "-c:v mpeg2video -qscale:v 3 -g 15 -bf 2".into()),
+    ] {
+        let clips = Clips::new();
+        let film = clips.make(name, &format!("{NUMBERED} -t 9 {codec}"));
+        // AVI counts coded pictures only: the first one that is shown is the second one coded.
+        let delay = u64::from(name == "packed.avi");
+        let plan = planned(&film, Ratio::new(25, 1), 225 + delay);
+        let expected: Vec<u8> = (0..225 + delay).map(|n| n.saturating_sub(delay) as u8).collect();
+        check_every_cut(&clips, &film, &plan, &expected);
+    }
+}
