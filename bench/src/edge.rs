@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::installation::Installation;
+use crate::installation::{Engines, Installation, Setup};
 use crate::load::{Done, Load, Target};
 use crate::nginx::{NGINX, Nginx};
 use crate::processes::{busy_seconds, cpu_seconds};
@@ -66,7 +66,8 @@ pub(crate) fn run(pairs: u32, segment_bytes: u64, parts: u64) -> anyhow::Result<
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     ensure!(cores >= 2, "server and client need a core each");
     report::warn_when_busy();
-    let mut installation = Installation::start(Some(SERVER_CORE))?;
+    let mut installation =
+        Installation::start(Setup { core: Some(SERVER_CORE), ..Setup::on(Engines::Folder) })?;
     let fixture = Fixture::make(&mut installation)?;
     let nginx = Nginx::start(SERVER_CORE, fixture.files())?;
 
@@ -119,7 +120,7 @@ fn measure(
     // Grants live ten minutes; each series begins with new ones.
     let ours = Server {
         name: "cocuyo",
-        address: installation.address().parse().context("the server's address")?,
+        address: installation.door().address().parse().context("the server's address")?,
         pid: installation.pid(),
         grants: fixture.grants(installation, VIEWERS)?,
     };

@@ -1,86 +1,142 @@
-//! The shipped packager against one `ffmpeg` command from the same plan.
+//! The shipped packager: how soon a film plays, and what its ladder costs beside its peers.
 //!
-//! Ours is timed from the outside: from the answer to the last byte of the upload until the API
-//! says `ready`, which includes claiming the job, probing, checking, hashing and storing. The peer
-//! only encodes.
+//! Everything of ours goes through the public door: uploads by tus, the API, a browser. Peers are
+//! programs that run on the same machine in turn with it, pair by pair.
+
+mod first_frame;
+mod hour;
+mod ladder;
+mod one_command;
+mod peertube;
+mod profile;
+mod quality;
+mod rate_distortion;
+mod scaling;
+mod screen;
+mod seams;
+mod sources;
+mod stalls;
+mod vmaf;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, ensure};
-use model::cell::EncodePlan;
+use anyhow::ensure;
 
-use crate::installation::Installation;
-use crate::processes::{cpu_seconds, reaped_seconds};
-use crate::{ladder, probe, report};
+use crate::report::{self, Line};
+use sources::Sources;
 
-/// Longest that one film may take.
-const LIMIT: Duration = Duration::from_secs(3600);
-
-/// What one side's run took.
-#[derive(Debug, Clone, Copy)]
-struct Took {
-    wall_s: f64,
-    cpu_s: f64,
+/// What a run is to measure, and how thoroughly.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Only these, by name; all of them if absent.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// How many pairs of runs each comparison has.
+    #[arg(long, default_value_t = 3)]
+    pairs: u32,
+    /// Short films and few runs: to see that everything works, not for the record.
+    #[arg(long)]
+    quick: bool,
+    /// Seconds of the film that workers share, of which no chunk may be a large part.
+    #[arg(long, value_name = "SECONDS")]
+    scaling_s: Option<u32>,
+    /// Seconds of the film whose objects are counted and whose sound is set against its picture.
+    #[arg(long, value_name = "SECONDS")]
+    hour_s: Option<u32>,
 }
 
-pub(crate) fn run(source: Option<PathBuf>, pairs: u32) -> anyhow::Result<()> {
-    report::warn_when_busy();
-    let work = tempfile::tempdir().context("make a folder")?;
-    let film = match source {
-        Some(film) => film,
-        None => PathBuf::from(".tools/trailer_bbb.mp4"),
-    };
-    ensure!(film.exists(), "`{}` is missing: `make tools-test` fetches it", film.display());
-    let plan = probe::plan(&film)?;
-    let rungs = plan.video.as_ref().map_or(0, |video| video.rungs.len());
-    report::say(format!("{rungs} pictures of {:.1} s", plan.expected_ms as f64 / 1000.0));
+/// What all measurements share.
+#[derive(Debug)]
+struct Bench {
+    options: Options,
+    sources: Sources,
+}
 
-    let installation = Installation::start(None)?;
-    let (mut wall, mut cpu) = (Vec::new(), Vec::new());
-    for pair in 0..pairs {
-        let ours = || package(&installation, &film);
-        let theirs = || encode(&plan, &film, work.path());
-        let (ours, theirs) = if pair % 2 == 0 {
-            let first = ours()?;
-            (first, theirs()?)
-        } else {
-            let first = theirs()?;
-            (ours()?, first)
-        };
-        report::say(format!(
-            "pair {pair}: cocuyo {:.2} s, {:.2} CPU s; ffmpeg {:.2} s, {:.2} CPU s",
-            ours.wall_s, ours.cpu_s, theirs.wall_s, theirs.cpu_s
-        ));
-        wall.push(ours.wall_s / theirs.wall_s);
-        cpu.push(ours.cpu_s / theirs.cpu_s);
+impl Bench {
+    /// The usual number, or the one for a quick run.
+    fn size(&self, usual: u32, quick: u32) -> u32 {
+        if self.options.quick { quick } else { usual }
     }
-    report::surroundings("ffmpeg", &["-version"]);
-    report::result("ladder_pictures", rungs);
-    report::result("ladder_media_s", format!("{:.1}", plan.expected_ms as f64 / 1000.0));
-    report::ratios("ladder_cpu_ratio_ffmpeg", cpu);
-    report::ratios("ladder_wall_ratio_ffmpeg", wall);
+}
+
+/// A measurement and the name to ask for it by.
+type Measurement = (&'static str, fn(&Bench) -> anyhow::Result<Vec<Line>>);
+
+const ALL: [Measurement; 10] = [
+    ("first_frame", first_frame::waiting),
+    ("first_frame_busy", first_frame::busy),
+    ("profile", profile::run),
+    ("stalls", stalls::run),
+    ("ladder", ladder::run),
+    ("memory", ladder::memory),
+    ("worker_scaling", scaling::run),
+    ("low_rungs", quality::run),
+    ("chunking", seams::run),
+    ("hour", hour::run),
+];
+
+pub(crate) fn run(options: Options) -> anyhow::Result<()> {
+    let known = || ALL.map(|(name, _)| name).join(", ");
+    for name in &options.only {
+        ensure!(ALL.iter().any(|(known, _)| known == name), "`{name}` is none of {}", known());
+    }
+    let bench = Bench { options, sources: Sources::open()? };
+    let only = &bench.options.only;
+    let wished = ALL.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|wish| wish == name));
+    let (mut lines, mut failed) = (surroundings(), Vec::new());
+    for (name, measure) in wished {
+        report::warn_when_busy();
+        report::say(format!("{name}:"));
+        let begin = Instant::now();
+        // One that fails must not cost the others' figures.
+        match measure(&bench) {
+            Ok(more) => lines.extend(more),
+            Err(error) => {
+                report::say(format!("{name} failed: {error:#}"));
+                failed.push(*name);
+            }
+        }
+        report::say(format!("{name} took {:.0} s", begin.elapsed().as_secs_f64()));
+    }
+    for Line { name, value } in &lines {
+        report::result(name, value);
+    }
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
 }
 
-fn package(installation: &Installation, film: &Path) -> anyhow::Result<Took> {
-    let before = cpu_seconds(installation.pid())?;
-    let video = installation.upload(film)?;
-    let begin = Instant::now();
-    installation.wait_ready(&video, LIMIT)?;
-    let wall_s = begin.elapsed().as_secs_f64();
-    // The server's own work is in it: taking the upload, checking, hashing, storing.
-    let cpu_s = cpu_seconds(installation.pid())? - before;
-    installation.delete(&video)?;
-    Ok(Took { wall_s, cpu_s })
+fn surroundings() -> Vec<Line> {
+    let mut lines = vec![
+        Line::new("cocuyo_version", env!("CARGO_PKG_VERSION")),
+        Line::new("build", if cfg!(debug_assertions) { "debug" } else { "release" }),
+        Line::new("ffmpeg_version", report::version_of("ffmpeg", &["-version"])),
+        Line::new("chromium_version", report::version_of("chromium", &["--version"])),
+        Line::new("kernel_version", report::kernel()),
+        Line::new("cores", report::cores()),
+    ];
+    lines.extend(peertube::x264_version().map(|version| Line::new("libx264_version", version)));
+    lines
 }
 
-fn encode(plan: &EncodePlan, film: &Path, folder: &Path) -> anyhow::Result<Took> {
-    let before = reaped_seconds()?;
-    let begin = Instant::now();
-    let status = Command::new("ffmpeg").args(ladder::arguments(plan, film, folder)).status();
-    let wall_s = begin.elapsed().as_secs_f64();
-    ensure!(status.context("run ffmpeg")?.success(), "ffmpeg failed");
-    Ok(Took { wall_s, cpu_s: reaped_seconds()? - before })
+/// A file in `.tools`, where `make tools-bench` puts what it fetches.
+fn tool(name: &str) -> anyhow::Result<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools").join(name);
+    ensure!(path.exists(), "`.tools/{name}` is missing: `make tools-bench` fetches it");
+    Ok(path)
+}
+
+/// Runs one side, then the other; each pair the other way round than the one before.
+fn in_turn<A, B>(
+    pair: u32,
+    ours: impl FnOnce() -> anyhow::Result<A>,
+    theirs: impl FnOnce() -> anyhow::Result<B>,
+) -> anyhow::Result<(A, B)> {
+    if pair.is_multiple_of(2) {
+        let ours = ours()?;
+        Ok((ours, theirs()?))
+    } else {
+        let theirs = theirs()?;
+        Ok((ours()?, theirs))
+    }
 }

@@ -22,17 +22,24 @@ struct Stat {
 pub(crate) fn cpu_seconds(root: u32) -> anyhow::Result<f64> {
     let all = all();
     anyhow::ensure!(all.contains_key(&root), "process {root} is gone");
-    let belongs = |mut pid: u32| {
-        while pid != root {
-            match all.get(&pid) {
-                Some(stat) if stat.parent != 0 => pid = stat.parent,
-                _ => return false,
-            }
-        }
-        true
-    };
-    let ours = all.iter().filter(|(pid, _)| belongs(**pid));
+    let ours = all.iter().filter(|(pid, _)| belongs(&all, root, **pid));
     Ok(ours.map(|(_, stat)| stat.own + stat.reaped).sum::<u64>() as f64 / TICKS)
+}
+
+/// `root` and its living descendants.
+pub(crate) fn family(root: u32) -> Vec<u32> {
+    let all = all();
+    all.keys().copied().filter(|pid| belongs(&all, root, *pid)).collect()
+}
+
+fn belongs(all: &HashMap<u32, Stat>, root: u32, mut pid: u32) -> bool {
+    while pid != root {
+        match all.get(&pid) {
+            Some(stat) if stat.parent != 0 => pid = stat.parent,
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// CPU seconds of the children that this process has waited for.

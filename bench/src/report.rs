@@ -16,6 +16,42 @@ pub(crate) fn result(name: &str, value: impl Display) {
     let _ = writeln!(stdout(), "{name} {value}");
 }
 
+/// A figure, said now and printed at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// Its name,
+    pub(crate) name: String,
+    /// and what was measured.
+    pub(crate) value: String,
+}
+
+impl Line {
+    /// Tells whoever waits, and keeps it.
+    pub(crate) fn new(name: impl Into<String>, value: impl Display) -> Self {
+        let line = Self { name: name.into(), value: value.to_string() };
+        say(format!("  {} {}", line.name, line.value));
+        line
+    }
+
+    /// The median of `values`; their range is said.
+    pub(crate) fn median(name: impl Into<String>, values: &[f64]) -> Self {
+        let (name, mut values) = (name.into(), values.to_vec());
+        values.sort_by(f64::total_cmp);
+        if let (Some(least), Some(most)) = (values.first(), values.last()) {
+            say(format!("{name}: {least:.3} to {most:.3} in {} runs", values.len()));
+        }
+        Self::new(name, format!("{:.3}", median(&values)))
+    }
+}
+
+/// The value below which the `part` (0 to 1) of `values` lies: of few, the greatest stands for 95 %.
+pub(crate) fn quantile(values: &[f64], part: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = (part * sorted.len() as f64).ceil().max(1.0) as usize - 1;
+    sorted.get(place).copied().unwrap_or(f64::NAN)
+}
+
 /// A ratio as `name median`, with its range for whoever doubts it.
 pub(crate) fn ratios(name: &str, mut values: Vec<f64>) {
     values.sort_by(f64::total_cmp);
@@ -42,18 +78,33 @@ pub(crate) fn median(sorted: &[f64]) -> f64 {
 
 /// The machine and the peer, so that figures can be told apart later.
 pub(crate) fn surroundings(peer: &str, arguments: &[&str]) {
-    let output = Command::new(peer).args(arguments).output();
-    let said = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
-    let said = String::from_utf8_lossy(&said);
-    let name = Path::new(peer).file_name().unwrap_or_default().to_string_lossy();
-    result(&format!("{name}_version"), version(&said));
+    result(&format!("{}_version", name_of(peer)), version_of(peer, arguments));
     result("cocuyo_version", env!("CARGO_PKG_VERSION"));
+    result("kernel_version", kernel());
+    result("cores", cores());
+}
+
+/// What a program says that it is.
+pub(crate) fn version_of(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let said = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
+    version(&String::from_utf8_lossy(&said)).to_owned()
+}
+
+fn name_of(program: &str) -> String {
+    Path::new(program).file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The kernel's release.
+pub(crate) fn kernel() -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    result("kernel_version", kernel.trim());
-    // Not `available_parallelism`: a client that is pinned sees one core.
+    kernel.trim().to_owned()
+}
+
+/// Cores of the machine: not `available_parallelism`, for a client that is pinned sees one.
+pub(crate) fn cores() -> usize {
     let cores = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let cores = cores.lines().filter(|line| line.starts_with("processor")).count();
-    result("cores", cores);
+    cores.lines().filter(|line| line.starts_with("processor")).count()
 }
 
 /// The first word of what a program says that looks like a version.
@@ -87,5 +138,7 @@ mod tests {
         assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
         assert_eq!(median(&[1.0, 2.0, 4.0, 9.0]), 3.0);
         assert!(median(&[]).is_nan());
+        assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.5), 2.0);
+        assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.95), 3.0);
     }
 }

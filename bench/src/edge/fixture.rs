@@ -41,9 +41,9 @@ impl Fixture {
     pub(crate) fn make(installation: &mut Installation) -> anyhow::Result<Self> {
         let clip = installation.data().join("clip.mp4");
         draw(&clip)?;
-        let video = installation.upload(&clip)?;
-        let seen = installation.wait_ready(&video, Duration::from_secs(120))?;
-        installation.publish(&video)?;
+        let video = installation.door().upload(&clip)?;
+        let seen = installation.door().wait_ready(&video, Duration::from_secs(120))?;
+        installation.door().publish(&video)?;
         let version = seen["version"].as_str().context("a video that plays has a version")?;
         let mut index = VersionIndex {
             format: VersionIndex::FORMAT,
@@ -91,7 +91,7 @@ impl Fixture {
 
     /// A grant for each of `count` logins.
     pub(crate) fn grants(&self, installation: &Installation, count: usize) -> anyhow::Result<Vec<String>> {
-        (0..count).map(|_| installation.grant(&installation.sign_in()?, &self.video)).collect()
+        (0..count).map(|_| installation.door().grant(&installation.door().sign_in()?, &self.video)).collect()
     }
 }
 

@@ -82,6 +82,7 @@ fn picture(rung: &VideoRung, gop: u32) -> Vec<String> {
         ("crf", rung.crf.to_string()),
         ("maxrate", rung.maxrate_bps.to_string()),
         ("bufsize", rung.bufsize_bits.to_string()),
+        ("refs", rung.references.to_string()),
         ("g", gop.to_string()),
         ("keyint_min", gop.to_string()),
         ("sc_threshold", "0".to_owned()),

@@ -1,0 +1,106 @@
+//! The shipped transcoder, asked directly, as the packager asks it.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, bail};
+use model::RenditionName;
+use model::cell::{EncodePlan, FrameLengths, Probe, Reply, Request, Source, Task, decode_head, encode_head};
+
+use crate::installation::program;
+
+/// The shipped plan for `film`.
+pub(crate) fn plan(film: &Path) -> anyhow::Result<EncodePlan> {
+    let probe = probe(film)?;
+    let planned = packager::plan(&probe, &packager::Limits::default());
+    planned.map_err(|reason| anyhow::anyhow!("no plan for `{}`: {reason}", film.display()))
+}
+
+/// Encodes a run of segments of some picture renditions in one piece, into a file for each: its
+/// init, then its segments.
+pub(crate) fn pictures(
+    film: &Path,
+    plan: &EncodePlan,
+    renditions: Vec<RenditionName>,
+    segments: Range<u32>,
+    folder: &Path,
+) -> anyhow::Result<BTreeMap<RenditionName, PathBuf>> {
+    let task = Task::Pictures { renditions, segments, hurry: false };
+    let mut files = BTreeMap::<RenditionName, Vec<u8>>::new();
+    let mut cell = Cell::ask(film, |source| Request::Work { source, plan: plan.clone(), task })?;
+    loop {
+        let (reply, payload) = cell.hear()?;
+        match reply {
+            Reply::Init { rendition } | Reply::Segment { rendition, .. } => {
+                files.entry(rendition).or_default().extend_from_slice(&payload);
+            }
+            Reply::Done { .. } => break,
+            Reply::Refused { reason, detail } => bail!("the transcoder refuses: {reason}, {detail}"),
+            _ => {}
+        }
+    }
+    let write = |(name, bytes): (RenditionName, Vec<u8>)| {
+        let path = folder.join(format!("{name}.mp4"));
+        std::fs::write(&path, bytes).context("keep a rendition")?;
+        Ok((name, path))
+    };
+    files.into_iter().map(write).collect()
+}
+
+fn probe(film: &Path) -> anyhow::Result<Probe> {
+    let mut cell = Cell::ask(film, |source| Request::Probe { source })?;
+    match cell.hear()?.0 {
+        Reply::Probed { probe } => Ok(probe),
+        other => bail!("the transcoder says {other:?}"),
+    }
+}
+
+/// A running cell.
+struct Cell {
+    process: Child,
+    output: ChildStdout,
+    // A closed input tells it to leave.
+    _input: ChildStdin,
+}
+
+impl Cell {
+    fn ask(film: &Path, request: impl FnOnce(Source) -> Request) -> anyhow::Result<Self> {
+        let size = film.metadata().with_context(|| format!("look at `{}`", film.display()))?.len();
+        // The shell opens the film on descriptor 3, which the standard library cannot pass on.
+        let mut process = Command::new("sh")
+            .args(["-c", "exec \"$1\" 3<\"$2\"", "sh"])
+            .arg(program("cocuyo-transcoder")?)
+            .arg(film)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("start the transcoder")?;
+        let mut input = process.stdin.take().context("its input is piped")?;
+        let output = process.stdout.take().context("its output is piped")?;
+        input.write_all(&encode_head(&request(Source::File { size }), 0)?)?;
+        Ok(Self { process, output, _input: input })
+    }
+
+    /// The next reply and what comes with it.
+    fn hear(&mut self) -> anyhow::Result<(Reply, Vec<u8>)> {
+        let mut lengths = [0; FrameLengths::SIZE];
+        self.output.read_exact(&mut lengths).context("hear the transcoder")?;
+        let lengths = FrameLengths::parse(lengths)?;
+        let mut head = vec![0; lengths.head as usize];
+        self.output.read_exact(&mut head).context("hear the transcoder")?;
+        let mut payload = vec![0; lengths.payload as usize];
+        self.output.read_exact(&mut payload).context("hear the transcoder")?;
+        Ok((decode_head(&head)?, payload))
+    }
+}
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        // It has said all that was wanted.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,45 @@
+//! VMAF, by the libvmaf in the static `ffmpeg` of PyPI's imageio-ffmpeg.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use model::cell::Ratio;
+
+use super::sources::{quiet, run};
+
+/// The `ffmpeg` that has libvmaf.
+pub(super) const FFMPEG: &str = "ffmpeg-vmaf";
+
+/// VMAF of each frame of `picture` against the same frame of `reference`, which `filter` brings to
+/// the size and rate of the picture.
+pub(super) fn frames(
+    picture: &Path,
+    reference: &Path,
+    filter: &str,
+    rate: Ratio,
+) -> anyhow::Result<Vec<f64>> {
+    let folder = tempfile::tempdir().context("make a folder")?;
+    let log = folder.path().join("vmaf.json");
+    // Frames are matched by number, whatever their files say of time.
+    let even = format!("settb=AVTB,setpts=N*{}/({}*TB)", rate.den, rate.num);
+    let graph = format!(
+        "[0:v]{even}[picture];[1:v]{filter},{even}[reference];\
+         [picture][reference]libvmaf=log_fmt=json:n_threads=2:log_path={}",
+        log.display()
+    );
+    let mut meter = quiet(Command::new(super::tool(FFMPEG)?));
+    meter.arg("-i").arg(picture).arg("-i").arg(reference);
+    run(meter.args(["-lavfi", &graph, "-f", "null", "-"]))?;
+    let said = std::fs::read(&log).context("read what libvmaf wrote")?;
+    let said: serde_json::Value = serde_json::from_slice(&said).context("libvmaf writes JSON")?;
+    let frames = said["frames"].as_array().context("a list of frames")?;
+    let values: Vec<f64> = frames.iter().filter_map(|frame| frame["metrics"]["vmaf"].as_f64()).collect();
+    ensure!(!values.is_empty(), "no frame was compared");
+    Ok(values)
+}
+
+/// The mean.
+pub(super) fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
