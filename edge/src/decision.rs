@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use model::{ErrorKind, Grant, Timestamp, Use};
+use model::{ErrorKind, Grant, SessionId, Timestamp, Use};
 
 use crate::policies::Answer;
 use crate::revocations::Revocations;
@@ -51,6 +51,14 @@ impl Right {
         match self {
             Self::Granted(grant) => grant.height,
             Self::Public { height, .. } => *height,
+        }
+    }
+
+    /// The session that it was given to; what is public is given to nobody in particular.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        match self {
+            Self::Granted(grant) => Some(grant.sid),
+            Self::Public { .. } => None,
         }
     }
 

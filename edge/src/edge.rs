@@ -6,8 +6,9 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
 use listener::{Body, BoxError, Door, ETag, Language, Problem, RouteName, Text, empty, sized};
-use model::{Clock, ErrorKind, ObjectKey, Timestamp};
+use model::{Clock, ErrorKind, ObjectKey, RenditionName, Timestamp};
 use storage::ObjectStore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::carrier::{carried, query_token};
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::decision::{Bearer, Decision, Right, by_grant, by_policy};
 use crate::document::{Document, Encoded};
 use crate::error::EdgeError;
-use crate::files::{Files, init_key};
+use crate::files::Files;
 use crate::keyring::is_three_parts;
 use crate::media::{Media, MediaCache};
 use crate::origin::{Follower, Origin, Told};
@@ -23,7 +24,7 @@ use crate::playlist;
 use crate::policies::Policies;
 use crate::response::{self, Entity, Head, Keep};
 use crate::route::{METHODS, Resource, Route, Undecodable};
-use crate::versions::Versions;
+use crate::versions::{Place, Version, Versions};
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 
@@ -47,6 +48,7 @@ struct Inner {
 /// A request that was decoded, without its body, which is never read.
 struct Asked<'a> {
     method: &'a Method,
+    query: Option<&'a str>,
     headers: &'a HeaderMap,
     route: Route,
 }
@@ -63,8 +65,8 @@ impl Edge {
         let media = Arc::new(MediaCache::new(Arc::clone(&store), config.media_cache_bytes));
         Self(Arc::new(Inner {
             policies: Policies::new(&config, Arc::clone(&origin)),
+            versions: Versions::new(Arc::clone(&store), Arc::clone(&origin), config.index_cache_bytes / 2),
             follower: Follower::new(origin),
-            versions: Versions::new(Arc::clone(&store), config.index_cache_bytes / 2),
             files: Files::new(store, Arc::clone(&media), config.index_cache_bytes / 2),
             media,
             config,
@@ -82,9 +84,10 @@ impl Edge {
         self.0.follower.refresh().await
     }
 
-    /// Keeps asking until `stop`.
+    /// Keeps asking until `stop`. Then no request is held any longer.
     pub async fn follow(&self, stop: CancellationToken) {
         self.0.follower.follow(Duration::from_secs(self.0.config.follow_s.get()), stop).await;
+        self.0.versions.close();
     }
 }
 
@@ -101,16 +104,22 @@ impl Door for Edge {
         let this = self.clone();
         async move {
             let (parts, _body) = request.into_parts();
-            let mut response = this.answer(&parts.method, &parts.uri, &parts.headers).await;
-            response::open_to_players(response.headers_mut());
-            response
+            this.answer(&parts.method, &parts.uri, &parts.headers).await
         }
         .boxed()
     }
 }
 
 impl Edge {
-    async fn answer(&self, method: &Method, uri: &http::Uri, headers: &HeaderMap) -> Response<Body> {
+    /// The answer to a request, whose body, if it has one, is not read. Whoever drops the future
+    /// no longer waits.
+    pub async fn answer(&self, method: &Method, uri: &http::Uri, headers: &HeaderMap) -> Response<Body> {
+        let mut response = self.answer_closed(method, uri, headers).await;
+        response::open_to_players(response.headers_mut());
+        response
+    }
+
+    async fn answer_closed(&self, method: &Method, uri: &http::Uri, headers: &HeaderMap) -> Response<Body> {
         let language = || Language::of(headers);
         let target = match Route::decode(method, uri.path()) {
             Ok(target) => target,
@@ -123,9 +132,10 @@ impl Edge {
         } else if let Some(redirect) = redirect(&route, target.token, uri.query(), headers) {
             redirect
         } else {
-            let asked = Asked { method, headers, route };
+            let asked = Asked { method, query: uri.query(), headers, route };
             match self.respond(asked, target.token).await {
                 Ok(response) => response,
+                Err(error) if matches!(*error, EdgeError::NotYet) => response::not_yet(language()),
                 Err(error) => {
                     log(&route, &error);
                     response::refusal(error.kind(), language())
@@ -156,29 +166,26 @@ impl Edge {
                 self.picture(ObjectKey::Thumbnail { video, version }, &asked, &right).await
             }
             Resource::Multivariant => {
-                let index = self.0.versions.index(video, version).await?;
-                let playlist = Document::plain(playlist::multivariant(&index, right.height()));
+                let version = self.0.versions.of(video, version).await?;
+                let offers = version.offers(asked.query.is_some_and(asks_for_planned));
+                if offers.is_empty() {
+                    return Err(EdgeError::NotYet.into());
+                }
+                let playlist = Document::plain(playlist::multivariant(&offers, right.height()));
                 Ok(text(&playlist, Keep::Briefly, &asked, &right))
             }
             Resource::Playlist(name) => {
-                let index = self.0.versions.index(video, version).await?;
-                let playlist = self.0.versions.playlist(&index, name).await?;
+                let version = self.0.versions.of(video, version).await?;
+                let playlist = self.0.versions.playlist(&version, name).await?;
                 Ok(text(&playlist, Keep::Forever, &asked, &right))
             }
             Resource::Init(name) => {
-                let index = self.0.versions.index(video, version).await?;
-                let rendition = index.rendition(name).ok_or(EdgeError::Absent)?;
-                let key = init_key(&index, name);
-                let init = self.0.media.object(key, Some(rendition.init_hash)).await?;
+                let hash = self.0.versions.of(video, version).await?.announced(name)?;
+                let key = ObjectKey::Init { video, version, rendition: name };
+                let init = self.0.media.object(key, Some(hash)).await?;
                 Ok(media(&init, key.content_type(), &asked, &right))
             }
-            Resource::Segment(name, number) => {
-                let index = self.0.versions.index(video, version).await?;
-                let rendition = index.rendition(name).ok_or(EdgeError::Absent)?;
-                let segment = self.0.media.segment(&index, rendition, number).await?;
-                let content_type = if name.is_video() { "video/mp4" } else { "audio/mp4" };
-                Ok(media(&segment, content_type, &asked, &right))
-            }
+            Resource::Segment(name, number) => self.segment(name, number, &asked, &bearer, right).await,
             Resource::Mp4(name) => self.mp4(name, &asked, right, now).await,
         }
     }
@@ -203,6 +210,51 @@ impl Edge {
         })
     }
 
+    /// A segment; if it is still being made, the request is held until it is there, for a while.
+    async fn segment(
+        &self,
+        name: RenditionName,
+        number: u32,
+        asked: &Asked<'_>,
+        bearer: &Bearer,
+        right: Right,
+    ) -> Result<Response<Body>, Arc<EdgeError>> {
+        let Route { video, version, .. } = asked.route;
+        let found = self.0.versions.of(video, version).await?;
+        let growth = match (found.segment(name, number), &found) {
+            (Err(EdgeError::NotYet), Version::Growing(growth, _)) if *asked.method != Method::HEAD => growth,
+            (place, _) => return self.send_segment(place?, name, asked, &right).await,
+        };
+        let began = Instant::now();
+        growth.arrival(name, number, right.session()).await;
+        let time = began.elapsed();
+        // A right may have ended meanwhile.
+        let told = self.0.follower.told()?;
+        let right = match self.decide(&asked.route, bearer, &told, self.0.clock.now()).await? {
+            Ok(right) => right,
+            Err(kind) => return Ok(response::refusal(kind, Language::of(asked.headers))),
+        };
+        let found = self.0.versions.of(video, version).await?;
+        let mut response = match found.segment(name, number) {
+            Err(EdgeError::NotYet) => response::not_yet(Language::of(asked.headers)),
+            place => self.send_segment(place?, name, asked, &right).await?,
+        };
+        response::held(response.headers_mut(), time);
+        Ok(response)
+    }
+
+    async fn send_segment(
+        &self,
+        place: Place<'_>,
+        name: RenditionName,
+        asked: &Asked<'_>,
+        right: &Right,
+    ) -> Result<Response<Body>, Arc<EdgeError>> {
+        let segment = self.0.media.segment(place).await?;
+        let content_type = if name.is_video() { "video/mp4" } else { "audio/mp4" };
+        Ok(media(&segment, content_type, asked, right))
+    }
+
     async fn picture(
         &self,
         key: ObjectKey,
@@ -215,12 +267,17 @@ impl Edge {
 
     async fn mp4(
         &self,
-        name: model::RenditionName,
+        name: RenditionName,
         asked: &Asked<'_>,
         right: Right,
         now: Timestamp,
     ) -> Result<Response<Body>, Arc<EdgeError>> {
-        let index = self.0.versions.index(asked.route.video, asked.route.version).await?;
+        let index = match self.0.versions.of(asked.route.video, asked.route.version).await? {
+            Version::Whole(index) => index,
+            // Its tables are known when every segment is.
+            Version::Growing(_, index) if index.has(name) => return Err(EdgeError::NotYet.into()),
+            Version::Growing(..) => return Err(EdgeError::Absent.into()),
+        };
         let file = self.0.files.of(&index, name).await?;
         let etag = ETag::strong(file.map.etag().trim_matches('"'));
         let entity = immutable("video/mp4", &etag, file.map.len());
@@ -294,7 +351,7 @@ impl Sending {
 /// One line for what an operator must mend. That the origin is away is told once, by the
 /// follower, and not by every viewer.
 fn log(route: &Route, error: &EdgeError) {
-    if matches!(error, EdgeError::Absent | EdgeError::NoKeys | EdgeError::Origin { .. }) {
+    if matches!(error, EdgeError::Absent | EdgeError::NotYet | EdgeError::NoKeys | EdgeError::Origin { .. }) {
         return;
     }
     tracing::error!(
@@ -324,6 +381,12 @@ fn redirect(
             Some(Problem::of(ErrorKind::Invalid).named("two_tokens", title).response(Language::of(headers)))
         }
     }
+}
+
+/// Whether a multivariant is to name all pictures that are planned: for a player that knows what
+/// to do with those that are not there yet.
+fn asks_for_planned(query: &str) -> bool {
+    query.split('&').any(|pair| pair == "planned=1")
 }
 
 fn bearer(told: &Told, prefix: Option<&str>, headers: &HeaderMap) -> Bearer {

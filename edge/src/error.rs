@@ -9,6 +9,9 @@ pub enum EdgeError {
     /// The version has no such thing, or there is no such version.
     #[error("no such resource")]
     Absent,
+    /// It is being made.
+    #[error("not there yet")]
+    NotYet,
     /// The store did not give an object that an index names.
     #[error("read `{key}`")]
     Read {
@@ -53,7 +56,8 @@ impl EdgeError {
         match self {
             Self::Absent => ErrorKind::NotFound,
             // A damaged or lost object may be mended from a backup; the player tries again.
-            Self::Read { .. }
+            Self::NotYet
+            | Self::Read { .. }
             | Self::Damaged { .. }
             | Self::Unreadable { .. }
             | Self::Origin { .. }

@@ -83,7 +83,7 @@ impl Files {
     }
 
     async fn init(&self, index: &VersionIndex, rendition: &RenditionIndex) -> Result<Bytes, EdgeError> {
-        let key = init_key(index, rendition.name);
+        let key = ObjectKey::Init { video: index.video, version: index.version, rendition: rendition.name };
         let bytes =
             self.store.get(&key).await.map_err(|source| EdgeError::Read { key: key.into(), source })?;
         if model::ChunkHash::of(&bytes) == rendition.init_hash {
@@ -116,12 +116,14 @@ impl Files {
             Piece::Object { rendition, number, range, .. } => {
                 let index = &file.index;
                 let rendition = index.rendition(rendition).ok_or_else(absent)?;
-                let chunk = rendition.chunks.get(number as usize).ok_or_else(absent)?;
+                let found = rendition.chunks.binary_search_by_key(&number, |chunk| chunk.number);
+                let chunk = &rendition.chunks[found.map_err(|_| absent())?];
                 let mut start = 0;
                 for (place, segment) in chunk.segments.iter().enumerate() {
                     let end = start + u64::from(segment.size_bytes);
                     if range.start < end {
-                        let media = self.media.segment_of(index, rendition, chunk, place).await?;
+                        let object = index.chunk_key(rendition.name, chunk);
+                        let media = self.media.segment((object, chunk, place)).await?;
                         let wanted = (range.start - start) as usize..(range.end.min(end) - start) as usize;
                         return Ok(media.bytes.slice(wanted));
                     }
@@ -131,8 +133,4 @@ impl Files {
             }
         }
     }
-}
-
-pub(crate) fn init_key(index: &VersionIndex, rendition: RenditionName) -> ObjectKey {
-    ObjectKey::Init { video: index.video, version: index.version, rendition }
 }

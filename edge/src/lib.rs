@@ -26,6 +26,7 @@ mod document;
 mod edge;
 mod error;
 mod files;
+mod growth;
 mod keyring;
 mod media;
 mod origin;
@@ -36,8 +37,11 @@ mod revocations;
 mod route;
 mod verified;
 mod versions;
+mod wants;
 
+/// What an [`Origin`] tells of a version that is being made.
+pub use cmaf::GrowingIndex;
 pub use config::Config;
 pub use edge::Edge;
 pub use error::EdgeError;
-pub use origin::Origin;
+pub use origin::{Origin, Want};

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cmaf::{ChunkRef, RenditionIndex, VersionIndex};
+use cmaf::ChunkRef;
 use futures::{StreamExt, TryStreamExt};
 use listener::ETag;
 use model::{ChunkHash, ErrorKind, ObjectKey};
@@ -17,7 +17,7 @@ use storage::ObjectStore;
 use tokio::sync::Semaphore;
 
 use crate::error::EdgeError;
-use crate::versions::weight;
+use crate::versions::{Place, weight};
 
 /// Bytes with their tag.
 #[derive(Debug, Clone)]
@@ -62,36 +62,12 @@ impl MediaCache {
         }
     }
 
-    /// Segment `n` of a rendition.
-    pub(crate) async fn segment(
-        &self,
-        index: &VersionIndex,
-        rendition: &RenditionIndex,
-        n: u32,
-    ) -> Result<Media, Arc<EdgeError>> {
-        let mut left = n as usize;
-        for chunk in &rendition.chunks {
-            if left < chunk.segments.len() {
-                return self.segment_of(index, rendition, chunk, left).await;
-            }
-            left -= chunk.segments.len();
-        }
-        Err(Arc::new(EdgeError::Absent))
-    }
-
-    /// Segment `place` of a chunk.
-    pub(crate) async fn segment_of(
-        &self,
-        index: &VersionIndex,
-        rendition: &RenditionIndex,
-        chunk: &ChunkRef,
-        place: usize,
-    ) -> Result<Media, Arc<EdgeError>> {
+    /// Segment `place` of the chunk that is `object`.
+    pub(crate) async fn segment(&self, (object, chunk, place): Place<'_>) -> Result<Media, Arc<EdgeError>> {
         let key = Key::Segment(chunk.hash, place);
         if let Some(media) = self.kept.get(&key).await {
             return Ok(media);
         }
-        let object = index.chunk_key(rendition.name, chunk);
         if !self.checked.contains_key(&chunk.hash) {
             self.checked.try_get_with(chunk.hash, self.check(object, chunk)).await?;
         }

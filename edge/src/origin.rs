@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
+use cmaf::GrowingIndex;
 use listener::BoxError;
-use model::{PublicPolicy, Revocation, VideoId};
+use model::{PublicPolicy, RenditionName, Revocation, VersionId, VideoId};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::EdgeError;
@@ -29,6 +30,37 @@ pub trait Origin: Send + Sync + 'static {
 
     /// Whose grants are void: everything that can still concern a grant that has not expired.
     async fn revocations(&self) -> Result<Vec<Revocation>, BoxError>;
+
+    /// What is there of a version that is being made; `None` if no such version is: it is
+    /// published, given up, or never was. With `newer_than` it waits, at most two seconds, for
+    /// another revision than that.
+    async fn growing(
+        &self,
+        video: VideoId,
+        version: VersionId,
+        newer_than: Option<u64>,
+    ) -> Result<Option<Arc<GrowingIndex>>, BoxError>;
+
+    /// Somebody waits for a segment, on this edge: its chunk moves to the head of the queue.
+    /// Said again every few seconds while they wait.
+    async fn want(&self, want: Want) -> Result<(), BoxError>;
+
+    /// Nobody on this edge waits for it any more.
+    async fn unwant(&self, want: Want) -> Result<(), BoxError>;
+}
+
+/// A segment that is waited for. All renditions of its lane are made together, so it stands for
+/// them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Want {
+    /// Of this video,
+    pub video: VideoId,
+    /// this version of it,
+    pub version: VersionId,
+    /// and this rendition,
+    pub rendition: RenditionName,
+    /// the segment's number, from 0.
+    pub segment: u32,
 }
 
 /// How long one question to the origin may take.

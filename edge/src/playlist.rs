@@ -1,53 +1,107 @@
 //! Playlists (RFC 8216) as pure functions of a version's index and the greatest height allowed.
 //!
+//! The media playlists of a version are the same text while it grows and afterwards: its plan
+//! says how long each segment will be. Its multivariant is another one, because rates are only
+//! measured at the end and pictures come one after the other.
+//!
 //! Names in them are relative, so a token in the path of a playlist is inherited by everything
 //! that it names.
 
 use bytes::Bytes;
-use cmaf::{Bandwidth, RenditionIndex, RenditionKind, VersionIndex};
+use cmaf::{Bandwidth, GrowingIndex, RenditionIndex, RenditionKind, VersionIndex};
 use m3u8_rs::{
     AlternativeMedia, AlternativeMediaType, Map, MasterPlaylist, MediaPlaylist, MediaPlaylistType,
     MediaSegment, Resolution, VariantStream,
 };
+use model::{Lane, RenditionName};
 
 /// `EXT-X-MAP` outside of I-frame playlists needs 6; Apple's authoring rules ask for 7 with fMP4.
 const PROTOCOL: usize = 7;
 
-/// The multivariant playlist of the renditions whose height is at most `height`.
+/// A rendition as the multivariant describes it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offered<'a> {
+    name: RenditionName,
+    codecs: &'a str,
+    kind: RenditionKind,
+    bandwidth: Bandwidth,
+}
+
+/// All that a finished version has.
+pub(crate) fn offers(index: &VersionIndex) -> Vec<Offered<'_>> {
+    fn of(rendition: &RenditionIndex) -> Offered<'_> {
+        let RenditionIndex { name, codecs, kind, bandwidth, .. } = rendition;
+        Offered { name: *name, codecs, kind: *kind, bandwidth: *bandwidth }
+    }
+    index.renditions.iter().map(of).collect()
+}
+
+/// What a growing version has: sound, the pictures of lane A, and of the others those that are
+/// whole; or whatever is `planned`, for a player that knows that it may have to wait. Rates are
+/// those that will not be exceeded.
+pub(crate) fn growing_offers(index: &GrowingIndex, planned: bool) -> Vec<Offered<'_>> {
+    let is_offered = |name: &RenditionName| planned || Lane::of(*name) == Lane::A || index.is_whole(*name);
+    let offered = |name| {
+        let codecs = &index.announced(name)?.codecs;
+        Some(Offered { name, codecs, kind: index.kind(name)?, bandwidth: index.bandwidth(name) })
+    };
+    index.renditions().filter(is_offered).filter_map(offered).collect()
+}
+
+/// The multivariant playlist of those renditions whose height is at most `height`.
 ///
 /// Sound is always there: as the group of each picture that it goes with, and as a variant of
 /// its own. Pictures come first, the smallest foremost, because players without an estimate of
 /// the link begin with the first.
-pub(crate) fn multivariant(index: &VersionIndex, height: u16) -> Bytes {
-    let pictures = index.videos().filter(|picture| picture.name.height() <= height).map(|picture| {
-        let sound = index.audio_for(picture.name);
-        let mut variant = variant(picture, index.variant_bandwidth(picture));
-        if let Some(sound) = sound {
-            variant.codecs = Some(Quoted::new(&format!("{},{}", picture.codecs, sound.codecs)).0);
-            variant.audio = Some(Quoted::new(&sound.name.to_string()).0);
+pub(crate) fn multivariant(offers: &[Offered<'_>], height: u16) -> Bytes {
+    let mut offers = offers.to_vec();
+    offers.sort_by_key(|offered| offered.name);
+    let (pictures, sounds): (Vec<_>, Vec<_>) =
+        offers.into_iter().partition(|offered| offered.name.is_video());
+    let names: Vec<_> = sounds.iter().map(|sound| sound.name).collect();
+    let picture = |picture: &Offered<'_>| {
+        let sound = picture.name.sound_of(&names);
+        let Some(sound) = sounds.iter().find(|offered| Some(offered.name) == sound) else {
+            return variant(picture, picture.bandwidth);
+        };
+        VariantStream {
+            codecs: Some(Quoted::new(&format!("{},{}", picture.codecs, sound.codecs)).0),
+            audio: Some(Quoted::new(&sound.name.to_string()).0),
+            ..variant(picture, picture.bandwidth + sound.bandwidth)
         }
-        variant
-    });
-    let sounds = index.audios().map(|sound| variant(sound, sound.bandwidth));
+    };
+    let pictures = pictures.iter().filter(|picture| picture.name.height() <= height).map(picture);
+    let alone = sounds.iter().map(|sound| variant(sound, sound.bandwidth));
     let playlist = MasterPlaylist {
         version: Some(PROTOCOL),
         independent_segments: true,
-        variants: pictures.chain(sounds).collect(),
-        alternatives: index.audios().map(alternative).collect(),
+        variants: pictures.chain(alone).collect(),
+        alternatives: sounds.iter().map(alternative).collect(),
         ..MasterPlaylist::default()
     };
     written(|text| playlist.write_to(text))
 }
 
-/// The media playlist of one rendition.
+/// The media playlist of one rendition of a finished version.
 pub(crate) fn media(rendition: &RenditionIndex) -> Bytes {
-    let mut segments: Vec<_> = rendition
-        .segments()
+    let durations = rendition.segments().map(|located| located.duration);
+    vod(rendition.timescale, rendition.target_duration_s(), durations)
+}
+
+/// The media playlist of one rendition of a growing version.
+pub(crate) fn planned(index: &GrowingIndex, name: RenditionName) -> Bytes {
+    let durations = (0..index.segment_count(name)).map(|n| index.segment_ticks(name, n));
+    vod(index.timescale(name), index.target_duration_s(name), durations)
+}
+
+/// A whole film of segments that last so many ticks of `timescale`.
+fn vod(timescale: u32, target_duration_s: u32, durations: impl Iterator<Item = u32>) -> Bytes {
+    let mut segments: Vec<_> = durations
         .zip(0u32..)
-        .map(|(located, number)| MediaSegment {
+        .map(|(duration, number)| MediaSegment {
             uri: format!("{number}.m4s"),
             // 24 bits of mantissa: exact to the microsecond for any segment of less than 8 s.
-            duration: (f64::from(located.duration) / f64::from(rendition.timescale)) as f32,
+            duration: (f64::from(duration) / f64::from(timescale)) as f32,
             ..MediaSegment::default()
         })
         .collect();
@@ -57,7 +111,7 @@ pub(crate) fn media(rendition: &RenditionIndex) -> Bytes {
     let playlist = MediaPlaylist {
         version: Some(PROTOCOL),
         independent_segments: true,
-        target_duration: rendition.target_duration_s().into(),
+        target_duration: target_duration_s.into(),
         playlist_type: Some(MediaPlaylistType::Vod),
         end_list: true,
         segments,
@@ -66,8 +120,8 @@ pub(crate) fn media(rendition: &RenditionIndex) -> Bytes {
     written(|text| playlist.write_to(text))
 }
 
-fn variant(rendition: &RenditionIndex, bandwidth: Bandwidth) -> VariantStream {
-    let (resolution, frame_rate) = match rendition.kind {
+fn variant(offered: &Offered<'_>, bandwidth: Bandwidth) -> VariantStream {
+    let (resolution, frame_rate) = match offered.kind {
         RenditionKind::Video { width, height, frame_rate } => (
             Some(Resolution { width: width.into(), height: height.into() }),
             // RFC 8216 §4.3.4.2: rounded to three decimal places.
@@ -76,17 +130,17 @@ fn variant(rendition: &RenditionIndex, bandwidth: Bandwidth) -> VariantStream {
         RenditionKind::Audio { .. } => (None, None),
     };
     VariantStream {
-        uri: format!("{}/playlist.m3u8", rendition.name),
+        uri: format!("{}/playlist.m3u8", offered.name),
         bandwidth: bandwidth.peak_bps,
         average_bandwidth: Some(bandwidth.average_bps),
-        codecs: Some(Quoted::new(&rendition.codecs).0),
+        codecs: Some(Quoted::new(offered.codecs).0),
         resolution,
         frame_rate,
         ..VariantStream::default()
     }
 }
 
-fn alternative(sound: &RenditionIndex) -> AlternativeMedia {
+fn alternative(sound: &Offered<'_>) -> AlternativeMedia {
     let channels = match sound.kind {
         RenditionKind::Audio { channels, .. } => Some(channels.to_string()),
         RenditionKind::Video { .. } => None,

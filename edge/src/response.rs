@@ -1,6 +1,7 @@
 //! The heads of responses: everything that players and caches depend on, in one place.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
@@ -121,6 +122,21 @@ pub(crate) fn refusal(kind: ErrorKind, language: Language) -> Response<Body> {
     response
 }
 
+/// The answer where something is still being made; the next try may find it.
+pub(crate) fn not_yet(language: Language) -> Response<Body> {
+    let title = Text::new("Esta parte todavía se está preparando", "This part is still being prepared");
+    Problem::of(ErrorKind::Unavailable).named("not_yet", title).retry_after(1).response(language)
+}
+
+/// How many milliseconds an answer was held back because its segment was still being made: what a
+/// player must not take for a slow link.
+const HELD: HeaderName = HeaderName::from_static("cocuyo-held");
+
+/// Says that an answer was held.
+pub(crate) fn held(headers: &mut HeaderMap, time: Duration) {
+    headers.insert(HELD, HeaderValue::from(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
+}
+
 /// The answer to a browser that asks whether a page of another origin may ask.
 pub(crate) fn preflight() -> Response<Body> {
     let mut response = Response::new(empty());
@@ -155,7 +171,7 @@ pub(crate) fn open_to_players(headers: &mut HeaderMap) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("content-length, content-range, etag, date, retry-after"),
+        HeaderValue::from_static("content-length, content-range, etag, date, retry-after, cocuyo-held"),
     );
     headers.insert(
         HeaderName::from_static("cross-origin-resource-policy"),

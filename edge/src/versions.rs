@@ -1,83 +1,243 @@
 //! What versions consist of, and their playlists: small things that are read once.
+//!
+//! A version is whole, with an index object in the store, or growing, and then the origin tells
+//! what is there of it. Playlists are the same in both stages.
 
 use std::sync::Arc;
 
-use cmaf::VersionIndex;
-use model::{ErrorKind, ObjectKey, RenditionName, VersionId, VideoId};
+use cmaf::{ChunkRef, GrowingIndex, VersionIndex};
+use model::{ChunkHash, ErrorKind, ObjectKey, RenditionName, VersionId, VideoId};
 use moka::future::Cache;
+use moka::ops::compute::Op;
 use storage::ObjectStore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::document::Document;
 use crate::error::EdgeError;
-use crate::playlist;
+use crate::growth::{self, Growth, Stage};
+use crate::origin::Origin;
+use crate::playlist::{self, Offered};
+
+type Key = (VideoId, VersionId);
+
+/// Growing versions that are followed at once, at most.
+const FOLLOWED: u64 = 4096;
 
 /// Indexes and media playlists, each read or written once for all who wait for it.
 pub(crate) struct Versions {
     store: Arc<dyn ObjectStore>,
-    indexes: Cache<(VideoId, VersionId), Arc<VersionIndex>>,
+    origin: Arc<dyn Origin>,
+    whole: Cache<Key, Arc<VersionIndex>>,
+    growing: Cache<Key, Arc<Growth>>,
     playlists: Cache<(VersionId, RenditionName), Document>,
+    followers: TaskTracker,
+    closing: CancellationToken,
 }
 
+/// A version as it is now.
+pub(crate) enum Version {
+    /// Published: nothing of it will change.
+    Whole(Arc<VersionIndex>),
+    /// Still being made, with what is there.
+    Growing(Arc<Growth>, Arc<GrowingIndex>),
+}
+
+/// Where a segment is: the object, what is known of it, and the segment's place in it.
+pub(crate) type Place<'a> = (ObjectKey, &'a ChunkRef, usize);
+
 impl Versions {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, bytes: u64) -> Self {
-        // An index in memory is about as large as its JSON.
-        let size = |index: &Arc<VersionIndex>| {
-            let chunks = index.renditions.iter().flat_map(|rendition| &rendition.chunks);
-            chunks.map(|chunk| 96 + 8 * chunk.segments.len()).sum::<usize>() + 1024
-        };
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, origin: Arc<dyn Origin>, bytes: u64) -> Self {
         Self {
             store,
-            indexes: Cache::builder()
+            origin,
+            whole: Cache::builder()
                 .max_capacity(bytes / 2)
-                .weigher(move |_, index| weight(size(index)))
+                .weigher(|_, index: &Arc<VersionIndex>| weight(size(index)))
                 .build(),
+            growing: Cache::new(FOLLOWED),
             playlists: Cache::builder()
                 .max_capacity(bytes / 2)
                 .weigher(|_, playlist: &Document| weight(playlist.size()))
                 .build(),
+            followers: TaskTracker::new(),
+            closing: CancellationToken::new(),
         }
     }
 
-    /// The index of a version; absent if there is no such version.
-    pub(crate) async fn index(
-        &self,
-        video: VideoId,
-        version: VersionId,
-    ) -> Result<Arc<VersionIndex>, Arc<EdgeError>> {
-        if let Some(index) = self.indexes.get(&(video, version)).await {
-            return Ok(index);
+    /// A version; absent if there is none.
+    pub(crate) async fn of(&self, video: VideoId, version: VersionId) -> Result<Version, Arc<EdgeError>> {
+        let key = (video, version);
+        loop {
+            if let Some(index) = self.whole.get(&key).await {
+                return Ok(Version::Whole(index));
+            }
+            let growth = match self.growing.get(&key).await {
+                Some(growth) => growth,
+                None => match self.whole(key).await {
+                    Err(error) if matches!(*error, EdgeError::Absent) => {
+                        match self.growing.try_get_with(key, self.follow(key)).await {
+                            Ok(growth) => growth,
+                            // It may have been published between the two questions.
+                            Err(error) if matches!(*error, EdgeError::Absent) => {
+                                return Ok(Version::Whole(self.whole(key).await?));
+                            }
+                            Err(error) => return Err(error),
+                        }
+                    }
+                    whole => return whole.map(Version::Whole),
+                },
+            };
+            match growth.now() {
+                Some(index) => return Ok(Version::Growing(growth, index)),
+                // Its follower stopped at this moment.
+                None => forget(&self.growing, key, &growth).await,
+            }
         }
-        self.indexes.try_get_with((video, version), self.read(video, version)).await
     }
 
-    async fn read(&self, video: VideoId, version: VersionId) -> Result<Arc<VersionIndex>, EdgeError> {
-        let key = ObjectKey::Index { video, version };
-        let json = self.store.get(&key).await.map_err(|source| match source.kind() {
-            ErrorKind::NotFound => EdgeError::Absent,
-            _ => EdgeError::Read { key: key.into(), source },
-        })?;
-        let index = VersionIndex::from_json(&json)
-            .map_err(|source| EdgeError::Unreadable { key: key.into(), source })?;
-        // An index that was put in another's place would hand out another film.
-        if (index.video, index.version) != (video, version) {
-            return Err(EdgeError::Damaged { key: key.into() });
-        }
-        Ok(Arc::new(index))
+    /// Lets nobody wait any longer.
+    pub(crate) fn close(&self) {
+        self.closing.cancel();
+    }
+
+    async fn whole(&self, key: Key) -> Result<Arc<VersionIndex>, Arc<EdgeError>> {
+        let read = async { read_index(&*self.store, key.0, key.1).await.map(Arc::new) };
+        self.whole.try_get_with(key, read).await
+    }
+
+    /// Begins to follow a version, if the origin says that it is growing.
+    async fn follow(&self, key: Key) -> Result<Arc<Growth>, EdgeError> {
+        let index = growth::ask(&*self.origin, key.0, key.1, None).await;
+        let index = index.map_err(|source| EdgeError::Origin { what: "a growing version", source })?;
+        let growth = Growth::new(index.ok_or(EdgeError::Absent)?);
+        let followed = Arc::clone(&growth);
+        let (origin, store) = (Arc::clone(&self.origin), Arc::clone(&self.store));
+        let (whole, growing, closing) = (self.whole.clone(), self.growing.clone(), self.closing.clone());
+        self.followers.spawn(async move {
+            let last = tokio::select! {
+                () = closing.cancelled() => Stage::Over,
+                last = followed.follow(&*origin, &*store) => last,
+            };
+            // Whoever was held looks again, and must find what came of it.
+            if let Stage::Whole(index) = &last {
+                whole.insert(key, Arc::clone(index)).await;
+            }
+            forget(&growing, key, &followed).await;
+            followed.end(last);
+        });
+        Ok(growth)
     }
 
     /// The playlist of one rendition.
     pub(crate) async fn playlist(
         &self,
-        index: &VersionIndex,
+        version: &Version,
         name: RenditionName,
     ) -> Result<Document, EdgeError> {
-        let key = (index.version, name);
+        let key = (version.id(), name);
         if let Some(playlist) = self.playlists.get(&key).await {
             return Ok(playlist);
         }
-        let rendition = index.rendition(name).ok_or(EdgeError::Absent)?;
-        Ok(self.playlists.get_with(key, async { Document::new(playlist::media(rendition)) }).await)
+        let text = match version {
+            Version::Whole(index) => playlist::media(index.rendition(name).ok_or(EdgeError::Absent)?),
+            Version::Growing(_, index) => {
+                // Only an announced rendition has a timescale that is certain.
+                version.announced(name)?;
+                playlist::planned(index, name)
+            }
+        };
+        Ok(self.playlists.get_with(key, async { Document::new(text) }).await)
     }
+}
+
+impl Version {
+    fn id(&self) -> VersionId {
+        match self {
+            Self::Whole(index) => index.version,
+            Self::Growing(_, index) => index.version,
+        }
+    }
+
+    /// What its multivariant offers: of a growing one what plays without holes, or all that is
+    /// `planned`.
+    pub(crate) fn offers(&self, planned: bool) -> Vec<Offered<'_>> {
+        match self {
+            Self::Whole(index) => playlist::offers(index),
+            Self::Growing(_, index) => playlist::growing_offers(index, planned),
+        }
+    }
+
+    /// The hash of a rendition's initialisation segment.
+    pub(crate) fn announced(&self, name: RenditionName) -> Result<ChunkHash, EdgeError> {
+        match self {
+            Self::Whole(index) => Ok(index.rendition(name).ok_or(EdgeError::Absent)?.init_hash),
+            Self::Growing(_, index) if !index.has(name) => Err(EdgeError::Absent),
+            Self::Growing(_, index) => Ok(index.announced(name).ok_or(EdgeError::NotYet)?.init_hash),
+        }
+    }
+
+    /// Where segment `n` of a rendition is.
+    ///
+    /// # Errors
+    /// There is no such segment, or it is being made.
+    pub(crate) fn segment(&self, name: RenditionName, n: u32) -> Result<Place<'_>, EdgeError> {
+        match self {
+            Self::Whole(index) => {
+                let rendition = index.rendition(name).ok_or(EdgeError::Absent)?;
+                let mut left = n as usize;
+                for chunk in &rendition.chunks {
+                    if left < chunk.segments.len() {
+                        return Ok((index.chunk_key(name, chunk), chunk, left));
+                    }
+                    left -= chunk.segments.len();
+                }
+                Err(EdgeError::Absent)
+            }
+            Self::Growing(_, index) => match index.chunk_of(name, n) {
+                Some((chunk, place)) => Ok((index.chunk_key(name, chunk), chunk, place)),
+                None if n < index.segment_count(name) => Err(EdgeError::NotYet),
+                None => Err(EdgeError::Absent),
+            },
+        }
+    }
+}
+
+/// Bytes in memory: about as many as of JSON.
+fn size(index: &VersionIndex) -> usize {
+    let chunks = index.renditions.iter().flat_map(|rendition| &rendition.chunks);
+    chunks.map(|chunk| 96 + 8 * chunk.segments.len()).sum::<usize>() + 1024
+}
+
+/// Removes a growth, if it is still the one that is known.
+async fn forget(growing: &Cache<Key, Arc<Growth>>, key: Key, growth: &Arc<Growth>) {
+    let entry = growing.entry(key);
+    entry
+        .and_compute_with(async |known| match known {
+            Some(known) if Arc::ptr_eq(known.value(), growth) => Op::Remove,
+            _ => Op::Nop,
+        })
+        .await;
+}
+
+/// Reads a version's index object.
+pub(crate) async fn read_index(
+    store: &dyn ObjectStore,
+    video: VideoId,
+    version: VersionId,
+) -> Result<VersionIndex, EdgeError> {
+    let key = ObjectKey::Index { video, version };
+    let json = store.get(&key).await.map_err(|source| match source.kind() {
+        ErrorKind::NotFound => EdgeError::Absent,
+        _ => EdgeError::Read { key: key.into(), source },
+    })?;
+    let index =
+        VersionIndex::from_json(&json).map_err(|source| EdgeError::Unreadable { key: key.into(), source })?;
+    // An index that was put in another's place would hand out another film.
+    if (index.video, index.version) != (video, version) {
+        return Err(EdgeError::Damaged { key: key.into() });
+    }
+    Ok(index)
 }
 
 /// For weighers, which count in 32 bits.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use catalog::Catalog;
 use listener::BoxError;
-use model::{Clock, PublicPolicy, Revocation, VideoId};
+use model::{Clock, PublicPolicy, Revocation, VersionId, VideoId};
 use subscriptions::Subscriptions;
 use tokio::runtime::Handle;
 
@@ -55,5 +55,23 @@ impl edge::Origin for LocalOrigin {
             Ok(all)
         })
         .await
+    }
+
+    async fn growing(
+        &self,
+        _: VideoId,
+        _: VersionId,
+        _: Option<u64>,
+    ) -> Result<Option<Arc<edge::GrowingIndex>>, BoxError> {
+        // The packager publishes whole versions.
+        Ok(None)
+    }
+
+    async fn want(&self, _: edge::Want) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    async fn unwant(&self, _: edge::Want) -> Result<(), BoxError> {
+        Ok(())
     }
 }

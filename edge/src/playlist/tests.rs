@@ -90,13 +90,13 @@ fn a_grant_to_480_gets_what_480_allows() {
         a64/playlist.m3u8
         #EXT-X-STREAM-INF:BANDWIDTH=128000,AVERAGE-BANDWIDTH=127999,CODECS="mp4a.40.2"
         a128/playlist.m3u8
-    "##]].assert_eq(&text(multivariant(&film(), 480)));
+    "##]].assert_eq(&text(multivariant(&offers(&film()), 480)));
 }
 
 #[test]
 fn every_height_sees_its_own_and_sound_is_always_there() {
     for (height, pictures) in [(0, 0), (143, 0), (144, 1), (360, 2), (1079, 2), (1080, 3), (4320, 3)] {
-        let parsed = m3u8_rs::parse_master_playlist_res(&multivariant(&film(), height)).unwrap();
+        let parsed = m3u8_rs::parse_master_playlist_res(&multivariant(&offers(&film()), height)).unwrap();
         let heights: Vec<_> =
             parsed.variants.iter().filter_map(|variant| variant.resolution).map(|size| size.height).collect();
         assert_eq!(heights.len(), pictures, "{height}: {heights:?}");
@@ -111,7 +111,7 @@ fn every_height_sees_its_own_and_sound_is_always_there() {
 
 #[test]
 fn the_smallest_variant_fits_a_link_of_90_kbit() {
-    let parsed = m3u8_rs::parse_master_playlist_res(&multivariant(&film(), 144)).unwrap();
+    let parsed = m3u8_rs::parse_master_playlist_res(&multivariant(&offers(&film()), 144)).unwrap();
     assert!(parsed.variants[0].bandwidth <= 90_000, "{}", parsed.variants[0].bandwidth);
 }
 
@@ -124,7 +124,7 @@ fn a_silent_film_names_no_sound() {
         #EXT-X-INDEPENDENT-SEGMENTS
         #EXT-X-STREAM-INF:BANDWIDTH=44000,AVERAGE-BANDWIDTH=44000,CODECS="avc1.42c00c",RESOLUTION=256x144,FRAME-RATE=15
         144p/playlist.m3u8
-    "##]].assert_eq(&text(multivariant(&silent, 480)));
+    "##]].assert_eq(&text(multivariant(&offers(&silent), 480)));
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_media_playlist_is_complete() {
 fn what_an_index_says_cannot_leave_its_quotes() {
     let mut hostile = film();
     hostile.renditions[3].codecs = "avc1\",URI=\"http://x/\r\n#EXT-X-ENDLIST\n".to_owned();
-    let playlist = text(multivariant(&hostile, 480));
+    let playlist = text(multivariant(&offers(&hostile), 480));
     assert!(playlist.contains(r#"CODECS="avc1,URI=http://x/#EXT-X-ENDLIST,mp4a.40.2""#), "{playlist}");
     assert!(!playlist.lines().any(|line| line.starts_with("#EXT-X-ENDLIST")), "{playlist}");
     m3u8_rs::parse_master_playlist_res(playlist.as_bytes()).unwrap();

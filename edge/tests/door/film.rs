@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use cmaf::{
-    AudioTrack, Bandwidth, ChunkWriter, RenditionIndex, RenditionKind, Sample, Track, VersionIndex,
-    VideoTrack, init_segment, media_segment,
+    Announced, AudioTrack, Bandwidth, ChunkWriter, GrowingIndex, RenditionIndex, RenditionKind, Sample,
+    Track, VersionIndex, VideoTrack, init_segment, media_segment,
 };
-use model::cell::Ratio;
-use model::{ChunkHash, ObjectKey, RenditionName, VersionId, VideoId};
+use model::cell::{AudioPlan, AudioRung, EncodePlan, Ratio, VideoPlan, VideoRung};
+use model::{ChunkHash, ObjectKey, RenditionName, SegmentGrid, VersionId, VideoId};
 use storage::ObjectStore;
 
 pub(crate) const VIDEO: VideoId = VideoId::from_bits(0xf11a);
@@ -47,7 +47,7 @@ impl Film {
                 priming: 1024,
             });
             let sample = |_| Sample { size: u32::from(kbps) * 3, duration: 1024, cts_offset: 0, sync: true };
-            let lengths = [188, 187, 94];
+            let lengths = [189, 187, 94];
             film.add(RenditionName::Audio { kbps }, &track, &lengths, sample);
         }
         for height in PICTURES {
@@ -77,7 +77,8 @@ impl Film {
         let init = init_segment(track).unwrap();
         let mut chunks = Vec::new();
         let (mut sequence, mut start) = (0, 0);
-        for (number, lengths) in (0..).zip(lengths.chunks(2)) {
+        for lengths in lengths.chunks(2) {
+            let number = sequence;
             let mut writer = ChunkWriter::new(number, start);
             let mut bytes = Vec::new();
             for length in lengths {
@@ -118,6 +119,75 @@ impl Film {
             chunks,
         });
         self.objects.push((ObjectKey::Init { video, version, rendition: name }, init));
+    }
+
+    /// What the packager would have planned.
+    pub(crate) fn plan(&self) -> EncodePlan {
+        let rung = |height: u16| VideoRung {
+            rendition: RenditionName::Video { height },
+            width: (height * 16 / 9).into(),
+            height: height.into(),
+            frame_divisor: 1,
+            crf: 28.0,
+            maxrate_bps: u32::from(height) * 1000,
+            bufsize_bits: u32::from(height) * 1500,
+            preset: "slow".to_owned(),
+            hurried_preset: "veryfast".to_owned(),
+            references: 3,
+            profile: "main".to_owned(),
+        };
+        let sound = |kbps: u16| AudioRung {
+            rendition: RenditionName::Audio { kbps },
+            channels: 2,
+            bit_rate_bps: u32::from(kbps) * 1000,
+        };
+        EncodePlan {
+            grid: SegmentGrid::even(Ratio::new(25, 1), 100, 250),
+            video: Some(VideoPlan {
+                stream: 0,
+                frame_rate: Ratio::new(25, 1),
+                frames: 250,
+                segment_frames: 100,
+                rotation: 0,
+                deinterlace: false,
+                tone_map: false,
+                rungs: PICTURES.map(rung).into(),
+                poster_width: 1280,
+                thumbnail_width: 320,
+            }),
+            audio: Some(AudioPlan {
+                stream: 1,
+                sample_rate: 48_000,
+                samples: 480_000,
+                segment: Ratio::new(4, 1),
+                rungs: SOUNDS.map(sound).into(),
+            }),
+            expected_ms: 10_000,
+            max_ms: 60_000,
+        }
+    }
+
+    /// The film as it grows: with these of its chunks, by rendition and place.
+    pub(crate) fn growing(&self, revision: u64, chunks: &[(&str, usize)]) -> GrowingIndex {
+        let announced = self.index.renditions.iter().map(|rendition| Announced {
+            rendition: rendition.name,
+            codecs: rendition.codecs.clone(),
+            timescale: rendition.timescale,
+            init_size: rendition.init_size,
+            init_hash: rendition.init_hash,
+        });
+        let chunk = |(name, place): &(&str, usize)| {
+            let rendition = self.index.rendition(name.parse().unwrap()).unwrap();
+            (rendition.name, rendition.chunks[*place].clone())
+        };
+        GrowingIndex::new(
+            revision,
+            self.index.video,
+            self.index.version,
+            self.plan(),
+            announced.collect(),
+            chunks.iter().map(chunk).collect(),
+        )
     }
 
     pub(crate) async fn store(&self, store: &dyn ObjectStore) {

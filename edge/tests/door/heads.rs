@@ -41,7 +41,10 @@ async fn every_entity_has_its_head_and_head_has_the_same() {
             ("accept-ranges", "bytes"),
             ("access-control-allow-origin", "*"),
             ("access-control-allow-credentials", ""),
-            ("access-control-expose-headers", "content-length, content-range, etag, date, retry-after"),
+            (
+                "access-control-expose-headers",
+                "content-length, content-range, etag, date, retry-after, cocuyo-held",
+            ),
             ("cross-origin-resource-policy", "cross-origin"),
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "no-referrer"),

@@ -9,6 +9,7 @@ mod watched;
 
 mod bodies;
 mod gate;
+mod growing;
 mod heads;
 mod secrecy;
 mod trouble;

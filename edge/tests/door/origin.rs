@@ -2,17 +2,20 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use edge::Origin;
+use cmaf::GrowingIndex;
+use edge::{Origin, Want};
 use listener::BoxError;
 use model::{
     AUDIENCE, AccountId, Grant, ISSUER, PublicPolicy, Revocation, Revoked, SessionId, Tier, Timestamp, Use,
-    Uses, VideoId,
+    Uses, VersionId, VideoId,
 };
+use tokio::sync::watch;
 
 use crate::film::{VERSION, VIDEO};
 
@@ -85,8 +88,18 @@ struct State {
     jwks: Mutex<String>,
     policy: Mutex<Option<PublicPolicy>>,
     revocations: Mutex<Vec<Revocation>>,
+    growing: watch::Sender<Option<Arc<GrowingIndex>>>,
+    growing_asked: AtomicUsize,
+    wants: watch::Sender<Vec<Heard>>,
     away: AtomicBool,
     policies_asked: AtomicUsize,
+}
+
+/// What the origin was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Want(Want),
+    Unwant(Want),
 }
 
 impl Said {
@@ -95,6 +108,9 @@ impl Said {
             jwks: Mutex::default(),
             policy: Mutex::default(),
             revocations: Mutex::default(),
+            growing: watch::Sender::new(None),
+            growing_asked: AtomicUsize::new(0),
+            wants: watch::Sender::new(Vec::new()),
             away: AtomicBool::new(false),
             policies_asked: AtomicUsize::new(0),
         }));
@@ -126,6 +142,25 @@ impl Said {
         self.0.away.store(away, Ordering::SeqCst);
     }
 
+    /// What is there of the version that grows, if one does.
+    pub(crate) fn grow(&self, index: Option<GrowingIndex>) {
+        self.0.growing.send_replace(index.map(Arc::new));
+    }
+
+    pub(crate) fn growing_asked(&self) -> usize {
+        self.0.growing_asked.load(Ordering::SeqCst)
+    }
+
+    /// All wants so far.
+    pub(crate) fn wants(&self) -> Vec<Heard> {
+        self.0.wants.borrow().clone()
+    }
+
+    /// Waits until there were so many.
+    pub(crate) async fn heard(&self, wants: usize) {
+        self.0.wants.subscribe().wait_for(|heard| heard.len() >= wants).await.unwrap();
+    }
+
     pub(crate) fn policies_asked(&self) -> usize {
         self.0.policies_asked.load(Ordering::SeqCst)
     }
@@ -151,5 +186,35 @@ impl Origin for Said {
     async fn revocations(&self) -> Result<Vec<Revocation>, BoxError> {
         self.here()?;
         Ok(self.0.revocations.lock().unwrap().clone())
+    }
+
+    async fn growing(
+        &self,
+        video: VideoId,
+        version: VersionId,
+        newer_than: Option<u64>,
+    ) -> Result<Option<Arc<GrowingIndex>>, BoxError> {
+        self.0.growing_asked.fetch_add(1, Ordering::SeqCst);
+        self.here()?;
+        let mut growing = self.0.growing.subscribe();
+        if newer_than.is_some() {
+            let news = growing.wait_for(|index| index.as_ref().map(|index| index.revision) != newer_than);
+            let _news_or_not = tokio::time::timeout(Duration::from_secs(2), news).await;
+        }
+        self.here()?;
+        let index = growing.borrow().clone();
+        Ok(index.filter(|index| (index.video, index.version) == (video, version)))
+    }
+
+    async fn want(&self, want: Want) -> Result<(), BoxError> {
+        self.here()?;
+        self.0.wants.send_modify(|wants| wants.push(Heard::Want(want)));
+        Ok(())
+    }
+
+    async fn unwant(&self, want: Want) -> Result<(), BoxError> {
+        self.here()?;
+        self.0.wants.send_modify(|wants| wants.push(Heard::Unwant(want)));
+        Ok(())
     }
 }
