@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
-use listener::{Body, BoxError, Door, ETag, Language, Problem, RouteName, Text, empty, sized};
+use listener::{Body, BoxError, Departure, Door, ETag, Language, Problem, RouteName, Text, empty, sized};
 use model::{Clock, ErrorKind, ObjectKey, RenditionName, Timestamp};
 use storage::ObjectStore;
 use tokio::time::Instant;
@@ -50,7 +51,18 @@ struct Asked<'a> {
     method: &'a Method,
     query: Option<&'a str>,
     headers: &'a HeaderMap,
+    departure: Option<&'a Departure>,
     route: Route,
+}
+
+impl Asked<'_> {
+    /// Waits until whoever asked has hung up.
+    async fn departs(&self) {
+        match self.departure {
+            Some(departure) => departure.happens().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Edge {
@@ -104,7 +116,7 @@ impl Door for Edge {
         let this = self.clone();
         async move {
             let (parts, _body) = request.into_parts();
-            this.answer(&parts.method, &parts.uri, &parts.headers).await
+            this.answer(&parts).await
         }
         .boxed()
     }
@@ -113,13 +125,13 @@ impl Door for Edge {
 impl Edge {
     /// The answer to a request, whose body, if it has one, is not read. Whoever drops the future
     /// no longer waits.
-    pub async fn answer(&self, method: &Method, uri: &http::Uri, headers: &HeaderMap) -> Response<Body> {
-        let mut response = self.answer_closed(method, uri, headers).await;
+    pub async fn answer(&self, request: &Parts) -> Response<Body> {
+        let mut response = self.answer_closed(request).await;
         response::open_to_players(response.headers_mut());
         response
     }
 
-    async fn answer_closed(&self, method: &Method, uri: &http::Uri, headers: &HeaderMap) -> Response<Body> {
+    async fn answer_closed(&self, Parts { method, uri, headers, extensions, .. }: &Parts) -> Response<Body> {
         let language = || Language::of(headers);
         let target = match Route::decode(method, uri.path()) {
             Ok(target) => target,
@@ -132,7 +144,8 @@ impl Edge {
         } else if let Some(redirect) = redirect(&route, target.token, uri.query(), headers) {
             redirect
         } else {
-            let asked = Asked { method, query: uri.query(), headers, route };
+            let departure = extensions.get();
+            let asked = Asked { method, query: uri.query(), headers, departure, route };
             match self.respond(asked, target.token).await {
                 Ok(response) => response,
                 Err(error) if matches!(*error, EdgeError::NotYet) => response::not_yet(language()),
@@ -226,7 +239,10 @@ impl Edge {
             (place, _) => return self.send_segment(place?, name, asked, &right).await,
         };
         let began = Instant::now();
-        growth.arrival(name, number, right.session()).await;
+        tokio::select! {
+            () = growth.arrival(name, number, right.session()) => {}
+            () = asked.departs() => {}
+        }
         let time = began.elapsed();
         // A right may have ended meanwhile.
         let told = self.0.follower.told()?;

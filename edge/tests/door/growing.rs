@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use edge::{Config, Edge, Want};
 use expect_test::expect;
-use http::{HeaderMap, Method};
+use http::Request;
 use http_body_util::BodyExt;
 use model::{Grant, Lane, ManualClock, ObjectKey, Revoked, SessionId, VideoId};
 use storage::{Memory, ObjectStore};
+use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::film::{Film, PICTURES, SOUNDS, VERSION, VIDEO};
 use crate::origin::{Heard, NOW, SESSION, Said, Signer, grant};
-use crate::serving::{Answer, path};
+use crate::serving::{Answer, Serving, path};
 use crate::watched::Watched;
 
 /// All that plays from the beginning.
@@ -29,7 +30,6 @@ struct Growing {
     said: Said,
     signer: Signer,
     store: Arc<Watched<Memory>>,
-    clock: Arc<ManualClock>,
 }
 
 impl Growing {
@@ -45,15 +45,14 @@ impl Growing {
         let signer = Signer::new("k1");
         let said = Said::new(&[&signer]);
         said.grow(Some(film.growing(1, &FIRST)));
-        let clock = Arc::new(ManualClock::at(NOW));
         let edge = Edge::new(
             Config::default(),
             Arc::clone(&store) as Arc<dyn ObjectStore>,
             Arc::new(said.clone()),
-            Arc::clone(&clock) as Arc<dyn model::Clock>,
+            Arc::new(ManualClock::at(NOW)),
         );
         edge.refresh().await.unwrap();
-        Self { edge, film, said, signer, store, clock }
+        Self { edge, film, said, signer, store }
     }
 
     async fn get(&self, name: &str) -> Answer {
@@ -61,12 +60,10 @@ impl Growing {
     }
 
     async fn ask(&self, method: &str, name: &str, grant: &Grant) -> Answer {
-        let mut headers = HeaderMap::new();
         let bearer = format!("Bearer {}", self.signer.token(grant));
-        headers.insert("authorization", bearer.parse().unwrap());
-        let uri = path(name).parse().unwrap();
-        let response =
-            self.edge.answer(&Method::from_bytes(method.as_bytes()).unwrap(), &uri, &headers).await;
+        let request = Request::builder().method(method).uri(path(name)).header("authorization", bearer);
+        let (request, ()) = request.body(()).unwrap().into_parts();
+        let response = self.edge.answer(&request).await;
         let (head, body) = response.into_parts();
         let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
         Answer {
@@ -213,7 +210,7 @@ async fn a_head_is_not_held() {
     let growing = Growing::start().await;
     let began = Instant::now();
     let answer = growing.ask("HEAD", "144p/2.m4s", &grant(1080)).await;
-    assert_eq!((answer.status, answer.header("retry-after"), answer.body.len() > 0), (503, "1", true));
+    assert_eq!((answer.status, answer.header("retry-after"), answer.body.is_empty()), (503, "1", false));
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert_eq!(growing.ask("HEAD", "144p/1.m4s", &grant(1080)).await.status, 200);
     assert_eq!(growing.said.wants(), []);
@@ -241,6 +238,25 @@ async fn one_want_stands_for_all_who_wait_for_a_lane() {
     assert_eq!(first.await.status, 200);
     growing.said.heard(4).await;
     assert_eq!(growing.said.wants(), [&so_far[..], &[Heard::Unwant(picture)]].concat());
+}
+
+#[tokio::test]
+async fn a_player_that_hangs_up_gives_its_want_back() {
+    let serving = Serving::start().await;
+    serving.store.delete(&ObjectKey::Index { video: VIDEO, version: VERSION }).await.unwrap();
+    serving.said.grow(Some(serving.film.growing(1, &FIRST)));
+    let mut stream = tokio::net::TcpStream::connect(serving.address).await.unwrap();
+    let request = format!(
+        "GET {} HTTP/1.1\r\nhost: edge\r\n{}\r\n\r\n",
+        path("360p/2.m4s"),
+        serving.bearer(&grant(360))
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let deadline = Duration::from_secs(5);
+    tokio::time::timeout(deadline, serving.said.heard(1)).await.unwrap();
+    drop(stream);
+    tokio::time::timeout(deadline, serving.said.heard(2)).await.unwrap();
+    assert_eq!(serving.said.wants(), [Heard::Want(want("360p", 2)), Heard::Unwant(want("360p", 2))]);
 }
 
 #[tokio::test(start_paused = true)]

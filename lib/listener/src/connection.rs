@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::door::Doors;
+use crate::stream::Stream;
 
 /// The address at the other end of the connection, in the extensions of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +44,11 @@ pub(crate) async fn serve(
     told: CancellationToken,
     dropped: CancellationToken,
 ) -> Ended {
+    let stream = Stream::new(stream);
+    let departure = stream.departure();
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(departure.clone());
         let doors = doors.clone();
         async move { Ok::<_, Infallible>(doors.serve(request).await) }
     });

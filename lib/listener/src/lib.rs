@@ -5,9 +5,10 @@
 //!
 //! # Cancellation
 //!
-//! When a client goes away, the future that [`Door::serve`] returned is dropped in mid-await,
-//! except behind an [`OnRuntime`], where the handler runs on to its end and its request body
-//! reads an error. Whoever must not be cut short (uploads, transactions) stands behind one.
+//! When a client goes away while its answer is sent, or the drain's time is over, the future that
+//! [`Door::serve`] returned is dropped in mid-await, except behind an [`OnRuntime`], where the
+//! handler runs on to its end and its request body reads an error. A client that goes away before
+//! its answer has begun is noticed only by who looks: [`Departure`]. Whoever must not be cut short (uploads, transactions) stands behind one.
 
 mod body;
 mod conditional;
@@ -20,6 +21,7 @@ mod listener;
 mod problem;
 mod range;
 mod status;
+mod stream;
 
 pub use body::{Body, BoxError, empty, full, sized};
 pub use conditional::{Answer, ETag, answer};
@@ -32,3 +34,4 @@ pub use listener::{Config, Drained, Listener};
 pub use problem::{Problem, Text};
 pub use range::{Requested, requested};
 pub use status::status;
+pub use stream::Departure;

@@ -12,7 +12,9 @@ use futures::{FutureExt, StreamExt};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use listener::{Body, Config, Door, Doors, Drained, Listener, ListenerError, OnRuntime, full, sized};
+use listener::{
+    Body, Config, Departure, Door, Doors, Drained, Listener, ListenerError, OnRuntime, full, sized,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
@@ -57,6 +59,17 @@ impl Door for Fixture {
                 });
                 async { Response::new(sized(10, halves)) }.boxed()
             }
+            "/held" => async move {
+                let departure: &Departure = request.extensions().get().unwrap();
+                tokio::select! {
+                    () = departure.happens() => Response::new(full("departed")),
+                    permit = go_on.acquire() => {
+                        permit.unwrap().forget();
+                        Response::new(full("came"))
+                    }
+                }
+            }
+            .boxed(),
             "/endless" => {
                 let ended = Ended(uploads);
                 let pieces = futures::stream::repeat_with(move || {
@@ -212,6 +225,22 @@ async fn a_client_that_closed_its_half_still_reads_its_answer() {
     client.shutdown().await.unwrap();
     running.go_on.add_permits(1);
     assert!(read_to_end(&mut client).await.ends_with("half half "));
+}
+
+#[tokio::test]
+async fn whoever_keeps_a_request_waiting_learns_that_its_client_hung_up() {
+    let running = start(|_| ());
+    let mut client = running.connect().await;
+    send(&mut client, "GET /held HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    client.shutdown().await.unwrap();
+    assert!(read_to_end(&mut client).await.ends_with("departed"));
+
+    // Who has sent the next request already is still there.
+    let mut client = running.connect().await;
+    send(&mut client, "GET /held HTTP/1.1\r\nhost: x\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    running.go_on.add_permits(1);
+    read_until(&mut client, "came").await;
+    read_until(&mut client, "hello").await;
 }
 
 #[tokio::test]
