@@ -62,6 +62,12 @@ pub(crate) fn may_edit(video: &Video, person: Option<&SignedIn>) -> bool {
     person.is_some_and(|person| person.account == video.owner || person.role == Role::Admin)
 }
 
+/// Whether `person` keeps the queue: moderators and administrators, for videos of anybody and of
+/// any visibility.
+pub(crate) fn keeps_queue(person: Option<&SignedIn>) -> bool {
+    person.is_some_and(|person| matches!(person.role, Role::Moderator | Role::Admin))
+}
+
 /// Whether `person` may know of the video.
 pub(crate) fn may_see(video: &Video, person: Option<&SignedIn>) -> bool {
     video.visibility.is_shared() || may_edit(video, person)
@@ -81,7 +87,7 @@ pub(crate) fn may_play(video: &Video, person: Option<&SignedIn>) -> Result<Playa
             Right::Granted { height: person.rights.greatest_height, until: person.entitled_until }
         }
     };
-    let version = video.version().ok_or(Refused::NotReady)?;
+    let version = video.plays().ok_or(Refused::NotReady)?;
     Ok(Playable { version, right })
 }
 
@@ -180,5 +186,17 @@ pub(crate) mod tests {
         let (basic, none) = (person(5, Role::Viewer, 1), person(2, Role::Viewer, 0));
         assert_eq!(may_play(&waiting, Some(&basic)), Err(Refused::NotReady));
         assert_eq!(may_play(&waiting, Some(&none)), Err(Refused::Tier(Tier::ALL[1])));
+    }
+
+    #[test]
+    fn what_is_still_being_made_plays_by_the_same_rights() {
+        let at = Timestamp::from_seconds(1);
+        let growing = |plays| Video {
+            state: VideoState::Packaging { since: at, plays },
+            ..video(Visibility::Public, 0)
+        };
+        assert_eq!(may_play(&growing(None), None), Err(Refused::NotReady));
+        let playable = Playable { version: VERSION, right: Right::Free };
+        assert_eq!(may_play(&growing(Some(VERSION)), None), Ok(playable));
     }
 }

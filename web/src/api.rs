@@ -96,6 +96,7 @@ fn resources() -> OpenApiRouter<State> {
         .routes(routes!(videos::list))
         .routes(routes!(videos::show, videos::edit, videos::delete))
         .routes(routes!(videos::retry))
+        .routes(routes!(videos::cancel))
         .routes(routes!(playback::play))
         .routes(routes!(accounts::create, accounts::list))
         .routes(routes!(accounts::show, accounts::edit))

@@ -38,6 +38,7 @@ pub(crate) fn router() -> Router<State> {
         .route("/my/videos/{video}", get(video::page).post(video::save))
         .route("/my/videos/{video}/delete", post(erasure::submit))
         .route("/my/videos/{video}/retry", post(video::retry))
+        .route("/my/videos/{video}/cancel", post(video::cancel))
         .route("/preferences", post(preferences::submit))
         .fallback(error::not_found)
         .layer(axum::middleware::from_fn(error::tell))

@@ -1,5 +1,7 @@
 //! A whole site without its doors, for tests: real rows, objects in memory, a clock moved by hand.
 
+mod growing;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use catalog::{RenditionSummary, Video};
+use catalog::{Progress, RenditionSummary, Stage, Video};
 use listener::Language;
 use model::{RenditionName, Timestamp, VersionId, VideoState, Visibility};
 use serde::Serialize;
@@ -41,11 +41,13 @@ pub(crate) struct VideoView {
     pub(crate) stage: &'static str,
     /// Whether it can be watched, if only in part of its qualities.
     pub(crate) plays: bool,
-    /// How many are served before it, and itself; null when it does not wait for a worker.
+    /// Its place in the queue, 1 for the next; null when it does not wait for a worker.
     pub(crate) queue_place: Option<u32>,
+    /// How much it comes before others in the queue: 0 unless somebody has set it.
+    pub(crate) priority: i32,
     /// Percent of the way to `ready`.
     pub(crate) progress: u8,
-    /// Seconds to go, once that can be told.
+    /// Seconds to go to `ready`, once that can be told.
     pub(crate) eta_s: Option<u32>,
     /// Seconds of film that are made in a second, once that can be told.
     pub(crate) speed: Option<f64>,
@@ -121,7 +123,7 @@ pub(crate) async fn videos(
         let owner = names.get(&video.owner).cloned().unwrap_or_default();
         let pictures = pictures(state, &video, visitor.person.as_ref(), visitor.now).await?;
         let is_theirs = may_edit(&video, visitor.person.as_ref());
-        let view = view(video, owner, pictures, visitor.language);
+        let view = view(video, owner, pictures, visitor.language, visitor.now);
         views.push(VideoView { failure: view.failure.filter(|_| is_theirs), ..view });
     }
     Ok(views)
@@ -133,7 +135,7 @@ pub(crate) async fn video(state: &State, visitor: &Visitor, video: Video) -> Res
     Ok(views.pop().expect("one video has one view"))
 }
 
-fn view(video: Video, owner: String, pictures: Pictures, language: Language) -> VideoView {
+fn view(video: Video, owner: String, pictures: Pictures, language: Language, now: Timestamp) -> VideoView {
     let failure = match video.state {
         VideoState::Failed { reason, .. } => Some(FailureView {
             code: reason.as_str(),
@@ -141,18 +143,20 @@ fn view(video: Video, owner: String, pictures: Pictures, language: Language) -> 
         }),
         _ => None,
     };
-    let version = video.version();
+    let version = video.plays();
+    let moving = !matches!(video.state, VideoState::Ready { .. } | VideoState::Failed { .. });
     VideoView {
         id: video.id,
         visibility: video.visibility,
         min_tier: video.min_tier,
         state: video.state.as_str(),
-        stage: stage(&video.state),
+        stage: video.stage().as_str(),
         plays: version.is_some(),
-        queue_place: None,
-        progress: if version.is_some() { 100 } else { video.progress.percent },
-        eta_s: video.progress.eta_s.filter(|_| version.is_none()),
-        speed: None,
+        queue_place: video.queue_place.map(|before| before + 1),
+        priority: video.priority,
+        progress: if video.stage() == Stage::Ready { 100 } else { video.progress.percent },
+        eta_s: eta_s(&video.progress, video.progress_at, now).filter(|_| moving),
+        speed: video.progress.speed.filter(|_| moving),
         failure,
         duration_ms: video.duration_ms,
         created_at: video.created_at,
@@ -161,25 +165,24 @@ fn view(video: Video, owner: String, pictures: Pictures, language: Language) -> 
         version,
         thumbnail_url: pictures.thumbnail,
         poster_url: pictures.poster,
-        renditions: renditions(&video.renditions),
+        renditions: renditions(&video),
         title: video.title,
         description: video.description,
     }
 }
 
-fn stage(state: &VideoState) -> &'static str {
-    match state {
-        VideoState::Packaging { .. } => "probing",
-        other => other.as_str(),
-    }
+/// The seconds that are left now of those that were left at `then`; one is always left of what is
+/// not there yet.
+fn eta_s(progress: &Progress, then: Option<Timestamp>, now: Timestamp) -> Option<u32> {
+    let passed = (now.as_millis() - then?.as_millis()).max(0) / 1000;
+    let left = i64::from(progress.eta_s?).saturating_sub(passed).max(1);
+    u32::try_from(left).ok()
 }
 
-fn renditions(summaries: &[RenditionSummary]) -> Vec<RenditionView> {
+fn renditions(video: &Video) -> Vec<RenditionView> {
+    let summaries = &video.renditions;
     let names: Vec<_> = summaries.iter().map(|summary| summary.name).collect();
-    let average = |name| {
-        let found = summaries.iter().find(|summary| summary.name == name);
-        found.map_or(0, |summary| summary.average_bandwidth_bps)
-    };
+    let average = |name| video.rendition(name).map_or(0, |summary| summary.average_bandwidth_bps);
     let view = |summary: &RenditionSummary| {
         let is_video = summary.name.is_video();
         let sound = if is_video { summary.name.sound_of(&names).map_or(0, average) } else { 0 };
@@ -191,7 +194,7 @@ fn renditions(summaries: &[RenditionSummary]) -> Vec<RenditionView> {
             bandwidth_bps: summary.bandwidth_bps,
             average_bandwidth_bps: summary.average_bandwidth_bps,
             mb_per_minute: mb_per_minute(summary.average_bandwidth_bps + sound),
-            whole: true,
+            whole: video.is_whole(summary.name),
         }
     };
     summaries.iter().map(view).collect()
@@ -215,7 +218,9 @@ async fn pictures(
     person: Option<&SignedIn>,
     now: Timestamp,
 ) -> Result<Pictures, WebError> {
-    let Some(version) = video.version() else { return Ok(Pictures::default()) };
+    // The stills are made among the first things, yet behind the beginning of the film.
+    let has_stills = matches!(video.stage(), Stage::Improving | Stage::Ready);
+    let Some(version) = video.plays().filter(|_| has_stills) else { return Ok(Pictures::default()) };
     if !video.renditions.iter().any(|rendition| rendition.name.is_video()) {
         return Ok(Pictures::default());
     }
@@ -242,11 +247,13 @@ async fn pictures(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use model::Visibility;
 
-    #[test]
-    fn a_minute_costs_picture_and_sound_together() {
-        let summary = |name: &str, average_bandwidth_bps| RenditionSummary {
+    use super::*;
+    use crate::access::tests::video;
+
+    fn film(names: [(&str, u64); 4], unfinished: &[&str]) -> Video {
+        let summary = |(name, average_bandwidth_bps): (&str, u64)| RenditionSummary {
             name: name.parse().unwrap(),
             width: None,
             height: None,
@@ -254,17 +261,37 @@ mod tests {
             average_bandwidth_bps,
             size_bytes: 1,
         };
-        let summaries = [
-            summary("a32", 32_000),
-            summary("a128", 128_000),
-            summary("144p", 40_000),
-            summary("720p", 1_472_000),
-        ];
-        let costs: Vec<_> = renditions(&summaries)
+        Video {
+            renditions: names.map(summary).into(),
+            unfinished: unfinished.iter().map(|name| name.parse().unwrap()).collect(),
+            ..video(Visibility::Public, 0)
+        }
+    }
+
+    #[test]
+    fn a_minute_costs_picture_and_sound_together_and_the_unfinished_is_not_whole() {
+        let film =
+            film([("a32", 32_000), ("a128", 128_000), ("144p", 40_000), ("720p", 1_472_000)], &["720p"]);
+        let told: Vec<_> = renditions(&film)
             .into_iter()
-            .map(|view| (view.name.to_string(), view.mb_per_minute))
+            .map(|view| (view.name.to_string(), view.mb_per_minute, view.whole))
             .collect();
-        let expected = [("a32", 0.24), ("a128", 0.96), ("144p", 0.54), ("720p", 12.0)];
-        assert_eq!(costs, expected.map(|(name, mb)| (name.to_owned(), mb)));
+        let expected =
+            [("a32", 0.24, true), ("a128", 0.96, true), ("144p", 0.54, true), ("720p", 12.0, false)];
+        assert_eq!(told, expected.map(|(name, mb, whole)| (name.to_owned(), mb, whole)));
+    }
+
+    #[test]
+    fn time_left_runs_down_by_itself_and_never_out() {
+        let at = |second: i64| Timestamp::from_seconds(second);
+        let progress = |eta_s| Progress { eta_s, ..Progress::default() };
+        let left = |eta_s, now| super::eta_s(&progress(eta_s), Some(at(100)), at(now));
+        assert_eq!(
+            [100, 130, 189, 5000].map(|now| left(Some(90), now)),
+            [Some(90), Some(60), Some(1), Some(1)]
+        );
+        assert_eq!(left(Some(90), 50), Some(90), "another machine's clock may be ahead");
+        assert_eq!(left(None, 130), None);
+        assert_eq!(super::eta_s(&progress(Some(90)), None, at(130)), None);
     }
 }

@@ -1,6 +1,7 @@
 //! The API from outside, through the router.
 
 mod accounts;
+mod growing;
 mod refusals;
 mod session;
 mod videos;

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::body::Body;
 use super::extract::{Id, ListParams, Params};
 use super::problem::ProblemView;
-use crate::access::{may_edit, may_see};
+use crate::access::{keeps_queue, may_edit, may_see};
 use crate::playback::moment_of_change;
 use crate::session::Visitor;
 use crate::views::{self, ListView, VideoView};
@@ -30,6 +30,18 @@ pub(super) struct VideoPatch {
     /// The lowest tier that may play it, 0 to 3.
     #[schema(value_type = Option<u8>)]
     min_tier: Option<Tier>,
+    /// Before others in the queue where it is greater, behind them where it is less than 0. For
+    /// moderators and administrators, who may set it alone on anybody's video.
+    priority: Option<i32>,
+}
+
+impl VideoPatch {
+    /// Whether something else than the queue is meant.
+    const fn is_edit(&self) -> bool {
+        let Self { title, description, visibility, min_tier, priority } = self;
+        let is_some = title.is_some() || description.is_some() || visibility.is_some() || min_tier.is_some();
+        is_some || priority.is_none()
+    }
 }
 
 /// Which videos are wanted. (`serde(flatten)` would read the numbers as text.)
@@ -96,7 +108,7 @@ pub(super) async fn show(
         (status = OK, body = VideoView),
         (status = BAD_REQUEST, body = ProblemView),
         (status = UNAUTHORIZED, body = ProblemView),
-        (status = FORBIDDEN, description = "It is somebody else's.", body = ProblemView),
+        (status = FORBIDDEN, description = "It is somebody else's, or `priority` is not yours to set.", body = ProblemView),
         (status = NOT_FOUND, body = ProblemView)
     )
 )]
@@ -106,7 +118,18 @@ pub(super) async fn edit(
     Id(id): Id<VideoId>,
     Body(patch): Body<VideoPatch>,
 ) -> Result<Json<VideoView>, WebError> {
-    let before = editable(&state, &visitor, id).await?;
+    let mut video = None;
+    if patch.is_edit() {
+        video = Some(editable(&state, &visitor, id).await?);
+    }
+    if let Some(priority) = patch.priority {
+        if !keeps_queue(visitor.person.as_ref()) {
+            editable(&state, &visitor, id).await?;
+            return Err(ErrorKind::Forbidden.into());
+        }
+        state.catalog.set_priority(id, priority, visitor.now).await?;
+    }
+    let Some(before) = video else { return shown(&state, &visitor, id).await };
     let edit = VideoEdit {
         title: patch.title.as_deref().map(title).transpose()?,
         description: patch.description.as_deref().map(description).transpose()?,
@@ -157,8 +180,38 @@ pub(super) async fn retry(
 ) -> Result<Json<VideoView>, WebError> {
     editable(&state, &visitor, id).await?;
     state.catalog.retry_video(id, visitor.now).await?;
+    shown(&state, &visitor, id).await
+}
+
+/// Stop preparing a video, for its owner, moderators and administrators. It fails with
+/// `cancelled`, what there was of it no longer plays, and it can be retried.
+#[utoipa::path(
+    post, path = "/api/v1/videos/{id}/cancel", operation_id = "cancelVideo", tag = "videos", params(("id" = String, Path)),
+    security(("bearer" = []), ("cookie" = [])),
+    responses(
+        (status = OK, body = VideoView),
+        (status = UNAUTHORIZED, body = ProblemView),
+        (status = FORBIDDEN, description = "It is somebody else's.", body = ProblemView),
+        (status = NOT_FOUND, body = ProblemView),
+        (status = CONFLICT, description = "It is not being prepared.", body = ProblemView)
+    )
+)]
+pub(super) async fn cancel(
+    Shared(state): Shared<State>,
+    visitor: Visitor,
+    Id(id): Id<VideoId>,
+) -> Result<Json<VideoView>, WebError> {
+    if !keeps_queue(visitor.person.as_ref()) {
+        editable(&state, &visitor, id).await?;
+    }
+    state.catalog.cancel_video(id, visitor.now).await?;
+    shown(&state, &visitor, id).await
+}
+
+/// The video as it is now, for somebody who has just changed it.
+async fn shown(state: &State, visitor: &Visitor, id: VideoId) -> Result<Json<VideoView>, WebError> {
     let video = state.catalog.video(id).await?.ok_or(ErrorKind::NotFound)?;
-    Ok(Json(views::video(&state, &visitor, video).await?))
+    Ok(Json(views::video(state, visitor, video).await?))
 }
 
 /// The video, for somebody who may change it. Who may not even see it learns that there is none.

@@ -3,6 +3,8 @@
 use listener::Language;
 use model::Timestamp;
 
+use super::text::fill;
+
 /// A film's length as on a clock: `0:07`, `12:30`, `1:02:03`.
 pub(crate) fn clock(ms: u64) -> String {
     let s = ms / 1000;
@@ -25,6 +27,18 @@ pub(crate) fn decimal(value: f64, language: Language) -> String {
         Language::Es => text.replace('.', ","),
         Language::En => text,
     }
+}
+
+/// Time left in words, rounded so that it doesn't flicker; as in the scripts.
+pub(crate) fn time_left(seconds: u32, language: Language) -> String {
+    if seconds < 60 {
+        return fill(language, "time_seconds", &[("n", &(seconds.div_ceil(5) * 5).max(5))]);
+    }
+    let minutes = seconds.div_ceil(60);
+    if minutes < 60 {
+        return fill(language, "time_minutes", &[("n", &minutes)]);
+    }
+    fill(language, "time_hours", &[("h", &(minutes / 60)), ("m", &(minutes % 60))])
 }
 
 /// The day of `at` in UTC as `2026-11-21`, which HTML and schema.org read.

@@ -9,6 +9,7 @@ use listener::Language;
 use serde::Deserialize;
 
 use super::assets::Island;
+use super::format::{decimal, time_left};
 use super::frame::{Frame, Member, inline_json, show};
 use super::text;
 use crate::views::{self, ListView, VideoView};
@@ -34,9 +35,11 @@ struct Row {
     title: String,
     thumbnail_url: Option<String>,
     state: String,
-    is_ready: bool,
+    plays: bool,
     has_failed: bool,
-    progress: Option<u8>,
+    /// What is going on, in a few words each.
+    notes: Vec<String>,
+    can_cancel: bool,
     visibility: String,
     tier: String,
     failure: Option<String>,
@@ -66,14 +69,19 @@ pub(crate) async fn page(
 
 fn row(video: VideoView, language: Language) -> Row {
     let word = |key: String| text::say(language, &key).to_owned();
+    let notes = notes(&video, language);
     Row {
         id: video.id.to_string(),
         title: video.title,
         thumbnail_url: video.thumbnail_url,
-        state: word(format!("state_{}", video.state)),
-        is_ready: video.state == "ready",
+        state: match video.plays && video.state != "ready" {
+            true => word("state_plays".to_owned()),
+            false => word(format!("state_{}", video.state)),
+        },
+        plays: video.plays,
         has_failed: video.failure.is_some(),
-        progress: (video.state == "packaging").then_some(video.progress),
+        can_cancel: matches!(video.state, "queued" | "packaging"),
+        notes,
         visibility: word(format!("visibility_{}", video.visibility)),
         tier: if video.min_tier.number() == 0 {
             word("free_badge".to_owned())
@@ -82,4 +90,25 @@ fn row(video: VideoView, language: Language) -> Row {
         },
         failure: video.failure.map(|failure| failure.text),
     }
+}
+
+/// What is going on with a video that is not finished: what its island would show.
+fn notes(video: &VideoView, language: Language) -> Vec<String> {
+    let mut notes = Vec::new();
+    if matches!(video.state, "queued" | "packaging") {
+        notes.push(text::say(language, &format!("stage_{}", video.stage)).to_owned());
+    }
+    if let Some(place) = video.queue_place {
+        notes.push(text::fill(language, "state_place", &[("place", &place)]));
+    }
+    if video.state == "packaging" {
+        notes.push(text::fill(language, "state_progress", &[("percent", &video.progress)]));
+    }
+    if let Some(seconds) = video.eta_s {
+        notes.push(text::fill(language, "state_eta", &[("time", &time_left(seconds, language))]));
+    }
+    if let Some(speed) = video.speed {
+        notes.push(text::fill(language, "state_speed", &[("speed", &decimal(speed, language))]));
+    }
+    notes
 }

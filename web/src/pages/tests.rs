@@ -113,6 +113,36 @@ async fn a_free_video_plays_without_scripts_and_without_an_account() {
 }
 
 #[tokio::test]
+async fn a_film_in_the_making_is_played_by_scripts_and_said_to_be_prepared_without() {
+    let site = Site::open().await;
+    let ana = site.somebody("ana", Role::Creator, 0).await;
+    let (video, version) = site.growing(&ana).await;
+    let edit = VideoEdit { visibility: Some(Visibility::Public), ..VideoEdit::default() };
+    site.state.catalog.edit_video(video, edit, site.clock.now()).await.unwrap();
+    let html = page(&site, &format!("/watch/{video}"), "").await;
+    assert!(!html.contains(".mp4") && !html.contains(".jpg"), "{html}");
+    assert!(html.contains("sin JavaScript se podrá ver cuando esté completo"), "{html}");
+    let url = format!("/v/{video}/{version}/multivariant.m3u8");
+    let boot = boot(&html);
+    assert_eq!((&boot["is_ready"], &boot["mp4"]), (&false.into(), &serde_json::Value::Null));
+    assert_eq!(boot["playback"]["url"], url);
+    assert_eq!(boot["playback"]["token"], serde_json::Value::Null);
+    let whole: Vec<_> =
+        boot["qualities"].as_array().unwrap().iter().map(|quality| &quality["whole"]).collect();
+    assert_eq!(whole, [false, false], "360p and 144p: without a plan there is no more");
+    assert!(page(&site, "/", "").await.contains("A film in the making"));
+
+    let cookie = sign_in(&site, "ana").await;
+    let list = page(&site, "/my/videos", &cookie).await;
+    assert!(list.contains("Ya se puede ver. Se prepara el resto."), "{list}");
+    assert!(list.contains(&format!(r#"href="/watch/{video}""#)));
+    let cancelled = post(&site, &format!("/my/videos/{video}/cancel"), &cookie, "").await;
+    assert_eq!(header(&cancelled, LOCATION), "/my/videos");
+    let list = page(&site, "/my/videos", &cookie).await;
+    assert!(list.contains("La preparación se canceló.") && list.contains("/retry"), "{list}");
+}
+
+#[tokio::test]
 async fn sound_without_a_picture_names_no_picture() {
     let site = Site::open().await;
     let ana = site.somebody("ana", Role::Creator, 0).await;

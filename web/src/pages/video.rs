@@ -110,6 +110,17 @@ pub(crate) async fn retry(
     Ok(Redirect::to("/my/videos").into_response())
 }
 
+/// `POST /my/videos/{video}/cancel`.
+pub(crate) async fn cancel(
+    extract::State(state): extract::State<State>,
+    extract::Path(id): extract::Path<String>,
+    member: Member,
+) -> Result<Response, WebError> {
+    let video = editable(&state, &id, &member).await?;
+    state.catalog.cancel_video(video.id, member.visit.visitor.now).await?;
+    Ok(Redirect::to("/my/videos").into_response())
+}
+
 /// The video, if the member may change it; absent for everybody else.
 pub(crate) async fn editable(state: &State, id: &str, member: &Member) -> Result<Video, WebError> {
     let id: VideoId = id.parse().map_err(|_| WebError::from(ErrorKind::NotFound))?;

@@ -152,7 +152,9 @@ fn film(video: &VideoView, height: u16, playback: Playback, visit: &Visit) -> Fi
     let sound = cost::sound(&video.renditions);
     let prefix = foreign_url.strip_suffix("/multivariant.m3u8").unwrap_or(foreign_url);
     let plain = cost::at_most(&qualities, PLAIN_HEIGHT);
-    let mp4 = plain.map(|quality| format!("{prefix}/{}.mp4", quality.name));
+    let is_ready = video.state == "ready";
+    // The plain file wants an index of the whole film.
+    let mp4 = plain.filter(|_| is_ready).map(|quality| format!("{prefix}/{}.mp4", quality.name));
     let row = |name: String, mb: f64| {
         (name, text::fill(language, "watch_cost_row", &[("mb", &decimal(mb, language))]))
     };
@@ -168,16 +170,20 @@ fn film(video: &VideoView, height: u16, playback: Playback, visit: &Visit) -> Fi
         mp4: mp4.as_deref(),
         saver: visit.saver,
         playback: &playback,
-        is_ready: video.state == "ready",
+        is_ready,
     };
     Film {
         boot: inline_json(&boot),
         is_portrait: video.renditions.iter().any(|view| view.height > view.width),
-        plain_notice: plain.map(|quality| {
-            let mb = decimal(quality.mb_per_minute, language);
-            text::fill(language, "watch_no_script", &[("quality", &quality.name), ("mb", &mb)])
-        }),
-        // Sound without a picture has no plain file; some browsers play the playlist itself.
+        plain_notice: match plain {
+            _ if !is_ready => Some(text::say(language, "watch_still_prepared").to_owned()),
+            Some(quality) => {
+                let mb = decimal(quality.mb_per_minute, language);
+                Some(text::fill(language, "watch_no_script", &[("quality", &quality.name), ("mb", &mb)]))
+            }
+            None => None,
+        },
+        // What is still being made, and sound without a picture has no plain file; some browsers play the playlist itself.
         source_type: if mp4.is_some() { "video/mp4" } else { "application/vnd.apple.mpegurl" },
         source: mp4.unwrap_or_else(|| foreign_url.clone()),
         foreign_url: playback.foreign_url,

@@ -28,7 +28,8 @@ async fn a_video_is_shown_with_what_a_minute_costs() {
         shown,
         json!({
             "id": video.to_string(), "title": "A film", "description": "", "visibility": "public", "min_tier": 0,
-            "state": "ready", "stage": "ready", "plays": true, "queue_place": null, "progress": 100, "eta_s": null,
+            "state": "ready", "stage": "ready", "plays": true, "queue_place": null,
+            "priority": 0, "progress": 100, "eta_s": null,
             "speed": null, "failure": null, "duration_ms": 60_000,
             "created_at": at, "published_at": at, "owner": "ana", "version": version,
             "thumbnail_url": format!("/v/{video}/{version}/thumbnail.jpg"),
