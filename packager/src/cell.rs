@@ -61,10 +61,10 @@ impl Default for Patience {
 pub(crate) enum Ending {
     /// It did what it was asked.
     Finished {
-        /// Media time that it decoded, in milliseconds.
-        duration_ms: u64,
         /// Frames or packets that its decoders refused.
         damaged: u64,
+        /// How much had to be filled up, in milliseconds, because nothing there can be decoded.
+        missing_ms: u64,
     },
     /// It will not process the file.
     Refused {
@@ -260,8 +260,8 @@ impl Cell {
     ) -> Result<(Reply, Bytes), Ending> {
         self.heard = Instant::now();
         match frame {
-            Ok(Some((Reply::Done { duration_ms, damaged, .. }, _))) => {
-                Err(Ending::Finished { duration_ms, damaged })
+            Ok(Some((Reply::Done { damaged, missing_ms, .. }, _))) => {
+                Err(Ending::Finished { damaged, missing_ms })
             }
             Ok(Some((Reply::Refused { reason, detail }, _))) => Err(Ending::Refused { reason, detail }),
             // A cell that never pauses is always ready before its deadline's sleep is looked at.

@@ -13,7 +13,8 @@ use crate::cell::Patience;
 pub struct Config {
     /// The program `cocuyo-transcoder`; if absent, the one beside the running program.
     pub transcoder: Option<PathBuf>,
-    /// Videos packaged at once; if absent, one for each two cores.
+    /// Parts of films worked on at once; if absent, one for each core. Two more may be at work on
+    /// what somebody waits for.
     pub slots: Option<NonZeroUsize>,
     /// Seconds without a heartbeat after which another worker may take a job over, at least 3.
     pub lease_s: u32,
@@ -55,7 +56,7 @@ impl Config {
 
     pub(crate) fn slots(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        self.slots.map_or_else(|| (cores() / 2).max(1), NonZeroUsize::get)
+        self.slots.map_or_else(cores, NonZeroUsize::get)
     }
 
     pub(crate) fn scratch(&self) -> PathBuf {

@@ -1,7 +1,8 @@
 use std::io;
 
 use catalog::CatalogError;
-use model::{ErrorKind, ObjectKey};
+use cmaf::CmafError;
+use model::{ErrorKind, ObjectKey, VersionId};
 use storage::StorageError;
 
 /// Why the packager, the sweeper or the doctor could not do their work.
@@ -25,6 +26,12 @@ pub enum PackagerError {
     /// An object that a finished upload must have left is not there.
     #[error("find `{0}`")]
     Missing(ObjectKey),
+    /// Nobody announced the initialisation segments of a version in time.
+    #[error("wait for the announcement of version `{0}`")]
+    Unannounced(VersionId),
+    /// All work on a version is done, and its rows do not add up to it.
+    #[error("finish the version")]
+    Unfinished(#[source] CmafError),
     /// The catalog knows no video, and the bucket holds objects of some: a sweep would take all.
     #[error(
         "tell what to sweep: the catalog knows no video, and the bucket holds objects of some; check that \
@@ -46,10 +53,10 @@ impl PackagerError {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
                 _ => ErrorKind::Unavailable,
             },
-            Self::Start(_) | Self::Unread => ErrorKind::Unavailable,
+            Self::Start(_) | Self::Unread | Self::Unannounced(_) => ErrorKind::Unavailable,
             Self::Stranger => ErrorKind::Conflict,
             Self::Missing(_) => ErrorKind::NotFound,
-            Self::Worker(_) => ErrorKind::Internal,
+            Self::Worker(_) | Self::Unfinished(_) => ErrorKind::Internal,
         }
     }
 }

@@ -25,6 +25,8 @@
 //! times. Whatever is not the file's fault (a store that is away, a full disk, no transcoder)
 //! makes the job wait, as often as it takes.
 
+mod abandoned;
+mod attempt;
 mod backoff;
 mod cell;
 mod config;
@@ -34,11 +36,11 @@ mod error;
 pub mod faults;
 #[cfg(not(feature = "faults"))]
 mod faults;
+mod halt;
+mod jobs;
 mod named;
 mod output;
-mod package;
 pub mod plan;
-mod progress;
 mod rendition;
 mod scratch;
 mod storing;

@@ -147,11 +147,6 @@ fn frames_in(time_us: u64, rate: Ratio) -> u64 {
     u64::try_from((num + den / 2) / den).unwrap_or(u64::MAX)
 }
 
-/// A rate in lowest terms.
-pub(crate) fn reduced(rate: Ratio) -> Ratio {
-    frame_rate::reduced(rate.num.into(), rate.den.into())
-}
-
 fn audio_rung(kbps: u16, channels: u16) -> AudioRung {
     AudioRung { rendition: RenditionName::Audio { kbps }, channels, bit_rate_bps: u32::from(kbps) * 1000 }
 }

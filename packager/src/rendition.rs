@@ -1,28 +1,16 @@
-//! One rendition while its segments come in: checked, put together into chunks, indexed.
+//! One rendition while its segments come in: checked, and put together into chunks.
 
+use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use cmaf::{Bandwidth, ChunkRef, ChunkWriter, RenditionIndex, Track, read_init, read_segment};
+use cmaf::{ChunkRef, ChunkWriter, GrowingIndex, read_segment};
 use model::{ChunkHash, RenditionName};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-use crate::verify::{Breach, Expected, MayFollow, Whole};
-
-/// Lengths of the chunks of a rendition, the last one again and again. Small ones first, so that
-/// a player at the start loads no more of an index than it needs; then as large as an edge can
-/// still fill from in the time of a seek.
-const CHUNKS: [Duration; 4] =
-    [Duration::from_secs(8), Duration::from_secs(16), Duration::from_secs(32), Duration::from_secs(60)];
-
-/// How many segments of `segment` chunk `number` holds: the same in every rendition.
-pub(crate) fn segments_in(number: u32, segment: Duration) -> usize {
-    let place = usize::try_from(number).unwrap_or(usize::MAX).min(CHUNKS.len() - 1);
-    let segments = CHUNKS[place].as_secs_f64() / segment.as_secs_f64().max(0.001);
-    (segments.round() as usize).max(1)
-}
+use crate::verify::{self, Breach};
 
 /// Why a segment did not become part of a rendition.
 #[derive(Debug)]
@@ -45,9 +33,19 @@ impl From<io::Error> for Fault {
     }
 }
 
+/// A run of segments that becomes one object in each rendition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    /// Numbers of the segments, absolute.
+    pub(crate) segments: Range<u32>,
+    /// Whether rows name its chunks already: its segments are checked and dropped.
+    pub(crate) is_there: bool,
+}
+
 /// A chunk that waits in the scratch folder to be stored.
 #[derive(Debug)]
-pub(crate) struct StoredSoon {
+pub(crate) struct Piece {
+    pub(crate) rendition: RenditionName,
     /// Its number and hash are part of its key.
     pub(crate) chunk: ChunkRef,
     /// Where its bytes are.
@@ -56,160 +54,119 @@ pub(crate) struct StoredSoon {
 
 /// A rendition in the making.
 #[derive(Debug)]
-pub(crate) struct RenditionWriter {
-    expected: Expected,
-    segment: Duration,
-    folder: PathBuf,
-    announced: Option<Announced>,
-    /// The chunk that is being filled, and its bytes.
-    chunk: ChunkWriter,
-    file: Option<File>,
-    done: Vec<ChunkRef>,
+pub(crate) struct RenditionWriter<'a> {
+    growing: &'a GrowingIndex,
+    name: RenditionName,
+    folder: &'a Path,
+    /// What is still to come; the first is being filled.
+    stretches: VecDeque<Stretch>,
+    has_init: bool,
     /// Number of the next segment.
     next: u32,
-    may_follow: MayFollow,
+    filling: Option<(ChunkWriter, File)>,
+    finished: VecDeque<Piece>,
 }
 
-#[derive(Debug)]
-struct Announced {
-    track: Track,
-    codecs: String,
-    size: u32,
-    hash: ChunkHash,
-}
-
-impl RenditionWriter {
-    /// A rendition whose segments last about `segment`, built up in `folder`.
-    pub(crate) fn new(expected: Expected, segment: Duration, folder: &Path) -> Self {
+impl<'a> RenditionWriter<'a> {
+    /// A rendition of a version, of which `stretches` are to come; put together in `folder`.
+    pub(crate) fn new(
+        growing: &'a GrowingIndex,
+        name: RenditionName,
+        stretches: &[Stretch],
+        folder: &'a Path,
+    ) -> Self {
+        let end = growing.segment_count(name);
+        let cut = |stretch: &Stretch| Stretch {
+            segments: stretch.segments.start.min(end)..stretch.segments.end.min(end),
+            is_there: stretch.is_there,
+        };
+        let stretches: VecDeque<Stretch> =
+            stretches.iter().map(cut).filter(|stretch| !stretch.segments.is_empty()).collect();
         Self {
-            expected,
-            segment,
-            folder: folder.to_owned(),
-            announced: None,
-            chunk: ChunkWriter::new(0, 0),
-            file: None,
-            done: Vec::new(),
-            next: 0,
-            may_follow: MayFollow::Yes,
+            growing,
+            name,
+            folder,
+            has_init: false,
+            next: stretches.front().map_or(end, |stretch| stretch.segments.start),
+            stretches,
+            filling: None,
+            finished: VecDeque::new(),
         }
     }
 
     pub(crate) fn name(&self) -> RenditionName {
-        self.expected.name()
+        self.name
     }
 
-    /// Takes the initialisation segment. There is one, so parameters are the same in all segments.
-    pub(crate) fn announce(&mut self, init: &[u8]) -> Result<(), Breach> {
-        if self.announced.is_some() {
-            return Err(Breach::new(format!("{} is announced twice", self.name())));
+    /// Number of the segment that is to come next, if there is one.
+    pub(crate) fn next(&self) -> Option<u32> {
+        (!self.stretches.is_empty()).then_some(self.next)
+    }
+
+    /// Whether it has every segment before `segment` that it is to have.
+    pub(crate) fn has_reached(&self, segment: u32) -> bool {
+        self.next().is_none_or(|next| next >= segment)
+    }
+
+    /// Takes the initialisation segment, which is the one that was announced or not ours.
+    pub(crate) fn open(&mut self, init: &[u8]) -> Result<(), Breach> {
+        let announced = self.growing.announced(self.name).map(|announced| announced.init_hash);
+        if announced != Some(ChunkHash::of(init)) {
+            return Err(Breach::new(format!("{} has another init than was announced", self.name)));
         }
-        let track =
-            read_init(init).map_err(|error| Breach::new(format!("init of {}: {error}", self.name())))?;
-        self.expected.check_track(&track)?;
-        let codecs = track.codecs().map_err(|error| Breach::new(error.to_string()))?;
-        let size = u32::try_from(init.len()).map_err(|_| Breach::new("an endless init"))?;
-        self.announced = Some(Announced { track, codecs, size, hash: ChunkHash::of(init) });
+        if std::mem::replace(&mut self.has_init, true) {
+            return Err(Breach::new(format!("{} begins twice", self.name)));
+        }
         Ok(())
     }
 
-    /// Takes segment `number`; gives the chunk that it completes.
-    pub(crate) async fn push(&mut self, number: u32, bytes: &[u8]) -> Result<Option<StoredSoon>, Fault> {
-        let name = self.name();
-        let at = || format!("segment {number} of {name}");
-        let Some(Announced { track, .. }) = &self.announced else {
-            return Err(Breach::new(format!("{} before its init", at())).into());
+    /// Takes segment `number`.
+    pub(crate) async fn push(&mut self, number: u32, bytes: &[u8]) -> Result<(), Fault> {
+        let at = || format!("segment {number} of {}", self.name);
+        let Some(stretch) = self.stretches.front() else {
+            return Err(Breach::new(format!("{} is one too many", at())).into());
         };
-        if number != self.next || self.may_follow == MayFollow::No {
-            return Err(Breach::new(format!("{} out of order", at())).into());
+        if !self.has_init || number != self.next {
+            return Err(Breach::new(format!("{} before its init, or out of order", at())).into());
         }
         let segment = read_segment(bytes).map_err(|error| Breach::new(format!("{}: {error}", at())))?;
-        self.may_follow = self.expected.check_segment(track, number, &segment, bytes.len())?;
-        self.chunk.push(bytes).map_err(|error| Breach::new(format!("{}: {error}", at())))?;
-        self.next += 1;
-        if self.file.is_none() {
-            self.file = Some(File::create(self.path()).await?);
-        }
-        if let Some(file) = &mut self.file {
+        verify::check_segment(self.growing, self.name, number, &segment, bytes.len())?;
+        let is_last = number + 1 == stretch.segments.end;
+        if !stretch.is_there {
+            let (chunk, file) = match &mut self.filling {
+                Some(filling) => filling,
+                filling => {
+                    let file = File::create(self.folder.join(format!("{}-{number}", self.name))).await?;
+                    filling.insert((ChunkWriter::new(number, segment.base_decode_time), file))
+                }
+            };
+            chunk.push(bytes).map_err(|error| Breach::new(format!("{}: {error}", at())))?;
             file.write_all(bytes).await?;
         }
-        let chunk_number = u32::try_from(self.done.len()).expect("fewer chunks than segments");
-        if self.chunk.segment_count() < segments_in(chunk_number, self.segment) {
-            return Ok(None);
+        self.next += 1;
+        if is_last {
+            self.finish().await?;
         }
-        Ok(self.finish().await?)
+        Ok(())
     }
 
-    /// Ends the chunk that is being filled, if it has anything in it.
-    pub(crate) async fn finish(&mut self) -> io::Result<Option<StoredSoon>> {
-        let Some(mut file) = self.file.take() else { return Ok(None) };
-        let path = self.path();
-        let number = self.done.len() as u32;
-        let chunk = std::mem::replace(&mut self.chunk, ChunkWriter::new(number + 1, 0));
+    /// The oldest chunk of those before `segment` that were completed and not yet taken.
+    pub(crate) fn take(&mut self, segment: u32) -> Option<Piece> {
+        self.finished.pop_front_if(|piece| piece.chunk.number < segment)
+    }
+
+    async fn finish(&mut self) -> io::Result<()> {
+        self.stretches.pop_front();
+        if let Some(stretch) = self.stretches.front() {
+            self.next = stretch.segments.start;
+        }
+        let Some((chunk, mut file)) = self.filling.take() else { return Ok(()) };
         let finished = chunk.finish();
-        self.chunk = ChunkWriter::new(number + 1, finished.end);
         file.write_all(&finished.tail).await?;
         // The bytes are with the kernel; the store makes them durable.
         file.flush().await?;
-        self.done.push(finished.chunk.clone());
-        Ok(Some(StoredSoon { chunk: finished.chunk, file: path }))
-    }
-
-    /// How much media it holds.
-    pub(crate) fn position(&self) -> Duration {
-        let timescale = self.announced.as_ref().map_or(1, |announced| announced.track.timescale());
-        in_time(self.chunk.end(), timescale)
-    }
-
-    /// What there is to know about it when all segments are in.
-    pub(crate) fn whole(&self) -> Whole {
-        let priming = match &self.announced {
-            Some(Announced { track: Track::Audio(audio), .. }) => {
-                in_time(audio.priming.into(), audio.sample_rate)
-            }
-            _ => Duration::ZERO,
-        };
-        Whole { name: self.name(), segments: self.next, duration: self.position().saturating_sub(priming) }
-    }
-
-    /// Its entry in the version's index; absent if it was never announced.
-    pub(crate) fn index(&self) -> Option<RenditionIndex> {
-        let Announced { track, codecs, size, hash } = self.announced.as_ref()?;
-        let segments = self.done.iter().flat_map(|chunk| chunk.segments.iter().copied());
-        Some(RenditionIndex {
-            name: self.name(),
-            codecs: codecs.clone(),
-            timescale: track.timescale(),
-            kind: self.expected.index_kind(),
-            bandwidth: Bandwidth::measure(track.timescale(), segments),
-            init_size: *size,
-            init_hash: *hash,
-            chunks: self.done.clone(),
-        })
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.join(format!("{}-{}", self.name(), self.done.len()))
-    }
-}
-
-/// Ticks as time, rounded to the nearest microsecond.
-fn in_time(ticks: u64, timescale: u32) -> Duration {
-    let micros = (u128::from(ticks) * 1_000_000 + u128::from(timescale) / 2) / u128::from(timescale.max(1));
-    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunks_grow_to_a_minute() {
-        let lengths = |segment_ms| {
-            (0..6).map(|n| segments_in(n, Duration::from_millis(segment_ms))).collect::<Vec<_>>()
-        };
-        assert_eq!(lengths(4000), [2, 4, 8, 15, 15, 15]);
-        assert_eq!(lengths(4004), [2, 4, 8, 15, 15, 15]);
-        assert_eq!(lengths(2700), [3, 6, 12, 22, 22, 22]);
-        assert_eq!(lengths(90_000), [1; 6]);
+        let path = self.folder.join(format!("{}-{}", self.name, finished.chunk.number));
+        self.finished.push_back(Piece { rendition: self.name, chunk: finished.chunk, file: path });
+        Ok(())
     }
 }

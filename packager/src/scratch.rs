@@ -2,9 +2,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use model::VersionId;
+use model::JobId;
 
-/// A folder for one attempt, gone with the value. A worker that is killed leaves its folder; the
+/// A folder for one attempt at a job, gone with the value. A worker that is killed leaves its folder; the
 /// next one to start removes it, because nobody holds its lock.
 #[derive(Debug)]
 pub(crate) struct Scratch {
@@ -14,10 +14,10 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// The folder for the attempt at `version`, under `root`.
-    pub(crate) fn create(root: &Path, version: VersionId) -> io::Result<Self> {
+    /// The folder for attempt `attempt` at `job`, under `root`.
+    pub(crate) fn create(root: &Path, job: JobId, attempt: i32) -> io::Result<Self> {
         fs::create_dir_all(root)?;
-        let folder = root.join(version.to_string());
+        let folder = root.join(format!("{job}-{attempt}"));
         let lock_path = folder.with_extension("lock");
         let lock = File::create(&lock_path)?;
         lock.try_lock()?;
@@ -45,7 +45,8 @@ impl Scratch {
             let lock_path = entry?.path();
             let name = lock_path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             let is_lock = lock_path.extension().is_some_and(|extension| extension == "lock");
-            if !is_lock || name.parse::<VersionId>().is_err() {
+            let job = name.split_once('-').map(|(job, _)| job.parse::<JobId>());
+            if !is_lock || !matches!(job, Some(Ok(_))) {
                 continue;
             }
             let lock = match File::open(&lock_path) {
@@ -85,9 +86,9 @@ mod tests {
     #[test]
     fn only_what_killed_workers_left_is_cleared() {
         let root = tempfile::tempdir().unwrap();
-        let held = Scratch::create(root.path(), VersionId::from_bits(1)).unwrap();
-        let left = Scratch::create(root.path(), VersionId::from_bits(2)).unwrap();
-        let gone = Scratch::create(root.path(), VersionId::from_bits(3)).unwrap();
+        let held = Scratch::create(root.path(), JobId::from_bits(1), 1).unwrap();
+        let left = Scratch::create(root.path(), JobId::from_bits(2), 1).unwrap();
+        let gone = Scratch::create(root.path(), JobId::from_bits(3), 1).unwrap();
         let (gone_folder, left_folder) = (gone.folder().to_owned(), left.folder().to_owned());
         drop(gone);
         assert!(!gone_folder.exists());
@@ -97,7 +98,7 @@ mod tests {
         std::mem::forget(left);
         fs::write(root.path().join("not ours"), "").unwrap();
         // Listed, and not there when it is opened: as when its process leaves meanwhile.
-        let vanished = root.path().join(format!("{}.lock", VersionId::from_bits(4)));
+        let vanished = root.path().join(format!("{}-7.lock", JobId::from_bits(4)));
         std::os::unix::fs::symlink("nowhere", &vanished).unwrap();
 
         Scratch::clear(root.path()).unwrap();

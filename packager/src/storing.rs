@@ -1,70 +1,43 @@
-//! The objects of one attempt on their way to the store.
+//! The chunks of one job on their way to the store.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
-use futures::stream::{self, FuturesUnordered, StreamExt};
+use cmaf::GrowingIndex;
+use futures::future::{BoxFuture, try_join_all};
+use futures::stream::{FuturesUnordered, StreamExt};
 use model::ObjectKey;
 use storage::{ObjectStore, StorageError};
 
-use crate::backoff;
+use crate::output::Batch;
+use crate::rendition::Piece;
+use crate::{backoff, faults};
 
-/// Objects on their way at a time: enough to hide a far store's latency, few enough that the
+/// Batches on their way at a time: enough to hide a far store's latency, few enough that the
 /// scratch folder holds minutes of media and not hours.
 const AT_ONCE: usize = 4;
-/// How long the removal of an abandoned version's objects may keep a worker.
-const TIDY: Duration = Duration::from_secs(10);
 
-/// Something to be stored.
-#[derive(Debug)]
-pub(crate) struct Object {
-    pub(crate) key: ObjectKey,
-    pub(crate) content: Content,
+/// Stores chunks while others are made.
+pub(crate) struct Storing<'a> {
+    store: &'a Arc<dyn ObjectStore>,
+    growing: &'a GrowingIndex,
+    on_their_way: FuturesUnordered<BoxFuture<'a, Result<Batch, StorageError>>>,
 }
 
-/// Where its bytes are.
-#[derive(Debug)]
-pub(crate) enum Content {
-    /// In memory.
-    Bytes(Bytes),
-    /// In the scratch folder.
-    File {
-        /// The file, which the store takes over.
-        path: PathBuf,
-        /// Its length.
-        size_bytes: u64,
-    },
-}
-
-/// Stores objects while others are made.
-pub(crate) struct Storing {
-    store: Arc<dyn ObjectStore>,
-    on_their_way: FuturesUnordered<BoxFuture<'static, Result<(), StorageError>>>,
-    /// All that were ever begun: whether they arrived or not, they are this attempt's.
-    keys: Vec<ObjectKey>,
-}
-
-impl Storing {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, on_their_way: FuturesUnordered::new(), keys: Vec::new() }
+impl<'a> Storing<'a> {
+    pub(crate) fn new(store: &'a Arc<dyn ObjectStore>, growing: &'a GrowingIndex) -> Self {
+        Self { store, growing, on_their_way: FuturesUnordered::new() }
     }
 
-    /// Begins to store an object; a store that is away is asked again for some minutes.
-    pub(crate) fn begin(&mut self, Object { key, content }: Object) {
-        self.keys.push(key);
-        let store = self.store.clone();
+    /// Begins to store a batch; a store that is away is asked again for some minutes.
+    pub(crate) fn begin(&mut self, batch: Batch) {
+        let (store, growing) = (self.store, self.growing);
         self.on_their_way.push(Box::pin(async move {
-            match content {
-                Content::Bytes(bytes) => {
-                    backoff::insist(backoff::WRITE, || store.put(&key, bytes.clone())).await
-                }
-                Content::File { path, size_bytes } => {
-                    backoff::insist(backoff::WRITE, || put_file(&*store, &key, &path, size_bytes)).await
-                }
-            }
+            faults::at(faults::BEFORE_PUT);
+            try_join_all(batch.pieces.iter().map(|piece| put_piece(store, growing, piece))).await?;
+            faults::at(faults::STORED);
+            Ok(batch)
         }));
     }
 
@@ -77,32 +50,29 @@ impl Storing {
         self.on_their_way.is_empty()
     }
 
-    /// Waits until one more has arrived; may be dropped and called again.
-    pub(crate) async fn one(&mut self) -> Result<(), StorageError> {
-        self.on_their_way.next().await.unwrap_or(Ok(()))
+    /// Waits until one more has arrived; `None` when none is on its way. May be dropped and
+    /// called again.
+    pub(crate) async fn one(&mut self) -> Option<Result<Batch, StorageError>> {
+        self.on_their_way.next().await
     }
+}
 
-    /// Waits until all have arrived.
-    pub(crate) async fn all(&mut self) -> Result<(), StorageError> {
-        while !self.is_idle() {
-            self.one().await?;
-        }
-        Ok(())
-    }
+/// Stores a small object whose bytes are in memory.
+pub(crate) async fn put(
+    store: &Arc<dyn ObjectStore>,
+    key: ObjectKey,
+    bytes: Bytes,
+) -> Result<(), StorageError> {
+    backoff::insist(backoff::WRITE, || store.put(&key, bytes.clone())).await
+}
 
-    /// Removes them as far as that goes quickly: a disk that an attempt filled must not stay full
-    /// until the sweeper comes.
-    pub(crate) async fn remove(self) {
-        let Self { store, on_their_way, keys } = self;
-        drop(on_their_way);
-        let store = &store;
-        let removing = stream::iter(keys).for_each_concurrent(8, |key| async move {
-            if let Err(error) = store.delete(&key).await {
-                tracing::debug!(%error, "left `{key}` to the sweeper");
-            }
-        });
-        _ = tokio::time::timeout(TIDY, removing).await;
-    }
+async fn put_piece(
+    store: &Arc<dyn ObjectStore>,
+    growing: &GrowingIndex,
+    Piece { rendition, chunk, file }: &Piece,
+) -> Result<(), StorageError> {
+    let key = growing.chunk_key(*rendition, chunk);
+    backoff::insist(backoff::WRITE, || put_file(&**store, &key, file, chunk.size_bytes)).await
 }
 
 /// Stores a file. A try whose answer was lost took the file over: then the object is there, and
@@ -110,10 +80,10 @@ impl Storing {
 async fn put_file(
     store: &dyn ObjectStore,
     key: &ObjectKey,
-    path: &Path,
+    file: &Path,
     size_bytes: u64,
 ) -> Result<(), StorageError> {
-    match store.put_file(key, path).await {
+    match store.put_file(key, file).await {
         Err(error) => match store.size(key).await {
             Ok(Some(size)) if size == size_bytes => Ok(()),
             _ => Err(error),

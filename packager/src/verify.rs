@@ -1,15 +1,14 @@
 //! Whether what a cell sends is what the plan asked for.
 //!
 //! A cell that was taken over by its file can still only say segments, and only segments that
-//! lie on the grid, in order, within their size and with the track they announced, get any
-//! further than this module.
+//! have exactly the planned frames at exactly the planned moments, within their size and of the
+//! track that was announced, get any further than this module.
 
 use std::fmt;
-use std::time::Duration;
 
-use cmaf::{ReadSegment, RenditionKind, Sample, Track};
-use model::RenditionName;
-use model::cell::{AudioPlan, AudioRung, EncodePlan, Ratio, VideoPlan, VideoRung};
+use cmaf::{Announced, GrowingIndex, ReadSegment, Sample, Track, read_init};
+use model::cell::{AudioPlan, AudioRung, EncodePlan, Ratio};
+use model::{ChunkHash, RenditionName};
 
 /// How output breaks its plan; for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,181 +30,132 @@ fn breach<T>(how: impl Into<String>) -> Result<T, Breach> {
     Err(Breach::new(how))
 }
 
-/// Samples of an AAC frame.
-const AAC_FRAME: u64 = 1024;
-/// The greatest distance of a sound segment's border from the grid, in AAC frames: half a frame
-/// of rounding, one of priming on either side of it, and one for a resampler's delay.
-const SLACK_FRAMES: u64 = 3;
-/// More than the silence that fills a sound's last frames: decoders, resamplers and encoders each
-/// work in frames of up to 2048 samples.
-const FILL: Duration = Duration::from_millis(100);
 /// Bytes of boxes that any segment may have on top of its samples.
 const BOXES: u64 = 64 << 10;
+/// The largest still picture that is taken from a cell.
+const MAX_PICTURE: usize = 4 << 20;
 
-/// What the segments of one rendition must look like.
-#[derive(Debug, Clone)]
-pub(crate) struct Expected {
+/// Reads the initialisation segment of a rendition and checks that its track is the planned one.
+pub(crate) fn announce(plan: &EncodePlan, name: RenditionName, init: &[u8]) -> Result<Announced, Breach> {
+    let track = read_init(init).map_err(|error| Breach::new(format!("init of {name}: {error}")))?;
+    check_track(plan, name, &track)?;
+    Ok(Announced {
+        rendition: name,
+        codecs: track.codecs().map_err(|error| Breach::new(error.to_string()))?,
+        timescale: track.timescale(),
+        init_size: u32::try_from(init.len()).map_err(|_| Breach::new("an endless init"))?,
+        init_hash: ChunkHash::of(init),
+    })
+}
+
+fn check_track(plan: &EncodePlan, name: RenditionName, track: &Track) -> Result<(), Breach> {
+    match (track, &plan.video, &plan.audio) {
+        (Track::Video(track), Some(video), _) if let Some(rung) = video.rung(name) => {
+            if (u32::from(track.width), u32::from(track.height)) != (rung.width, rung.height) {
+                return breach(format!("{name} is {}x{}", track.width, track.height));
+            }
+            match ticks(track.timescale, video.frame_rate, rung.frame_divisor) {
+                Some(_) => Ok(()),
+                None => breach(format!("a frame of {name} is no whole number of ticks")),
+            }
+        }
+        (Track::Audio(track), _, Some(audio)) if let Some(rung) = sound(audio, name) => {
+            if (track.channels, track.sample_rate) == (rung.channels, audio.sample_rate) {
+                Ok(())
+            } else {
+                breach(format!("{name} has {} channels at {}", track.channels, track.sample_rate))
+            }
+        }
+        _ => breach(format!("{name} was not asked for, or is the wrong kind of track")),
+    }
+}
+
+/// Checks segment `number`, of `size` bytes, and that it is as long as playlists say already.
+pub(crate) fn check_segment(
+    growing: &GrowingIndex,
     name: RenditionName,
-    kind: ExpectedKind,
-    /// Bytes of a segment at most.
-    max_segment: u64,
+    number: u32,
+    segment: &ReadSegment,
+    size: usize,
+) -> Result<(), Breach> {
+    let at = format!("segment {number} of {name}");
+    let Some(planned) = Planned::of(growing, name, number) else {
+        return breach(format!("{at} was not asked for"));
+    };
+    if size as u64 > planned.max_bytes {
+        return breach(format!("{at} has {size} bytes, more than {}", planned.max_bytes));
+    }
+    let start = planned.first * u64::from(planned.ticks);
+    if segment.base_decode_time != start {
+        return breach(format!("{at} starts at {}, not {start}", segment.base_decode_time));
+    }
+    if segment.samples.len() as u64 != planned.count {
+        return breach(format!("{at} has {} frames, not {}", segment.samples.len(), planned.count));
+    }
+    if segment.samples.iter().any(|sample| sample.duration != planned.ticks) {
+        return breach(format!("{at} has a frame of another length"));
+    }
+    if !shows_each_frame_once(&segment.samples, planned.ticks) {
+        return breach(format!("{at} does not show each of its frames once"));
+    }
+    let promised = growing.segment_ticks(name, number);
+    if segment.duration() != u64::from(promised) {
+        return breach(format!("{at} lasts {}, and playlists say {promised}", segment.duration()));
+    }
+    Ok(())
 }
 
-#[derive(Debug, Clone)]
-enum ExpectedKind {
-    Video { width: u32, height: u32, frame_rate: Ratio, frames: u32 },
-    Audio { channels: u16, sample_rate: u32, segment: Ratio },
+/// Checks that a still is one JPEG of a picture's size.
+pub(crate) fn check_picture(bytes: &[u8]) -> Result<(), Breach> {
+    let is_jpeg = bytes.starts_with(&[0xff, 0xd8, 0xff]) && bytes.ends_with(&[0xff, 0xd9]);
+    if is_jpeg && bytes.len() <= MAX_PICTURE { Ok(()) } else { breach("a still is no JPEG of its size") }
 }
 
-impl Expected {
-    /// What `plan` promises, rendition by rendition: sound first, the smallest first.
-    pub(crate) fn of(plan: &EncodePlan) -> Vec<Self> {
-        let audio =
-            plan.audio.iter().flat_map(|audio| audio.rungs.iter().map(|rung| Self::audio(audio, rung)));
-        let video =
-            plan.video.iter().flat_map(|video| video.rungs.iter().map(|rung| Self::video(video, rung)));
-        audio.chain(video).collect()
-    }
+/// The frames that a segment must have.
+struct Planned {
+    /// The number of the first one in its rendition.
+    first: u64,
+    count: u64,
+    /// Of each frame.
+    ticks: u32,
+    max_bytes: u64,
+}
 
-    fn video(plan: &VideoPlan, rung: &VideoRung) -> Self {
-        let Ratio { num, den } = plan.frame_rate;
-        let seconds = f64::from(plan.segment_frames) / plan.frame_rate.as_f64();
-        let bits = f64::from(rung.maxrate_bps) * seconds + f64::from(rung.bufsize_bits);
-        Self {
-            name: rung.rendition,
-            kind: ExpectedKind::Video {
-                width: rung.width,
-                height: rung.height,
-                frame_rate: Ratio::new(num, den * rung.frame_divisor),
-                frames: plan.segment_frames / rung.frame_divisor,
-            },
-            max_segment: Self::ceiling(bits),
-        }
-    }
-
-    fn audio(plan: &AudioPlan, rung: &AudioRung) -> Self {
-        Self {
-            name: rung.rendition,
-            kind: ExpectedKind::Audio {
-                channels: rung.channels,
-                sample_rate: plan.sample_rate,
-                segment: plan.segment,
-            },
-            max_segment: Self::ceiling(f64::from(rung.bit_rate_bps) * plan.segment.as_f64()),
-        }
-    }
-
-    /// Twice what a well-behaved encoder spends: the ceiling is an encoder's aim, not its law.
-    fn ceiling(bits: f64) -> u64 {
-        (2.0 * bits / 8.0) as u64 + BOXES
-    }
-
-    /// Which rendition this is about.
-    pub(crate) fn name(&self) -> RenditionName {
-        self.name
-    }
-
-    /// What playlists say of it; the frame rate in lowest terms.
-    pub(crate) fn index_kind(&self) -> RenditionKind {
-        match self.kind {
-            ExpectedKind::Video { width, height, frame_rate, .. } => RenditionKind::Video {
-                width: u16::try_from(width).expect("plans have no wider rungs"),
-                height: u16::try_from(height).expect("plans have no higher rungs"),
-                frame_rate: crate::plan::reduced(frame_rate),
-            },
-            ExpectedKind::Audio { channels, sample_rate, .. } => {
-                RenditionKind::Audio { channels, sample_rate }
-            }
-        }
-    }
-
-    /// Checks the track that an initialisation segment announces.
-    pub(crate) fn check_track(&self, track: &Track) -> Result<(), Breach> {
-        let name = self.name;
-        match (&self.kind, track) {
-            (ExpectedKind::Video { width, height, frame_rate, .. }, Track::Video(video)) => {
-                if (u32::from(video.width), u32::from(video.height)) != (*width, *height) {
-                    return breach(format!("{name} is {}x{}", video.width, video.height));
-                }
-                match ticks(video.timescale, *frame_rate) {
-                    Some(_) => Ok(()),
-                    None => breach(format!("a frame of {name} is no whole number of ticks")),
-                }
-            }
-            (ExpectedKind::Audio { channels, sample_rate, .. }, Track::Audio(audio)) => {
-                if (audio.channels, audio.sample_rate) == (*channels, *sample_rate) {
-                    Ok(())
-                } else {
-                    breach(format!("{name} has {} channels at {}", audio.channels, audio.sample_rate))
-                }
-            }
-            _ => breach(format!("{name} is the wrong kind of track")),
-        }
-    }
-
-    /// Checks segment `number`, of `size` bytes; gives whether another one may follow it.
-    pub(crate) fn check_segment(
-        &self,
-        track: &Track,
-        number: u32,
-        segment: &ReadSegment,
-        size: usize,
-    ) -> Result<MayFollow, Breach> {
-        let at = format!("segment {number} of {}", self.name);
-        if size as u64 > self.max_segment {
-            return breach(format!("{at} has {size} bytes, more than {}", self.max_segment));
-        }
-        match self.kind {
-            ExpectedKind::Video { frame_rate, frames, .. } => {
-                let Some(tick) = ticks(track.timescale(), frame_rate) else {
-                    return breach(format!("{at} has no frame rate"));
-                };
-                let start = u64::from(number) * u64::from(frames) * u64::from(tick);
-                if segment.base_decode_time != start {
-                    return breach(format!("{at} starts at {}, not {start}", segment.base_decode_time));
-                }
-                let count = segment.samples.len();
-                if count > frames as usize || segment.samples.iter().any(|sample| sample.duration != tick) {
-                    return breach(format!("{at} is not on the frame grid"));
-                }
-                if !shows_each_frame_once(&segment.samples, tick) {
-                    return breach(format!("{at} does not show each of its frames once"));
-                }
-                Ok(if count == frames as usize { MayFollow::Yes } else { MayFollow::No })
-            }
-            ExpectedKind::Audio { sample_rate, segment: length, .. } => {
-                let start = u128::from(number) * u128::from(length.num) * u128::from(sample_rate)
-                    / u128::from(length.den);
-                let distance = u128::from(segment.base_decode_time).abs_diff(start);
-                if distance > u128::from(SLACK_FRAMES * AAC_FRAME) {
-                    return breach(format!("{at} starts at {}, not {start}", segment.base_decode_time));
-                }
-                let whole = u64::from(length.num) * u64::from(sample_rate) / u64::from(length.den);
-                if segment.duration() > whole + 2 * SLACK_FRAMES * AAC_FRAME {
-                    return breach(format!("{at} lasts {} samples", segment.duration()));
-                }
-                let (last, before) = segment.samples.split_last().expect("a read segment has samples");
-                let is_whole = before.iter().all(|sample| u64::from(sample.duration) == AAC_FRAME);
-                if !is_whole || u64::from(last.duration) > AAC_FRAME {
-                    return breach(format!("{at} has a frame of another length"));
-                }
-                Ok(if u64::from(last.duration) == AAC_FRAME { MayFollow::Yes } else { MayFollow::No })
-            }
-        }
+impl Planned {
+    fn of(growing: &GrowingIndex, name: RenditionName, number: u32) -> Option<Self> {
+        let plan = &growing.plan;
+        let timescale = growing.timescale(name);
+        let (frames, ticks, burst_bits, bps) = if name.is_video() {
+            let video = plan.video.as_ref()?;
+            let rung = video.rung(name)?;
+            let divisor = u64::from(rung.frame_divisor.max(1));
+            let grid = plan.grid.frames_of(number, video.frames);
+            // The grid's frame `n` is in the rung if the divisor divides it.
+            let frames = grid.start.div_ceil(divisor)..grid.end.div_ceil(divisor);
+            let ticks = ticks(timescale, video.frame_rate, rung.frame_divisor)?;
+            (frames, ticks, rung.bufsize_bits, rung.maxrate_bps)
+        } else {
+            let audio = plan.audio.as_ref()?;
+            let rung = sound(audio, name)?;
+            (audio.frames_of(&plan.grid, number), AudioPlan::FRAME, 0, rung.bit_rate_bps)
+        };
+        let count = frames.end - frames.start;
+        let seconds = count as f64 * f64::from(ticks) / f64::from(timescale.max(1));
+        // Twice what a well-behaved encoder spends: the ceiling is its aim, not its law.
+        let bits = 2.0 * (f64::from(bps) * seconds + f64::from(burst_bits));
+        Some(Self { first: frames.start, count, ticks, max_bytes: (bits / 8.0) as u64 + BOXES })
     }
 }
 
-/// Whether a segment may have one behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MayFollow {
-    Yes,
-    No,
+fn sound(audio: &AudioPlan, name: RenditionName) -> Option<&AudioRung> {
+    audio.rungs.iter().find(|rung| rung.rendition == name)
 }
 
-/// Ticks of one frame, if that is a whole number.
-fn ticks(timescale: u32, frame_rate: Ratio) -> Option<u32> {
-    let whole = u64::from(timescale) * u64::from(frame_rate.den);
-    let num = u64::from(frame_rate.num);
+/// Ticks of one frame of a rung that shows each `divisor`th of the grid's, if that is a whole
+/// number.
+fn ticks(timescale: u32, grid: Ratio, divisor: u32) -> Option<u32> {
+    let whole = u64::from(timescale) * u64::from(grid.den) * u64::from(divisor.max(1));
+    let num = u64::from(grid.num);
     (num > 0 && whole.is_multiple_of(num)).then(|| u32::try_from(whole / num).ok())?
 }
 
@@ -219,56 +169,6 @@ fn shows_each_frame_once(samples: &[Sample], tick: u32) -> bool {
         let place = usize::try_from(time / i64::from(tick)).ok().filter(|_| is_on_grid);
         place.and_then(|place| shown.get_mut(place)).is_some_and(|slot| !std::mem::replace(slot, true))
     })
-}
-
-/// A rendition that is complete, for the checks across all of them.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Whole {
-    /// Which one.
-    pub(crate) name: RenditionName,
-    /// How many segments it has.
-    pub(crate) segments: u32,
-    /// How long it plays, without the sound's priming.
-    pub(crate) duration: Duration,
-}
-
-/// What a rendition may differ by from `media`: one segment of rounding on top of a hundredth,
-/// because the end of a track is where its last frame ends, and clips are short.
-fn slack(media: Duration) -> Duration {
-    media / 100 + Duration::from_secs(6)
-}
-
-/// How long a rendition may get when no media behind `max` is encoded.
-pub(crate) fn longest(max: Duration) -> Duration {
-    max + slack(max)
-}
-
-/// Checks the finished renditions against each other and against what the cell says that it
-/// decoded; gives the length of the film.
-pub(crate) fn check_whole(wholes: &[Whole], decoded: Duration, max: Duration) -> Result<Duration, Breach> {
-    let videos = || wholes.iter().filter(|whole| whole.name.is_video());
-    let Some(longest) = wholes.iter().map(|whole| whole.duration).max() else {
-        return breach("no renditions");
-    };
-    if let Some(empty) = wholes.iter().find(|whole| whole.segments == 0) {
-        return breach(format!("{} has no segments", empty.name));
-    }
-    if let Some(first) = videos().next()
-        && let Some(other) = videos().find(|other| other.segments != first.segments)
-    {
-        return breach(format!(
-            "{} has {} segments, {} has {}",
-            first.name, first.segments, other.name, other.segments
-        ));
-    }
-    let slack = slack(decoded);
-    if longest.abs_diff(decoded) > slack || longest > max + slack {
-        return breach(format!("{longest:?} were encoded of {decoded:?} decoded"));
-    }
-    // Silence that fills a sound up, and the second half of a slow rung's last frame, are no part
-    // of the film; the greatest rung shows every frame of the grid.
-    let picture = videos().next_back().map(|whole| whole.duration);
-    Ok(picture.filter(|picture| longest.saturating_sub(*picture) < FILL).unwrap_or(longest))
 }
 
 #[cfg(test)]

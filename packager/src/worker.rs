@@ -1,20 +1,25 @@
 //! The packager's workers: claim a job, keep its lease while the attempt runs, report its end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use catalog::{Catalog, CatalogError, Job, JobFailure, Progress};
-use model::{Clock, ErrorKind, FailureReason, VersionId, WorkerId};
+use catalog::{Catalog, CatalogError, Claim, Job, JobFailure};
+use model::{Clock, ErrorKind, FailureReason, VideoId, WorkerId};
 use storage::ObjectStore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::package::{Attempt, Halt};
-use crate::progress::{Estimate, Estimator};
+use crate::attempt::Attempt;
+use crate::halt::Halt;
 use crate::scratch::Scratch;
-use crate::{Config, PackagerError};
+use crate::{Config, PackagerError, abandoned, faults, jobs};
+
+/// Workers on top of the configured ones that take only what somebody waits for: however many long
+/// encodes are under way, a film may begin.
+const EXPRESS: usize = 2;
 
 /// How long an idle worker waits before it looks for a job that another process queued, or whose
 /// time has come.
@@ -32,7 +37,7 @@ const TOLD: Duration = Duration::from_millis(500);
 /// How long it waits for an operator to make room.
 const FULL: Duration = Duration::from_secs(60);
 
-/// Packages videos until it is stopped.
+/// Carries out the jobs of packaging until it is stopped.
 #[derive(Debug)]
 pub struct Packager {
     config: Config,
@@ -57,11 +62,13 @@ impl Packager {
         Scratch::clear(&self.config.scratch()).map_err(PackagerError::Scratch)?;
         let packager = Arc::new(self);
         let host = tokio::fs::read_to_string("/proc/sys/kernel/hostname").await.unwrap_or_default();
-        let workers: Vec<_> = (0..packager.config.slots())
+        let slots = packager.config.slots();
+        let workers: Vec<_> = (0..slots + EXPRESS)
             .map(|slot| {
                 let id = WorkerId::new(format!("{}/{}/{slot}", host.trim(), std::process::id()));
+                let claim = if slot < slots { Claim::Any } else { Claim::Express };
                 let (packager, stop) = (packager.clone(), stop.clone());
-                packager.tasks.clone().spawn(async move { packager.work(&id, &stop).await })
+                packager.tasks.clone().spawn(async move { packager.work(&id, claim, &stop).await })
             })
             .collect();
         let worked = futures::future::try_join_all(workers).await;
@@ -73,12 +80,20 @@ impl Packager {
         worked.map(drop).map_err(PackagerError::Worker)
     }
 
-    async fn work(&self, worker: &WorkerId, stop: &CancellationToken) {
+    async fn work(&self, worker: &WorkerId, claim: Claim, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            match self.catalog.claim_next_job(worker, self.clock.now(), self.config.lease()).await {
+            match self.catalog.claim_next_job(worker, claim, self.clock.now(), self.config.lease()).await {
                 Ok(Some(job)) => {
-                    let span = tracing::info_span!("package", video.id = %job.video, attempt = job.attempt);
-                    self.carry_out(job, stop).instrument(span).await;
+                    faults::at(faults::CLAIMED);
+                    let Job { video, attempt, .. } = job;
+                    let work = jobs::describe(&job.work);
+                    let span = tracing::info_span!("package", video.id = %video, work, attempt);
+                    async {
+                        self.carry_out(&job, stop).await;
+                        self.tidy(job.video).await;
+                    }
+                    .instrument(span)
+                    .await;
                     continue;
                 }
                 Ok(None) => tokio::select! {
@@ -100,10 +115,10 @@ impl Packager {
     }
 
     /// Carries out one attempt; what becomes of the job is in the catalog when this returns.
-    async fn carry_out(&self, job: Job, stop: &CancellationToken) {
+    async fn carry_out(&self, job: &Job, stop: &CancellationToken) {
         let started = Instant::now();
         let (halt, ended) = (stop.child_token(), CancellationToken::new());
-        let progress = Mutex::new(None);
+        let position_ms = AtomicU64::new(0);
         let attempt = Attempt {
             config: &self.config,
             catalog: &self.catalog,
@@ -112,83 +127,88 @@ impl Packager {
             tasks: &self.tasks,
             stop: &halt,
             job,
-            version: VersionId::generate(&mut rand::rng()),
-            progress: &progress,
+            position_ms: &position_ms,
         };
         let run = async {
-            let result = attempt.run().await;
+            let result = jobs::carry_out(attempt).await;
             ended.cancel();
             result
         };
         let keep = async {
-            let is_lost = self.keep_lease(job, &progress, &ended).await;
+            let is_lost = self.keep_lease(job, &position_ms, &ended).await;
             if is_lost {
                 halt.cancel();
             }
             is_lost
         };
         let (result, is_lost) = tokio::join!(run, keep);
-        let took_s = started.elapsed().as_secs();
-        let video = job.video;
+        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let failure = match result {
             Ok(()) => {
-                tracing::info!(took_s, "published video `{video}`");
+                tracing::info!(took_ms, "done");
                 return;
             }
             Err(Halt::Lost) => {
-                tracing::warn!(took_s, "lost the lease of video `{video}`, publishing nothing");
+                tracing::warn!(took_ms, "lost the lease, committing nothing");
                 return;
             }
             Err(Halt::Stopped) if is_lost => {
-                tracing::warn!(took_s, "lost the lease of video `{video}`, stopped packaging it");
+                tracing::warn!(took_ms, "lost the lease, stopped");
                 // Perhaps nobody has it: the database was away, which is not the film's fault.
                 None
             }
             Err(Halt::Stopped) => {
-                tracing::info!(took_s, "stopped packaging video `{video}`, giving it back");
+                tracing::info!(took_ms, "stopped, giving it back");
                 None
             }
             Err(Halt::Failed { reason, detail }) => {
-                tracing::info!(took_s, %reason, detail, "video `{video}` cannot be packaged");
+                tracing::info!(took_ms, %reason, detail, "the video cannot be packaged");
                 Some(JobFailure::Final(reason))
             }
             Err(Halt::Crashed { how }) if tokio::time::timeout(TOLD, stop.cancelled()).await.is_ok() => {
-                tracing::info!(took_s, how, "the transcoder of video `{video}` was stopped, giving it back");
+                tracing::info!(took_ms, how, "the transcoder was stopped, giving it back");
                 None
             }
             Err(Halt::Crashed { how }) => {
-                tracing::warn!(took_s, how, "the transcoder crashed on video `{video}`");
+                tracing::warn!(took_ms, how, "the transcoder crashed");
                 Some(JobFailure::Crashed)
             }
-            Err(Halt::Later(error)) => Some(self.later(job, error)),
+            Err(Halt::Later(error)) => Some(self.later(error)),
         };
         match self.report(job, failure, stop).await {
             Err(error) if error.kind() == ErrorKind::Conflict => {
-                tracing::info!("video `{video}` is somebody else's now");
+                tracing::info!("it is somebody else's now, or nobody's");
             }
             Err(error) => {
-                tracing::warn!(error = %Chain(&error), "could not report on video `{video}`; its lease will run out");
+                tracing::warn!(error = %Chain(&error), "could not report; the lease will run out");
             }
             Ok(()) => {}
         }
     }
 
+    /// Removes what there is of the video if it was given up, by this attempt or meanwhile.
+    async fn tidy(&self, video: VideoId) {
+        if let Err(error) = abandoned::remove(&self.catalog, &*self.store, video).await {
+            tracing::debug!(error = %Chain(&error), "left what was given up to the sweeper");
+        }
+    }
+
     /// What to do about a failure that is not the file's.
-    fn later(&self, job: Job, error: PackagerError) -> JobFailure {
-        let (video, chain) = (job.video, Chain(&error));
+    fn later(&self, error: PackagerError) -> JobFailure {
+        let chain = Chain(&error);
         match &error {
             // The row says that the upload is complete, and its bytes are gone: no wait brings
             // them back.
             PackagerError::Missing(_) => {
-                tracing::error!(error = %chain, "video `{video}` has lost its original");
+                tracing::error!(error = %chain, "an object that must be there is lost");
                 JobFailure::Final(FailureReason::Internal)
             }
             PackagerError::Start(_) => {
-                tracing::error!(error = %chain, "no transcoder for video `{video}`");
+                tracing::error!(error = %chain, "no transcoder");
                 JobFailure::Retry { at: self.clock.now() + FULL }
             }
             _ => {
-                tracing::warn!(error = %chain, "video `{video}` has to wait");
+                tracing::warn!(error = %chain, "it has to wait");
                 let wait = if error.kind() == ErrorKind::NoSpace { FULL } else { LATER };
                 JobFailure::Retry { at: self.clock.now() + wait }
             }
@@ -200,7 +220,7 @@ impl Packager {
     /// to stop, only a little.
     async fn report(
         &self,
-        job: Job,
+        job: &Job,
         failure: Option<JobFailure>,
         stop: &CancellationToken,
     ) -> Result<(), CatalogError> {
@@ -225,12 +245,7 @@ impl Packager {
     ///
     /// A database that is away is not a lost lease until the lease has run out: its word counts,
     /// and it may have given the job to somebody else.
-    async fn keep_lease(
-        &self,
-        job: Job,
-        progress: &Mutex<Option<Estimator>>,
-        ended: &CancellationToken,
-    ) -> bool {
+    async fn keep_lease(&self, job: &Job, position_ms: &AtomicU64, ended: &CancellationToken) -> bool {
         let lease = self.config.lease();
         let mut good_until = Instant::now() + lease;
         loop {
@@ -240,19 +255,14 @@ impl Packager {
                 () = tokio::time::sleep(self.config.heartbeat()) => {}
             }
             let now = self.clock.now();
-            let estimate = progress
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .as_mut()
-                .map_or_else(Estimate::default, |progress| progress.estimate(now));
-            let progress = Progress { percent: estimate.percent, eta_s: estimate.eta_s };
+            let position_ms = position_ms.load(Ordering::Relaxed);
             let asked = Instant::now();
-            match self.catalog.extend_lease(job.id, job.attempt, progress, now, lease).await {
+            match self.catalog.extend_lease(job.id, job.attempt, position_ms, now, lease).await {
                 Ok(true) => good_until = asked + lease,
-                // The attempt may have published a moment ago, which ends the lease as well.
+                // The attempt may have committed its end a moment ago, which ends the lease as well.
                 Ok(false) => return !ended.is_cancelled(),
                 Err(error) => {
-                    tracing::warn!(%error, "could not extend the lease of video `{}`", job.video);
+                    tracing::warn!(%error, "could not extend the lease");
                     if Instant::now() >= good_until {
                         return true;
                     }

@@ -7,18 +7,35 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cmaf::read_chunk_index;
+use catalog::{Claim, Work};
+use cmaf::{GrowingIndex, read_chunk_index};
+use database::testing::TestDatabase;
 use expect_test::expect;
 use model::{
-    ChunkHash, Clock, ErrorKind, FailureReason, ObjectKey, RenditionName, VideoId, VideoState, WorkerId,
+    ChunkHash, Clock, ErrorKind, FailureReason, Lane, ManualClock, ObjectKey, RenditionName, VideoId,
+    VideoState, WorkerId,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use packager::doctor::{self, Finding};
 use packager::sweep::{self, Swept};
-use storage::{Flaky, Memory, ObjectStore};
+use rand::{RngExt, SeedableRng};
+use storage::testing::SeaweedFs;
+use storage::{Flaky, Memory, ObjectStore, S3};
 
-use house::{House, clip, made_by, noise, transcoder};
+use house::{House, SmallDisk, clip, is_empty, made_by, noise, transcoder};
+
+const P240: RenditionName = RenditionName::Video { height: 240 };
+const A32: RenditionName = RenditionName::Audio { kbps: 32 };
+
+/// Patterns of requests to a cell.
+const PROBE: &str = r#"*'"request":"probe"'*"#;
+const ANNOUNCE: &str = r#"*'"task":"announce"'*"#;
+const SOUND: &str = r#"*'"task":"sound"'*"#;
+const STILLS: &str = r#"*'"task":"stills"'*"#;
+/// The first and the second chunk of pictures.
+const FIRST: &str = r#"*'"task":"pictures"'*'"start":0'*"#;
+const SECOND: &str = r#"*'"task":"pictures"'*'"start":2'*"#;
 
 const DAY: Duration = Duration::from_secs(24 * 3600 + 1);
 
@@ -43,16 +60,16 @@ async fn an_upload_becomes_a_version_whose_index_names_every_object() {
 
         expect![[r#"
             videos/…/…/144p/00000-….cmaf
-            videos/…/…/144p/00001-….cmaf
+            videos/…/…/144p/00002-….cmaf
             videos/…/…/144p/init.mp4
             videos/…/…/240p/00000-….cmaf
-            videos/…/…/240p/00001-….cmaf
+            videos/…/…/240p/00002-….cmaf
             videos/…/…/240p/init.mp4
             videos/…/…/a32/00000-….cmaf
-            videos/…/…/a32/00001-….cmaf
+            videos/…/…/a32/00002-….cmaf
             videos/…/…/a32/init.mp4
             videos/…/…/a64/00000-….cmaf
-            videos/…/…/a64/00001-….cmaf
+            videos/…/…/a64/00002-….cmaf
             videos/…/…/a64/init.mp4
             videos/…/…/index.json
             videos/…/…/poster.jpg
@@ -61,8 +78,7 @@ async fn an_upload_becomes_a_version_whose_index_names_every_object() {
         "#]]
         .assert_eq(&shape(&house.bucket().await));
         assert_eq!(doctor::examine(&house.catalog, &*house.store).await.unwrap(), []);
-        let scratch: Vec<_> = std::fs::read_dir(house.scratch()).unwrap().collect();
-        assert!(scratch.is_empty(), "{scratch:?}");
+        assert!(is_empty(&house.scratch()));
 
         let index = house.index(video).await;
         assert_eq!(index.duration_ms, 14_000);
@@ -182,9 +198,8 @@ async fn what_is_no_film_fails_with_its_reason_and_leaves_only_the_original() {
         let video = house.upload(bytes.to_vec()).await;
         assert_eq!(house.until_failed(video).await, reason, "{:?}", &bytes[..bytes.len().min(16)]);
     }
+    house.until_bucket(|bucket| bucket.iter().all(|name| name.ends_with("/original"))).await;
     packager.stop().await;
-    let bucket = house.bucket().await;
-    assert!(bucket.iter().all(|name| name.ends_with("/original")), "{bucket:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -211,117 +226,229 @@ async fn a_file_that_crashes_the_transcoder_fails_at_the_third_time_and_others_g
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transcoder_that_hangs_is_out_of_time() {
     let house = House::new().await;
-    let mut config = house.config(house.stalling());
+    let mut config = house.config(house.stalling(FIRST));
     config.patience.quiet = Duration::from_millis(500);
     let packager = house.start(config);
     let video = house.upload(clip(12)).await;
     assert_eq!(house.until_failed(video).await, FailureReason::TimedOut);
+    // What there was of the version goes with it.
+    house.until_bucket(|bucket| bucket.len() == 1).await;
     packager.stop().await;
-    expect![[r#"
-        videos/…/original
-    "#]]
-    .assert_eq(&shape(&house.bucket().await));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stopped_packager_gives_its_job_back_at_once() {
+async fn a_stopped_packager_gives_its_jobs_back_and_keeps_what_is_committed() {
     let house = House::new().await;
-    let packager = house.start(house.config(house.stalling()));
+    let packager = house.start(house.config(house.stalling(SECOND)));
     let video = house.upload(clip(12)).await;
-    house.until_bucket(|bucket| bucket.iter().any(|name| name.ends_with(".cmaf"))).await;
+    house.until_file(&house.mark()).await;
+    let version = house.until_playing(video).await;
     packager.stop().await;
-    assert!(matches!(house.video(video).await.state, VideoState::Queued { .. }));
-    assert_eq!(house.bucket().await.len(), 1, "only the original");
+    assert_eq!(house.video(video).await.state.plays(), Some(version), "viewers notice nothing");
 
+    // At once, without the pause after a crash: no time goes by here.
     let packager = house.start(house.config(transcoder()));
-    house.until_ready(video).await;
+    assert_eq!(house.until_ready(video).await, version);
     packager.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_packager_killed_in_the_middle_is_followed_by_one_that_finishes() {
-    let house = House::new().await;
-    let video = house.upload(clip(12)).await;
-    // A killed process drops nothing and reports nothing: so does a runtime that goes away.
-    let dying = std::thread::scope(|scope| {
-        scope
-            .spawn(|| {
-                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-                let catalog = runtime.block_on(house.another_catalog());
-                let config = house.config(house.stalling());
-                let packager =
-                    packager::Packager::new(config, catalog, house.store.clone(), house.clock.clone());
-                std::mem::forget(runtime.spawn(packager.run(Default::default())));
-                runtime
-            })
-            .join()
-            .unwrap()
-    });
-    house.until_bucket(|bucket| bucket.iter().filter(|name| name.ends_with(".cmaf")).count() > 1).await;
-    dying.shutdown_background();
-    assert!(matches!(house.video(video).await.state, VideoState::Packaging { attempt: 1, .. }));
+async fn a_packager_killed_at_any_kind_of_job_is_followed_by_one_that_finishes() {
+    for kind in [PROBE, ANNOUNCE, SOUND, FIRST, SECOND, STILLS] {
+        let house = House::new().await;
+        let video = house.upload(clip(9)).await;
+        house.killed_when(house.config(house.stalling(kind)), house.mark()).await;
+        let state = house.video(video).await.state;
+        assert!(matches!(state, VideoState::Packaging { .. }), "{kind}: {state:?}");
 
-    // Longer than the lease and the pause after a crash.
-    house.clock.advance(Duration::from_secs(10));
-    let packager = house.start(house.config(transcoder()));
-    let version = house.until_ready(video).await;
-    packager.stop().await;
-    let known = house.catalog.known_video(video).await.unwrap().unwrap();
-    assert_eq!(known.versions, [version], "one version");
-
-    let findings = doctor::examine(&house.catalog, &*house.store).await.unwrap();
-    assert!(!findings.is_empty());
-    assert!(findings.iter().all(|finding| matches!(finding, Finding::Unnamed { .. })), "{findings:#?}");
-    let now = house.clock.now();
-    assert_eq!(
-        sweep::sweep(&house.catalog, &*house.store, now).await.unwrap(),
-        Swept::default(),
-        "too young"
-    );
-    let tomorrow = now + DAY;
-    let swept = sweep::sweep(&house.catalog, &*house.store, tomorrow).await.unwrap();
-    assert_eq!(swept.objects, findings.len() as u64);
-    assert_eq!(doctor::examine(&house.catalog, &*house.store).await.unwrap(), []);
-    assert_eq!(sweep::sweep(&house.catalog, &*house.store, tomorrow).await.unwrap(), Swept::default());
+        // Longer than the lease and the pause after a crash.
+        house.clock.advance(Duration::from_secs(10));
+        let packager = house.start(house.config(transcoder()));
+        let version = house.until_ready(video).await;
+        packager.stop().await;
+        let known = house.catalog.known_video(video).await.unwrap().unwrap();
+        assert_eq!(known.versions, [version], "{kind}: one version");
+        assert_eq!(house.index(video).await.duration_ms, 9000, "{kind}");
+        let findings = doctor::examine(&house.catalog, &*house.store).await.unwrap();
+        assert!(
+            findings.iter().all(|finding| matches!(finding, Finding::Unnamed { .. })),
+            "{kind}: {findings:#?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_attempt_that_lost_its_lease_publishes_nothing_and_tidies_up() {
+async fn an_attempt_that_lost_its_lease_commits_nothing() {
     let house = House::new().await;
-    let packager = house.start(house.config(house.stalling()));
+    let go = house.folder().join("go");
+    let wait =
+        format!("touch {}; while ! [ -e {} ]; do sleep 0.02; done", house.mark().display(), go.display());
+    // A lease so long that its worker does not notice: as one that was stopped and continued.
+    let config = house.patient(house.when(SECOND, &wait));
+    let packager = house.start(config);
     let video = house.upload(clip(12)).await;
-    house.until_bucket(|bucket| bucket.iter().any(|name| name.ends_with(".cmaf"))).await;
-    let seen = house.until(video, |video| video.progress.percent > 0).await;
-    assert!(seen.progress.percent < 100, "{seen:?}");
+    house.until_file(&house.mark()).await;
+    let version = house.until_playing(video).await;
+    let rest_is_done = |growing: &GrowingIndex| growing.is_whole(A32) && growing.chunk_of(P240, 0).is_some();
+    house.until_growing(version, rest_is_done).await;
 
-    // Another worker finds the lease run out before the first one asks to keep it.
+    house.clock.advance(Duration::from_secs(7000));
     let other = WorkerId::new("other");
-    let lease = Duration::from_secs(3);
+    let lease = Duration::from_secs(6000);
+    let claim = || house.catalog.claim_next_job(&other, Claim::Any, house.clock.now(), lease);
+    // Its other workers put the stills off or have made them.
     let job = loop {
-        house.clock.advance(Duration::from_secs(3600));
-        if let Some(job) = house.catalog.claim_next_job(&other, house.clock.now(), lease).await.unwrap() {
-            break job;
+        match claim().await.unwrap() {
+            Some(job) if matches!(job.work, Work::Pictures { .. }) => break job,
+            _ => house.clock.advance(Duration::from_secs(5)),
         }
     };
     assert!(job.attempt > 1);
-    house.until_bucket(|bucket| bucket.len() == 1).await;
-    let state = house.video(video).await.state;
-    assert!(matches!(state, VideoState::Packaging { attempt, .. } if attempt == job.attempt), "{state:?}");
+    let before = house.bucket().await.len();
+    std::fs::write(&go, "").unwrap();
+    house.until_bucket(|bucket| bucket.len() >= before + 2).await;
+    house.catalog.extend_lease(job.id, job.attempt, 0, house.clock.now(), lease).await.unwrap();
+    let growing = house.catalog.growing(version).await.unwrap().unwrap();
+    assert!(growing.chunk_of(P240, 2).is_none(), "stored, and no row names it");
+
+    house.catalog.release_job(job.id, job.attempt, house.clock.now()).await.unwrap();
+    assert_eq!(house.until_ready(video).await, version);
     packager.stop().await;
+    assert_eq!(doctor::examine(&house.catalog, &*house.store).await.unwrap(), [], "its bytes were the same");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chunks_in_any_order_by_two_packagers_give_one_version() {
+    let house = House::with_folder().await;
+    let second = house.another_catalog().await;
+    let packagers =
+        [house.start(house.config(transcoder())), house.start_on(second, house.config(transcoder()))];
+    let video = house.upload(clip(62)).await;
+    let version = house.until_playing(video).await;
+    let mut order = rand::rngs::StdRng::seed_from_u64(7);
+    while house.catalog.growing(version).await.unwrap().is_some() {
+        let (lane, segment) = (order.random_bool(0.8).then_some(Lane::A), order.random_range(0..16));
+        house.catalog.want_segment(version, lane, segment, house.clock.now()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(house.until_ready(video).await, version);
+    for packager in packagers {
+        packager.stop().await;
+    }
+    let index = house.index(video).await;
+    assert_eq!(index.duration_ms, 62_000);
+    assert!(index.renditions.iter().all(|rendition| rendition.segment_count() == 16));
+    assert_eq!(doctor::examine(&house.catalog, &*house.store).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cell_that_sends_another_init_fails_its_chunk() {
+    let house = House::new().await;
+    // The stream parameters say how many reference frames there are.
+    let other = r#"sed -i 's/"references":3/"references":1/' request"#;
+    let packager = house.start(house.patient(house.when(SECOND, other)));
+    let video = house.upload(clip(12)).await;
+    let version = house.until_playing(video).await;
+    house
+        .until(video, |video| {
+            house.clock.advance(Duration::from_secs(1));
+            matches!(video.state, VideoState::Failed { .. })
+        })
+        .await;
+    assert_eq!(house.until_failed(video).await, FailureReason::Crashed);
+    house.until_bucket(|bucket| bucket.len() == 1).await;
+    packager.stop().await;
+    assert!(house.catalog.growing(version).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poisonous_chunk_fails_its_film_at_the_third_time_and_others_go_on() {
+    let house = House::with_folder().await;
+    let poison = format!(r#"*'"frames":300'{SECOND}"#);
+    let packager = house.start(house.patient(house.when(&poison, "kill -SEGV $$")));
+    let poisoned = house.upload(clip(12)).await;
+    let good = house.upload(clip(9)).await;
+    house.until_ready(good).await;
+    house
+        .until(poisoned, |video| {
+            house.clock.advance(Duration::from_secs(1));
+            matches!(video.state, VideoState::Failed { .. })
+        })
+        .await;
+    assert_eq!(house.until_failed(poisoned).await, FailureReason::Crashed);
+    packager.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_film_stops_and_leaves_only_its_original() {
+    let house = House::new().await;
+    let packager = house.start(house.config(house.stalling(SECOND)));
+    let video = house.upload(clip(12)).await;
+    house.until_file(&house.mark()).await;
+    house.catalog.cancel_video(video, house.clock.now()).await.unwrap();
+    assert_eq!(house.until_failed(video).await, FailureReason::Cancelled);
+    house.until_bucket(|bucket| bucket.len() == 1).await;
+    packager.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_scratch_disk_puts_work_off_and_loses_nothing() {
+    let house = House::new().await;
+    let scratch = house.scratch();
+    std::fs::create_dir_all(&scratch).unwrap();
+    let Some(disk) = SmallDisk::mount(&scratch, "size=16k") else {
+        eprintln!("skipped: no disk can be mounted here");
+        return;
+    };
+    let packager = house.start(house.patient(transcoder()));
+    let video = house.upload(clip(12)).await;
+    // Stills need no room, and come last. Then all other work waits for an operator.
+    let is_waiting =
+        |bucket: &[String]| bucket.iter().any(|name| name.ends_with("thumbnail.jpg")) && is_empty(&scratch);
+    house.until_bucket(is_waiting).await;
+    assert!(house.bucket().await.iter().all(|name| !name.ends_with(".cmaf")));
+    assert!(matches!(house.video(video).await.state, VideoState::Packaging { .. }));
+    disk.grow("size=64m");
+    house.clock.advance(Duration::from_secs(61));
+    house.until_ready(video).await;
+    packager.stop().await;
+    assert!(is_empty(&scratch));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_away_for_longer_than_a_lease_is_no_crash_of_the_film() {
     let house = House::new().await;
-    let packager = house.start(house.config(house.stalling()));
+    let packager = house.start(house.config(house.stalling(SECOND)));
     let video = house.upload(clip(12)).await;
-    house.until_bucket(|bucket| bucket.iter().any(|name| name.ends_with(".cmaf"))).await;
+    house.until_file(&house.mark()).await;
+    std::fs::remove_file(house.mark()).unwrap();
     let away = house.lock_database().await;
-    house.until_bucket(|bucket| bucket.len() == 1).await;
+    // Its cell is ended and its scratch folder gone: it gave up.
+    house.until_bucket(|_| is_empty(&house.scratch())).await;
     drop(away);
-    // No time goes by for the catalog, so no lease runs out in it: the job was given back.
-    house.until(video, |video| matches!(video.state, VideoState::Packaging { attempt: 2, .. })).await;
+    // No time goes by for the catalog, so no lease runs out in it: the job was given back, and is
+    // tried again without the pause after a crash.
+    house.until_file(&house.mark()).await;
     packager.stop().await;
+    assert!(matches!(house.video(video).await.state, VideoState::Packaging { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_film_goes_its_way_with_postgresql_and_s3() {
+    let clock = Arc::new(ManualClock::at(house::MORNING));
+    let server = SeaweedFs::start();
+    let store = S3::open(&server.config("films")).await.unwrap();
+    let house = House::on(TestDatabase::postgres().await, clock, Arc::new(store)).await;
+    let second = house.another_catalog().await;
+    let packagers =
+        [house.start(house.config(transcoder())), house.start_on(second, house.config(transcoder()))];
+    let video = house.upload(clip(14)).await;
+    let version = house.until_ready(video).await;
+    for packager in packagers {
+        packager.stop().await;
+    }
+    assert_eq!(house.index(video).await.version, version);
+    assert_eq!(doctor::examine(&house.catalog, &*house.store).await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -338,7 +465,11 @@ async fn a_transcoder_that_is_stopped_with_its_packager_has_not_crashed() {
         tokio::task::yield_now().await;
     }
     packager.stop().await;
-    let again = house.catalog.claim_next_job(&WorkerId::new("next"), house.clock.now(), DAY).await.unwrap();
+    let again = house
+        .catalog
+        .claim_next_job(&WorkerId::new("next"), Claim::Any, house.clock.now(), DAY)
+        .await
+        .unwrap();
     assert_eq!(again.map(|job| job.crashes), Some(0), "at once, without the pause after a crash");
 }
 

@@ -99,7 +99,7 @@ async fn a_cell_that_is_done_is_heard_to_the_end() {
     let done = Reply::Done { duration_ms: 4000, damaged: 1, missing_ms: 0 };
     let fake = Fake::new("cat frames", &[Reply::Progress { position_ms: 1 }, done]);
     let (messages, ending) = fake.run(QUICK).await;
-    assert!(matches!(ending, Ending::Finished { duration_ms: 4000, damaged: 1 }), "{ending:?}");
+    assert!(matches!(ending, Ending::Finished { damaged: 1, missing_ms: 0 }), "{ending:?}");
     assert_eq!(messages, 1);
 }
 

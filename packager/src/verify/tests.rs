@@ -1,10 +1,17 @@
 use cmaf::{AudioTrack, VideoTrack};
+use model::cell::{AudioRung, VideoPlan, VideoRung};
+use model::{SegmentGrid, VersionId, VideoId};
 
 use super::*;
 
-fn rung() -> Expected {
+const P144: RenditionName = RenditionName::Video { height: 144 };
+const A32: RenditionName = RenditionName::Audio { kbps: 32 };
+
+/// Segments of a second: eight frames of the grid, of which the rung shows every second one. The
+/// last of four segments has five frames of the grid, so three of the rung.
+fn plan() -> EncodePlan {
     let rung = VideoRung {
-        rendition: RenditionName::Video { height: 144 },
+        rendition: P144,
         width: 256,
         height: 144,
         frame_divisor: 2,
@@ -16,19 +23,43 @@ fn rung() -> Expected {
         references: 3,
         profile: "main".into(),
     };
-    let plan = VideoPlan {
-        stream: 0,
-        frame_rate: Ratio::new(8, 1),
-        segment_frames: 8,
-        frames: 1000,
-        rotation: 0,
-        deinterlace: false,
-        tone_map: false,
-        rungs: vec![rung.clone()],
-        poster_width: 16,
-        thumbnail_width: 16,
+    let grid = SegmentGrid::even(Ratio::new(8, 1), 8, 29);
+    EncodePlan {
+        video: Some(VideoPlan {
+            stream: 0,
+            frame_rate: grid.rate,
+            segment_frames: 8,
+            frames: grid.frames,
+            rotation: 0,
+            deinterlace: false,
+            tone_map: false,
+            rungs: vec![rung],
+            poster_width: 16,
+            thumbnail_width: 16,
+        }),
+        audio: Some(AudioPlan {
+            stream: 1,
+            sample_rate: 48_000,
+            samples: 48_000 * 29 / 8,
+            segment: Ratio::new(1, 1),
+            rungs: vec![AudioRung { rendition: A32, channels: 1, bit_rate_bps: 32_000 }],
+        }),
+        grid,
+        expected_ms: 0,
+        max_ms: 0,
+    }
+}
+
+fn growing() -> GrowingIndex {
+    let announced = |rendition, timescale| Announced {
+        rendition,
+        codecs: String::new(),
+        timescale,
+        init_size: 0,
+        init_hash: ChunkHash::of(b""),
     };
-    Expected::video(&plan, &rung)
+    let announced = vec![announced(P144, 8), announced(A32, 48_000)];
+    GrowingIndex::new(1, VideoId::from_bits(1), VersionId::from_bits(1), plan(), announced, Vec::new())
 }
 
 fn track(width: u16, timescale: u32) -> Track {
@@ -47,88 +78,68 @@ fn segment(base_decode_time: u64, tick: u32, offsets: &[i32]) -> ReadSegment {
 
 #[test]
 fn a_track_is_the_planned_one() {
-    let expected = rung();
-    assert_eq!(expected.check_track(&track(256, 8)), Ok(()));
-    assert!(expected.check_track(&track(254, 8)).is_err(), "another width");
-    assert!(expected.check_track(&track(256, 6)).is_err(), "a rate of 4 is not in ticks of 6");
-    let audio = AudioTrack { channels: 1, sample_rate: 48_000, asc: vec![0x11, 0x88], priming: 1024 };
-    assert!(expected.check_track(&Track::Audio(audio)).is_err());
+    let check = |name, track| check_track(&plan(), name, &track);
+    assert_eq!(check(P144, track(256, 8)), Ok(()));
+    assert!(check(P144, track(254, 8)).is_err(), "another width");
+    assert!(check(P144, track(256, 6)).is_err(), "a rate of 4 is not in ticks of 6");
+    let sound = |channels| {
+        Track::Audio(AudioTrack { channels, sample_rate: 48_000, asc: vec![0x11, 0x88], priming: 1024 })
+    };
+    assert_eq!(check(A32, sound(1)), Ok(()));
+    assert!(check(A32, sound(2)).is_err(), "two channels for one");
+    assert!(check(P144, sound(1)).is_err(), "a sound for a picture");
+    assert!(check("240p".parse().unwrap(), track(256, 8)).is_err(), "not in the plan");
 }
 
 #[test]
-fn a_video_segment_lies_on_the_grid() {
-    // Every second frame of 8 in a second: 4 frames of 2 ticks, 8 ticks a segment.
-    let (expected, track) = (rung(), track(256, 8));
-    let check = |number, segment: ReadSegment| {
-        expected.check_segment(&track, number, &segment, 100).map_err(|breach| breach.to_string())
-    };
-    assert_eq!(check(3, segment(24, 2, &[0, 0, 0, 0])), Ok(MayFollow::Yes));
-    assert_eq!(check(3, segment(24, 2, &[0, 4, -2, -2])), Ok(MayFollow::Yes), "frames in another order");
-    assert_eq!(check(3, segment(24, 2, &[0, 0])), Ok(MayFollow::No), "the film ends in it");
+fn a_picture_segment_is_exactly_the_planned_one() {
+    let growing = growing();
+    let check = |number, segment: ReadSegment| check_segment(&growing, P144, number, &segment, 100);
+    assert_eq!(check(2, segment(16, 2, &[0, 0, 0, 0])), Ok(()));
+    assert_eq!(check(2, segment(16, 2, &[0, 4, -2, -2])), Ok(()), "frames in another order");
+    assert_eq!(check(3, segment(24, 2, &[0, 0, 0])), Ok(()), "the film ends in it");
     for (why, number, segment) in [
-        ("a gap before it", 3, segment(26, 2, &[0; 4])),
-        ("another segment's place", 2, segment(24, 2, &[0; 4])),
-        ("one frame too many", 3, segment(24, 2, &[0; 5])),
-        ("frames of another length", 3, segment(24, 1, &[0; 4])),
-        ("a frame shown twice", 3, segment(24, 2, &[0, 0, -2, 0])),
-        ("a frame between two others", 3, segment(24, 2, &[0, 0, 1, 0])),
-        ("a frame before its segment", 3, segment(24, 2, &[-2, 0, 0, 0])),
-        ("a frame behind its segment", 3, segment(24, 2, &[0, 0, 0, 2])),
+        ("a gap before it", 2, segment(18, 2, &[0; 4])),
+        ("another segment's place", 1, segment(16, 2, &[0; 4])),
+        ("one frame too many", 2, segment(16, 2, &[0; 5])),
+        ("a frame is missing", 2, segment(16, 2, &[0; 3])),
+        ("the last one goes on", 3, segment(24, 2, &[0; 4])),
+        ("a segment behind the film", 4, segment(32, 2, &[0; 4])),
+        ("frames of another length", 2, segment(16, 1, &[0; 4])),
+        ("a frame shown twice", 2, segment(16, 2, &[0, 0, -2, 0])),
+        ("a frame between two others", 2, segment(16, 2, &[0, 0, 1, 0])),
+        ("a frame before its segment", 2, segment(16, 2, &[-2, 0, 0, 0])),
+        ("a frame behind its segment", 2, segment(16, 2, &[0, 0, 0, 2])),
     ] {
         assert!(check(number, segment).is_err(), "{why}");
     }
-    let huge = expected.check_segment(&track, 0, &segment(0, 2, &[0; 4]), 200_000);
+    let huge = check_segment(&growing, P144, 0, &segment(0, 2, &[0; 4]), 200_000);
     assert!(huge.unwrap_err().to_string().contains("200000 bytes"));
 }
 
 #[test]
-fn a_sound_segment_begins_near_the_grid() {
-    let rung = AudioRung { rendition: RenditionName::Audio { kbps: 32 }, channels: 1, bit_rate_bps: 32_000 };
-    let plan = AudioPlan {
-        stream: 1,
-        sample_rate: 48_000,
-        samples: 0,
-        segment: Ratio::new(1001, 250),
-        rungs: vec![rung.clone()],
+fn a_sound_segment_is_exactly_the_planned_one() {
+    let growing = growing();
+    let check = |number, at: u64, frames: usize| {
+        check_segment(&growing, A32, number, &segment(at, 1024, &vec![0; frames]), 100).is_ok()
     };
-    let expected = Expected::audio(&plan, &rung);
-    let track =
-        Track::Audio(AudioTrack { channels: 1, sample_rate: 48_000, asc: vec![0x11, 0x88], priming: 1024 });
-    let check = |number, at: u64, frames: usize, duration| {
-        let mut segment = segment(at, 1024, &vec![0; frames]);
-        segment.samples.last_mut().unwrap().duration = duration;
-        expected.check_segment(&track, number, &segment, 100).is_ok()
+    // 48,000 samples are 46.875 frames, and one frame more is priming.
+    assert!(check(0, 0, 48));
+    assert!(check(1, 48 * 1024, 47));
+    assert!(!check(1, 47 * 1024, 47), "a frame too early");
+    assert!(!check(1, 48 * 1024, 46), "a frame is missing");
+    assert!(!check(1, 48 * 1024, 48), "one frame too many");
+    let of = |last: u32| {
+        let mut samples = segment(48 * 1024, 1024, &[0; 47]);
+        samples.samples.last_mut().unwrap().duration = last;
+        check_segment(&growing, A32, 1, &samples, 100).is_ok()
     };
-    // 4.004 s are 192,192 samples, which is 187.7 frames.
-    assert!(check(0, 0, 188, 1024));
-    assert!(check(1, 188 * 1024, 187, 1024));
-    assert!(check(1, 188 * 1024, 20, 500), "the end of the film");
-    assert!(!check(1, 192 * 1024, 187, 1024), "four frames off");
-    assert!(!check(1, 188 * 1024, 196, 1024), "too long");
-    assert!(!check(1, 188 * 1024, 187, 1025), "a frame longer than a frame");
+    assert!(of(1024) && !of(1023) && !of(1025), "a frame of another length");
 }
 
 #[test]
-fn a_whole_film_is_as_long_as_what_was_decoded() {
-    let seconds = Duration::from_secs;
-    let whole = |kind: &str, segments, duration_s| Whole {
-        name: kind.parse().unwrap(),
-        segments,
-        duration: seconds(duration_s),
-    };
-    let film = [whole("a32", 25, 99), whole("144p", 25, 100), whole("240p", 25, 100)];
-    assert_eq!(check_whole(&film, seconds(100), seconds(1000)), Ok(seconds(100)));
-    let filled = Duration::from_millis(100_020);
-    let sound = [Whole { duration: filled, ..film[0] }, film[1]];
-    assert_eq!(check_whole(&sound, seconds(100), seconds(1000)), Ok(seconds(100)), "filled up");
-    let slow = [Whole { duration: filled, ..film[1] }, film[2]];
-    assert_eq!(check_whole(&slow, seconds(100), seconds(1000)), Ok(seconds(100)), "half the rate");
-    let long = [whole("a32", 25, 101), film[1]];
-    assert_eq!(check_whole(&long, seconds(100), seconds(1000)), Ok(seconds(101)), "longer than its picture");
-    assert!(check_whole(&film, seconds(120), seconds(1000)).is_err(), "the end is missing");
-    assert!(check_whole(&film, seconds(100), seconds(50)).is_err(), "longer than allowed");
-    let uneven = [whole("144p", 25, 100), whole("240p", 24, 96)];
-    assert!(check_whole(&uneven, seconds(100), seconds(1000)).is_err());
-    assert!(check_whole(&[whole("144p", 0, 0)], seconds(0), seconds(1000)).is_err());
-    assert!(check_whole(&[], seconds(0), seconds(1000)).is_err());
+fn a_still_is_one_jpeg() {
+    assert_eq!(check_picture(&[0xff, 0xd8, 0xff, 0, 0xff, 0xd9]), Ok(()));
+    assert!(check_picture(&[0xff, 0xd8, 0xff, 0]).is_err(), "cut off");
+    assert!(check_picture(b"<svg/>").is_err(), "something else");
 }

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use catalog::{Catalog, NewUpload, UploadLimits, Video};
-use cmaf::VersionIndex;
+use cmaf::{GrowingIndex, VersionIndex};
 use database::testing::TestDatabase;
 use futures::TryStreamExt;
 use model::{
     AccountId, Clock, FailureReason, ManualClock, ObjectKey, Timestamp, UploadId, VersionId, VideoId,
     VideoState,
 };
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use packager::{Config, Packager, PackagerError};
 use storage::{Folder, Listed, Memory, ObjectStore};
 use tempfile::TempDir;
@@ -48,13 +49,22 @@ impl House {
     }
 
     pub(crate) async fn with(store: impl FnOnce(Arc<dyn Clock>) -> Arc<dyn ObjectStore>) -> Self {
+        let clock = Arc::new(ManualClock::at(MORNING));
+        let store = store(clock.clone());
+        Self::on(TestDatabase::sqlite().await, clock, store).await
+    }
+
+    /// With rows and objects somewhere else.
+    pub(crate) async fn on(
+        database: TestDatabase,
+        clock: Arc<ManualClock>,
+        store: Arc<dyn ObjectStore>,
+    ) -> Self {
         // Shown with the story that fails.
         _ = tracing_subscriber::fmt().with_env_filter("packager=debug").with_test_writer().try_init();
-        let clock = Arc::new(ManualClock::at(MORNING));
-        let database = TestDatabase::sqlite().await;
         Self {
             catalog: Catalog::open(database.open().await).await.unwrap(),
-            store: store(clock.clone()),
+            store,
             clock,
             database,
             folder: tempfile::tempdir().unwrap(),
@@ -109,17 +119,50 @@ impl House {
         }
     }
 
+    /// With leases that time does not end.
+    pub(crate) fn patient(&self, transcoder: PathBuf) -> Config {
+        Config { lease_s: 6000, ..self.config(transcoder) }
+    }
+
     pub(crate) fn scratch(&self) -> PathBuf {
         self.folder.path().join("scratch")
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Starts a packager, which stops with the value.
     pub(crate) fn start(&self, config: Config) -> Running {
-        let packager = Packager::new(config, self.catalog.clone(), self.store.clone(), self.clock.clone());
+        self.start_on(self.catalog.clone(), config)
+    }
+
+    /// Starts a packager with its own view of the catalog.
+    pub(crate) fn start_on(&self, catalog: Catalog, config: Config) -> Running {
+        let packager = Packager::new(config, catalog, self.store.clone(), self.clock.clone());
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(packager.run(stop.clone()));
         Running { stop, tasks }
+    }
+
+    /// Runs a packager until `mark` is there, and ends it as a kill does: nothing is dropped or
+    /// reported, since its runtime goes away.
+    pub(crate) async fn killed_when(&self, config: Config, mark: PathBuf) {
+        let dying = std::thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+                    let catalog = runtime.block_on(self.another_catalog());
+                    let packager = Packager::new(config, catalog, self.store.clone(), self.clock.clone());
+                    std::mem::forget(runtime.spawn(packager.run(Default::default())));
+                    runtime
+                })
+                .join()
+                .unwrap()
+        });
+        self.until_file(&mark).await;
+        dying.shutdown_background();
     }
 
     /// A transcoder that is a shell script; `$REAL` in it stands for the real one.
@@ -131,9 +174,35 @@ impl House {
         path
     }
 
-    /// A transcoder that probes, encodes some segments and then says no more.
-    pub(crate) fn stalling(&self) -> PathBuf {
-        self.script("if mkdir probed; then exec $REAL; fi; $REAL | { head -c 250000; exec sleep 1000; }")
+    /// A transcoder that does `action` when its request matches a shell `pattern`, which may
+    /// change the file `request` in the meantime, and then what the real one does.
+    pub(crate) fn when(&self, pattern: &str, action: &str) -> PathBuf {
+        self.script(&format!(
+            r"head -c 8 > head
+set -- $(od -An -tu4 head)
+head -c $1 > request
+case $(cat request) in {pattern}) {action} ;; esac
+{{ cat head request; exec cat; }} | exec $REAL"
+        ))
+    }
+
+    /// A transcoder that leaves a mark and does nothing more when its request matches.
+    pub(crate) fn stalling(&self, pattern: &str) -> PathBuf {
+        self.when(pattern, &format!("touch {}; exec sleep 1000", self.mark().display()))
+    }
+
+    /// What [`House::stalling`] leaves.
+    pub(crate) fn mark(&self) -> PathBuf {
+        self.folder.path().join("mark")
+    }
+
+    /// Waits until there is such a file.
+    pub(crate) async fn until_file(&self, path: &Path) {
+        let deadline = Instant::now() + DEADLINE;
+        while !path.exists() {
+            assert!(Instant::now() < deadline, "no {}", path.display());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub(crate) async fn video(&self, id: VideoId) -> Video {
@@ -158,6 +227,20 @@ impl House {
             |video: &Video| matches!(video.state, VideoState::Ready { .. } | VideoState::Failed { .. });
         let video = self.until(id, ended).await;
         video.version().unwrap_or_else(|| panic!("{video:?}"))
+    }
+
+    /// Waits until the beginning of a version in the making plays.
+    pub(crate) async fn until_playing(&self, id: VideoId) -> VersionId {
+        self.until(id, |video| video.state.plays().is_some()).await.state.plays().unwrap()
+    }
+
+    /// Waits until a version in the making satisfies `holds`.
+    pub(crate) async fn until_growing(&self, version: VersionId, holds: impl Fn(&GrowingIndex) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.catalog.growing(version).await.unwrap().is_some_and(|growing| holds(&growing)) {
+            assert!(Instant::now() < deadline, "{:?}", self.catalog.growing(version).await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub(crate) async fn until_failed(&self, id: VideoId) -> FailureReason {
@@ -216,6 +299,31 @@ impl Running {
         self.stop.cancel();
         let ended = tokio::time::timeout(DEADLINE, self.tasks.join_next()).await;
         ended.expect("it stops").unwrap().unwrap().unwrap();
+    }
+}
+
+pub(crate) fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).unwrap().next().is_none()
+}
+
+/// A disk that is soon full.
+pub(crate) struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    /// Mounts it; `None` where that is not allowed.
+    pub(crate) fn mount(path: &'a Path, options: &str) -> Option<Self> {
+        mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some(options)).ok()?;
+        Some(Self(path))
+    }
+
+    pub(crate) fn grow(&self, options: &str) {
+        mount(None::<&str>, self.0, None::<&str>, MsFlags::MS_REMOUNT, Some(options)).unwrap();
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        _ = umount2(self.0, MntFlags::MNT_DETACH);
     }
 }
 

@@ -1,0 +1,135 @@
+//! One attempt at a job: what it works with, and what all kinds of jobs do alike.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use catalog::{Catalog, CatalogError, Job};
+use cmaf::GrowingIndex;
+use model::cell::{Request, Source};
+use model::{Clock, ErrorKind, ObjectKey, Timestamp, VersionId};
+use storage::ObjectStore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cell::{Cell, Media, Start};
+use crate::halt::Halt;
+use crate::scratch::Scratch;
+use crate::{Config, PackagerError};
+
+/// Between two tries to tell the catalog something: often enough that a database which comes back
+/// finds the lease still held.
+const AGAIN: Duration = Duration::from_millis(500);
+/// Between two looks for what another process announces.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long chunks wait for their inits: far longer than a cell takes to open its encoders.
+const ANNOUNCEMENT: Duration = Duration::from_secs(20);
+/// A cell for whose output somebody may be waiting. The server itself, and so the edge, is at 0.
+const URGENT: i32 = 5;
+/// Any other cell: it takes what the urgent ones leave.
+const BULK: i32 = 15;
+
+/// What an attempt works with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) store: &'a Arc<dyn ObjectStore>,
+    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) tasks: &'a TaskTracker,
+    /// Ends it: the process stops, or the lease is lost.
+    pub(crate) stop: &'a CancellationToken,
+    pub(crate) job: &'a Job,
+    /// How much of its own stretch is done, in milliseconds of media, for the heartbeat.
+    pub(crate) position_ms: &'a AtomicU64,
+}
+
+impl Attempt<'_> {
+    /// A folder of its own.
+    pub(crate) fn scratch(&self) -> Result<Scratch, Halt> {
+        let Job { id, attempt, .. } = *self.job;
+        Ok(Scratch::create(&self.config.scratch(), id, attempt).map_err(PackagerError::Scratch)?)
+    }
+
+    /// The uploaded file.
+    pub(crate) async fn media(&self) -> Result<Media, Halt> {
+        let key = ObjectKey::Original { video: self.job.video };
+        Media::find(self.store, key).await?.ok_or_else(|| PackagerError::Missing(key).into())
+    }
+
+    /// Starts a cell on the uploaded file.
+    pub(crate) async fn start(
+        &self,
+        media: Media,
+        folder: &Path,
+        request: impl FnOnce(Source) -> Request,
+    ) -> Result<Cell, Halt> {
+        let start = Start {
+            program: &self.config.transcoder(),
+            scratch: folder,
+            patience: self.config.patience,
+            niceness: if self.job.is_urgent { URGENT } else { BULK },
+            tasks: self.tasks,
+            stop: self.stop,
+        };
+        Ok(Cell::start(start, media, request).await.map_err(PackagerError::Start)?)
+    }
+
+    /// So much of the job's own stretch of media is done.
+    pub(crate) fn has_done(&self, media: Duration) {
+        let media_ms = u64::try_from(media.as_millis()).unwrap_or(u64::MAX);
+        self.position_ms.store(media_ms, Ordering::Relaxed);
+    }
+
+    /// Tells the catalog something, for as long as it is away and the lease may hold: what is told
+    /// has cost minutes of encoding.
+    pub(crate) async fn tell<T, F>(&self, mut say: impl FnMut(Timestamp) -> F) -> Result<T, Halt>
+    where
+        F: Future<Output = Result<T, CatalogError>>,
+    {
+        loop {
+            match say(self.clock.now()).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    tracing::warn!(%error, "could not reach the catalog, trying again");
+                    self.pause(AGAIN).await?;
+                }
+                told => return Ok(told?),
+            }
+        }
+    }
+
+    /// What is known of a version in the making.
+    pub(crate) async fn growing(&self, version: VersionId) -> Result<GrowingIndex, Halt> {
+        self.tell(|_| self.catalog.growing(version)).await?.ok_or(Halt::Lost)
+    }
+
+    /// The same, once all its renditions are announced: another worker does it at this moment.
+    pub(crate) async fn announced(&self, version: VersionId) -> Result<GrowingIndex, Halt> {
+        let until = Instant::now() + ANNOUNCEMENT;
+        let mut changes = self.catalog.changed();
+        loop {
+            let growing = self.growing(version).await?;
+            if growing.renditions().all(|name| growing.announced(name).is_some()) {
+                return Ok(growing);
+            }
+            if Instant::now() >= until {
+                return Err(PackagerError::Unannounced(version).into());
+            }
+            tokio::select! {
+                // Its sender lives in the catalog.
+                _ = changes.changed() => {}
+                paused = self.pause(LOOK) => paused?,
+            }
+        }
+    }
+
+    async fn pause(&self, time: Duration) -> Result<(), Halt> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Halt::Stopped),
+            () = tokio::time::sleep(time) => Ok(()),
+        }
+    }
+}
