@@ -163,7 +163,8 @@ impl Catalog {
             Ok(row) => row,
             Err(lost) => {
                 let was_done = jobs::done_by(&transaction, job, attempt).await?;
-                let is_said = match was_done.filter(|_| done) {
+                let is_its = |row: &jobs::Model| done && row.version == Some(version.to_string());
+                let is_said = match was_done.filter(is_its) {
                     // Of sound made again, what was first stayed.
                     Some(row) if row.kind()? == Kind::Sound => true,
                     Some(_) => chunks::are_there(&transaction, version, chunks).await?,

@@ -1,7 +1,10 @@
 //! Each test runs on SQLite and on PostgreSQL.
 
 mod copies;
+pub(crate) mod film;
+mod growing;
 mod jobs;
+mod progress;
 mod uploads;
 mod videos;
 
@@ -10,7 +13,7 @@ use std::time::Duration;
 use database::testing::TestDatabase;
 use model::{AccountId, RenditionName, Timestamp, UploadId, VersionId, VideoId, WorkerId};
 
-use crate::{Catalog, Job, NewUpload, NewVersion, RenditionSummary, UploadLimits};
+use crate::{Catalog, Claim, Job, NewUpload, NewVersion, RenditionSummary, UploadLimits};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const LEASE: Duration = Duration::from_secs(30);
@@ -56,7 +59,7 @@ async fn queue(catalog: &Catalog, n: u128) -> VideoId {
 }
 
 async fn claim(catalog: &Catalog, now: Timestamp) -> Option<Job> {
-    catalog.claim_next_job(&WorkerId::new("test"), now, LEASE).await.unwrap()
+    catalog.claim_next_job(&WorkerId::new("test"), Claim::Any, now, LEASE).await.unwrap()
 }
 
 fn version(n: u128) -> NewVersion {

@@ -95,7 +95,15 @@ pub(super) fn estimate(parts: &[Part], began: Timestamp, now: Timestamp) -> Prog
     let from = now - lately;
     let share = |sum: f64| if lately.is_zero() { 0.0 } else { sum / lately.as_secs_f64() };
     let workers = share(main.iter().map(|part| part.busy_since(from, now)).sum());
-    let left = |part: &Part| seconds(part, part.cost() - part.done_cost());
+    let left = |part: &Part| {
+        let left = seconds(part, part.cost() - part.done_cost());
+        // It has gone on since it was seen.
+        if let Doing::Runs { seen, .. } = part.doing {
+            (left - now.since(seen).as_secs_f64()).max(0.0)
+        } else {
+            left
+        }
+    };
     let rest: f64 = deal(main.iter().map(|part| left(part)), workers);
     let sound: f64 = parts.iter().filter(|part| part.is_sound()).map(left).sum();
     let is_known = main.iter().any(|part| part.done_ms > 0);
@@ -127,31 +135,40 @@ fn deal(jobs: impl Iterator<Item = f64>, workers: f64) -> f64 {
     last / workers.clamp(0.1, 1.0)
 }
 
-/// How many seconds a unit of cost takes, by class.
-struct Paces<'a> {
-    parts: &'a [Part],
+/// How many seconds a unit of cost takes.
+struct Paces {
+    sound: f64,
+    lanes: [f64; 2],
 }
 
-impl<'a> Paces<'a> {
-    fn of(parts: &'a [Part]) -> Self {
-        Self { parts }
-    }
-
+impl Paces {
     /// As measured; a lane that has made nothing yet is as much slower or faster than planned as
     /// the other one, sound is as planned.
-    fn of_class(&self, class: Class) -> f64 {
-        let own = |part: &&Part| part.class == class;
-        let pictures = |part: &&Part| !part.is_sound() && class != Class::Sound;
-        self.measured(own).or_else(|| self.measured(pictures)).unwrap_or(1.0)
+    fn of(parts: &[Part]) -> Self {
+        let one = |class| measured(parts.iter().filter(|part| part.class == class));
+        let pictures = measured(parts.iter().filter(|part| !part.is_sound())).unwrap_or(1.0);
+        Self {
+            sound: one(Class::Sound).unwrap_or(1.0),
+            lanes: Lane::ALL.map(|lane| one(Class::Pictures(lane)).unwrap_or(pictures)),
+        }
     }
 
-    fn measured(&self, which: impl Fn(&&Part) -> bool) -> Option<f64> {
-        let parts = || self.parts.iter().filter(&which).filter(|part| part.done_ms > 0);
-        let made_ms: u64 = parts().map(|part| part.done_ms).sum();
-        let (busy, cost) =
-            (parts().map(Part::busy_s).sum::<f64>(), parts().map(Part::done_cost).sum::<f64>());
-        (made_ms >= TELLING_MS && busy > 0.0 && cost > 0.0).then(|| busy / cost)
+    fn of_class(&self, class: Class) -> f64 {
+        match class {
+            Class::Sound => self.sound,
+            Class::Pictures(lane) => self.lanes[lane as usize],
+        }
     }
+}
+
+fn measured<'a>(parts: impl Iterator<Item = &'a Part>) -> Option<f64> {
+    let (mut made_ms, mut busy, mut cost) = (0, 0.0, 0.0);
+    for part in parts.filter(|part| part.done_ms > 0) {
+        made_ms += part.done_ms;
+        busy += part.busy_s();
+        cost += part.done_cost();
+    }
+    (made_ms >= TELLING_MS && busy > 0.0 && cost > 0.0).then(|| busy / cost)
 }
 
 #[cfg(test)]

@@ -5,9 +5,7 @@ use futures::future::join_all;
 use model::{ErrorKind, FailureReason, VideoState};
 
 use super::*;
-use crate::{JobFailure, Progress};
-
-const HALF: Progress = Progress { percent: 50, eta_s: Some(60) };
+use crate::JobFailure;
 
 async fn state(catalog: &Catalog, video: VideoId) -> VideoState {
     catalog.video(video).await.unwrap().unwrap().state
@@ -40,7 +38,7 @@ on_both_engines! {
         let video = queue(&catalog, 1).await;
         let slow = claim(&catalog, NOW).await.unwrap();
         assert_eq!(slow.lease_until, after(30));
-        assert!(catalog.extend_lease(slow.id, slow.attempt, HALF, after(20), LEASE).await.unwrap());
+        assert!(catalog.extend_lease(slow.id, slow.attempt, 0, after(20), LEASE).await.unwrap());
         assert_eq!(claim(&catalog, after(49)).await, None, "the lease was extended");
         assert_eq!(claim(&catalog, after(51)).await, None, "a crash is followed by a pause");
         let next = claim(&catalog, after(55)).await.unwrap();
@@ -48,7 +46,7 @@ on_both_engines! {
 
         let stale = catalog.publish(slow.id, slow.attempt, &version(1), after(56)).await.unwrap_err();
         assert_eq!(stale.kind(), ErrorKind::Conflict);
-        assert!(!catalog.extend_lease(slow.id, slow.attempt, HALF, after(56), LEASE).await.unwrap());
+        assert!(!catalog.extend_lease(slow.id, slow.attempt, 0, after(56), LEASE).await.unwrap());
         let failure = JobFailure::Final(FailureReason::NotMedia);
         for stale in [
             catalog.fail_job(slow.id, slow.attempt, failure, after(56)).await,
@@ -56,7 +54,7 @@ on_both_engines! {
         ] {
             assert_eq!(stale.unwrap_err().kind(), ErrorKind::Conflict);
         }
-        assert_eq!(state(&catalog, video).await, VideoState::Packaging { since: after(55), attempt: 2 });
+        assert_eq!(state(&catalog, video).await, VideoState::Packaging { since: after(55), plays: None });
         assert_eq!(catalog.known_video(video).await.unwrap().unwrap().versions, []);
 
         catalog.publish(next.id, next.attempt, &version(2), after(57)).await.unwrap();
@@ -135,20 +133,6 @@ on_both_engines! {
         let stale = catalog.publish(job.id, job.attempt, &version(1), after(1001)).await.unwrap_err();
         assert_eq!(stale.kind(), ErrorKind::Conflict);
         catalog.publish(again.id, again.attempt, &version(1), after(1001)).await.unwrap();
-    }
-
-    async fn progress_never_goes_back_while_packaging_goes_on(test: &TestDatabase) {
-        let catalog = open(test).await;
-        let video = queue(&catalog, 1).await;
-        let job = claim(&catalog, NOW).await.unwrap();
-        for (percent, eta_s, shown) in [(30, None, 30), (50, Some(60), 50), (40, Some(90), 50), (200, Some(0), 100)] {
-            let progress = Progress { percent, eta_s };
-            assert!(catalog.extend_lease(job.id, job.attempt, progress, NOW, LEASE).await.unwrap());
-            assert_eq!(catalog.video(video).await.unwrap().unwrap().progress.percent, shown);
-        }
-        catalog.release_job(job.id, job.attempt, NOW).await.unwrap();
-        let progress = catalog.video(video).await.unwrap().unwrap().progress;
-        assert_eq!(progress, Progress { percent: 100, eta_s: None });
     }
 
     async fn a_worker_in_the_same_process_is_woken(test: &TestDatabase) {

@@ -24,7 +24,7 @@ on_both_engines! {
         assert_eq!(video.state, VideoState::Ready { version: version(1).version, at: NOW });
         assert_eq!(video.renditions, version(1).renditions);
         assert_eq!(video.duration_ms, Some(61_234));
-        assert_eq!(video.progress, Progress { percent: 100, eta_s: None });
+        assert_eq!(video.progress, Progress { percent: 100, ..Progress::default() });
         assert_eq!(video.published_at, None, "it is a draft");
     }
 
@@ -96,7 +96,7 @@ on_both_engines! {
         assert_eq!(claim(&catalog, after(999)).await, None);
         let lost = catalog.publish(job.id, job.attempt, &version(1), NOW).await.unwrap_err();
         assert_eq!(lost.kind(), ErrorKind::Conflict);
-        assert!(!catalog.extend_lease(job.id, job.attempt, Progress::default(), NOW, LEASE).await.unwrap());
+        assert!(!catalog.extend_lease(job.id, job.attempt, 0, NOW, LEASE).await.unwrap());
         assert!(catalog.forget_video(waiting, NOW).await.unwrap());
         assert!(!catalog.forget_video(packaging, after(29)).await.unwrap(), "its worker may still write");
         assert!(catalog.forget_video(packaging, after(30)).await.unwrap());
