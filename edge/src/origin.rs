@@ -45,7 +45,7 @@ pub trait Origin: Send + Sync + 'static {
     /// Said again every few seconds while they wait.
     async fn want(&self, want: Want) -> Result<(), BoxError>;
 
-    /// Nobody on this edge waits for it any more.
+    /// Nobody on this edge waits for it any more; said once for each time it was wanted.
     async fn unwant(&self, want: Want) -> Result<(), BoxError>;
 }
 

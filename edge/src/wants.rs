@@ -66,11 +66,19 @@ pub(crate) struct Hold {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum News {
     Want(Want),
-    Unwant(Want),
+    Unwant(Want, u32),
 }
 
-/// What the origin was told last about each place, and when.
-type Told = BTreeMap<Place, (Want, Instant)>;
+/// What the origin was told about each place that it believes to be wanted.
+type Told = BTreeMap<Place, Wanted>;
+
+struct Wanted {
+    want: Want,
+    /// How often it was told so: as often it must hear the contrary.
+    times: u32,
+    /// When last.
+    at: Instant,
+}
 
 impl Wants {
     pub(crate) fn new(video: VideoId, version: VersionId) -> Arc<Self> {
@@ -120,11 +128,17 @@ impl Wants {
             let now = Instant::now();
             for news in news {
                 match news {
-                    News::Want(want) => told.insert(Place::of(want.rendition, want.segment), (want, now)),
-                    News::Unwant(want) => told.remove(&Place::of(want.rendition, want.segment)),
-                };
+                    News::Want(want) => {
+                        let place = Place::of(want.rendition, want.segment);
+                        let wanted = told.entry(place).or_insert(Wanted { want, times: 0, at: now });
+                        (wanted.times, wanted.at) = (wanted.times + 1, now);
+                    }
+                    News::Unwant(want, _) => {
+                        told.remove(&Place::of(want.rendition, want.segment));
+                    }
+                }
             }
-            let again = told.values().map(|(_, at)| *at + REPEAT).min();
+            let again = told.values().map(|wanted| wanted.at + REPEAT).min();
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep_until(again.unwrap_or(now)), if again.is_some() => {}
@@ -140,10 +154,10 @@ impl Wants {
             rendition: waiting.rendition,
             segment: place.segment,
         };
-        let is_due = |place: &Place| told.get(place).is_none_or(|(_, at)| now >= *at + REPEAT);
+        let is_due = |place: &Place| told.get(place).is_none_or(|wanted| now >= wanted.at + REPEAT);
         let wanted = held.places.iter().filter(|(place, _)| is_due(place)).map(want).map(News::Want);
         let left = told.iter().filter(|(place, _)| !held.places.contains_key(place));
-        wanted.chain(left.map(|(_, (want, _))| News::Unwant(*want))).collect()
+        wanted.chain(left.map(|(_, wanted)| News::Unwant(wanted.want, wanted.times))).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -175,7 +189,12 @@ async fn tell(origin: &dyn Origin, news: News) {
     let told = tokio::time::timeout(PATIENCE, async {
         match news {
             News::Want(want) => origin.want(want).await,
-            News::Unwant(want) => origin.unwant(want).await,
+            News::Unwant(want, times) => {
+                for _ in 0..times {
+                    origin.unwant(want).await?;
+                }
+                Ok(())
+            }
         }
     });
     let failed: Option<listener::BoxError> = match told.await {

@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use catalog::Catalog;
+use edge::Want;
 use listener::BoxError;
-use model::{Clock, PublicPolicy, Revocation, VersionId, VideoId};
+use model::{Clock, Lane, PublicPolicy, Revocation, VersionId, VideoId};
 use subscriptions::Subscriptions;
 use tokio::runtime::Handle;
 
@@ -59,19 +61,60 @@ impl edge::Origin for LocalOrigin {
 
     async fn growing(
         &self,
-        _: VideoId,
-        _: VersionId,
-        _: Option<u64>,
+        video: VideoId,
+        version: VersionId,
+        newer_than: Option<u64>,
     ) -> Result<Option<Arc<edge::GrowingIndex>>, BoxError> {
-        // The packager publishes whole versions.
-        Ok(None)
+        let catalog = self.catalog.clone();
+        self.aside(async move {
+            if let Some(known) = newer_than {
+                // Whether there was news or not, what there is now is the answer.
+                let _news_or_not = tokio::time::timeout(NEWS, news(&catalog, version, known)).await;
+            }
+            let index = catalog.growing(version).await?;
+            Ok(index.filter(|index| index.video == video).map(Arc::new))
+        })
+        .await
     }
 
-    async fn want(&self, _: edge::Want) -> Result<(), BoxError> {
-        Ok(())
+    async fn want(&self, want: Want) -> Result<(), BoxError> {
+        let Self { catalog, clock, .. } = self.clone();
+        let segment = want.segment;
+        self.aside(
+            async move { Ok(catalog.want_segment(want.version, lane(want), segment, clock.now()).await?) },
+        )
+        .await
     }
 
-    async fn unwant(&self, _: edge::Want) -> Result<(), BoxError> {
-        Ok(())
+    async fn unwant(&self, want: Want) -> Result<(), BoxError> {
+        let Self { catalog, clock, .. } = self.clone();
+        let segment = want.segment;
+        self.aside(async move {
+            Ok(catalog.unwant_segment(want.version, lane(want), segment, clock.now()).await?)
+        })
+        .await
     }
+}
+
+/// How long a question for news of a growing version waits for some.
+const NEWS: Duration = Duration::from_secs(2);
+/// How often the rows are looked at meanwhile, for what other processes commit.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Waits until a growing version has another revision than `known`, or an error to tell.
+async fn news(catalog: &Catalog, version: VersionId, known: u64) {
+    let mut changes = catalog.changed();
+    loop {
+        changes.mark_unchanged();
+        match catalog.growing_revision(version).await {
+            Ok(Some(revision)) if revision == known => {}
+            Ok(_) | Err(_) => return,
+        }
+        let _committed_here_or_time = tokio::time::timeout(LOOK, changes.changed()).await;
+    }
+}
+
+/// The pictures of which lane; `None` for the sound.
+fn lane(want: Want) -> Option<Lane> {
+    want.rendition.is_video().then(|| Lane::of(want.rendition))
 }

@@ -200,9 +200,10 @@ async fn who_waited_eight_seconds_is_asked_to_come_again() {
     );
     assert!(answer.text().contains(r#""code":"not_yet""#), "{}", answer.text());
     assert!(answer.header("cocuyo-held").starts_with("800"), "{}", answer.header("cocuyo-held"));
-    growing.said.heard(3).await;
-    let want = want("1080p", 0);
-    assert_eq!(growing.said.wants(), [Heard::Want(want), Heard::Want(want), Heard::Unwant(want)]);
+    // Told again after five seconds, and taken back as often.
+    growing.said.heard(4).await;
+    let (want, unwant) = (Heard::Want(want("1080p", 0)), Heard::Unwant(want("1080p", 0)));
+    assert_eq!(growing.said.wants(), [want, want, unwant, unwant]);
 }
 
 #[tokio::test(start_paused = true)]
