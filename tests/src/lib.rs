@@ -15,6 +15,7 @@ mod server;
 mod stack;
 mod tus;
 mod until;
+mod watching;
 
 pub use cells::{Cells, Held, Kind, Poison, Started};
 pub use clip::{Clip, TINY};
@@ -26,3 +27,4 @@ pub use server::{End, Server};
 pub use stack::{Engines, Setup, Stack, project_file};
 pub use tus::{Upload, tus_metadata};
 pub use until::until;
+pub use watching::{Watching, named_by};

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder, StatusCode, header};
+use reqwest::{Client, Method, Request, RequestBuilder, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::{Upload, until};
@@ -84,7 +84,12 @@ impl Person {
 
     /// Sends a request and reads the whole answer.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.expect("the server answers");
+        self.execute(request.build().expect("a request")).await
+    }
+
+    /// [`Person::send`] for a request that is put together.
+    pub async fn execute(&self, request: Request) -> Answer {
+        let response = self.client.execute(request).await.expect("the server answers");
         let (status, headers) = (response.status(), response.headers().clone());
         Answer { status, headers, body: response.bytes().await.expect("the body is whole") }
     }
@@ -146,6 +151,15 @@ impl Person {
                 Some("ready" | "failed") => Ok(video),
                 _ => Err(video),
             }
+        })
+        .await
+    }
+
+    /// Waits until the video can be watched, whole or not, and returns it.
+    pub async fn until_plays(&self, id: &str) -> Value {
+        until("the video to play", Duration::from_secs(60), || async {
+            let video = self.video(id).await;
+            if video["plays"] == true { Ok(video) } else { Err(video) }
         })
         .await
     }

@@ -10,6 +10,7 @@ use database::testing::TestDatabase;
 use futures::StreamExt;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use sea_orm::{ConnectionTrait, Statement};
 use storage::ObjectStore;
 use storage::testing::SeaweedFs;
 use tempfile::TempDir;
@@ -307,6 +308,18 @@ impl Stack {
     /// The bucket, from behind.
     pub fn bucket(&self) -> &dyn ObjectStore {
         &*self.store
+    }
+
+    /// The only value of the only row of a query, from behind; empty if there is none.
+    pub async fn row(&self, query: &str) -> String {
+        let url = match &self.postgres {
+            Some(postgres) => postgres.url().to_owned(),
+            None => database::sqlite_url(&self.data().join("cocuyo.db")),
+        };
+        let database = database::Database::open(&url).await.expect("open the database");
+        let statement = Statement::from_string(database.read().get_database_backend(), query);
+        let row = database.read().query_one_raw(statement).await.expect("the query is right");
+        row.map(|row| row.try_get_by_index(0).expect("a text")).unwrap_or_default()
     }
 
     /// The names of all objects in the bucket, sorted.

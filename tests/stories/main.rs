@@ -13,6 +13,7 @@ mod documentation;
 mod gate;
 mod meter;
 mod order;
+mod playing;
 mod samples;
 mod space;
 mod watch;
