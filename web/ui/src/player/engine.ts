@@ -3,6 +3,7 @@ import { failureOf, failureOfStatus, type Failure } from './failure.js';
 import type { Lease } from './lease.js';
 import { isOffered, levelOf, saverQuality, type Choice, type Quality, type Sound } from './quality.js';
 import { segmentLoader } from './segments.js';
+import { multivariant, playlist } from './source.js';
 
 export interface Film {
   lease: Lease;
@@ -84,7 +85,13 @@ class StreamEngine implements Engine {
     this.#hls = this.#open(choice, 0);
     video.addEventListener('pause', this.#rest);
     video.addEventListener('play', this.#goOn);
+    addEventListener('pagehide', this.#remember);
   }
+
+  #remember = () => {
+    const { bandwidthEstimate } = this.#hls;
+    if (bandwidthEstimate > 0) localStorage.setItem(ESTIMATE_KEY, String(Math.round(bandwidthEstimate)));
+  };
 
   /** Who saves data pays for what is watched, not for what is buffered during a pause. */
   #rest = () => {
@@ -113,11 +120,12 @@ class StreamEngine implements Engine {
   destroy(): void {
     this.video.removeEventListener('pause', this.#rest);
     this.video.removeEventListener('play', this.#goOn);
+    removeEventListener('pagehide', this.#remember);
     this.#close();
   }
 
   #close(): void {
-    localStorage.setItem(ESTIMATE_KEY, String(Math.round(this.#hls.bandwidthEstimate || 0)));
+    this.#remember();
     this.#hls.destroy();
   }
 
@@ -168,8 +176,8 @@ class StreamEngine implements Engine {
     hls.on(Events.ERROR, (_event, data) => void this.#handle(data));
     // hls.js drops sound-only variants from a multivariant with pictures, so sound alone is
     // loaded by its own playlist.
-    const planned = this.film.isGrowing ? `${lease.url}?planned=1` : lease.url;
-    hls.loadSource(choice === 'audio' && sound ? soundUrl(lease.url, sound) : planned);
+    const isSound = choice === 'audio' && sound;
+    hls.loadSource(isSound ? playlist(lease.url, sound) : multivariant(lease.url, this.film.isGrowing));
     hls.attachMedia(this.video);
     return hls;
   }
@@ -240,7 +248,7 @@ function plainEngine(video: HTMLVideoElement, film: Film, first: Choice): Engine
   const { lease, sound, mp4 } = film;
   const isNative = video.canPlayType('application/vnd.apple.mpegurl') !== '';
   const load = (choice: Choice) => {
-    const source = choice === 'audio' && sound ? soundUrl(lease.foreignUrl, sound) : lease.foreignUrl;
+    const source = choice === 'audio' && sound ? playlist(lease.foreignUrl, sound) : lease.foreignUrl;
     const url = isNative ? source : mp4;
     if (!url) return film.onFailure('unsupported', 'no-source');
     const { currentTime, paused } = video;
@@ -269,8 +277,4 @@ function plainEngine(video: HTMLVideoElement, film: Film, first: Choice): Engine
       video.load();
     },
   };
-}
-
-function soundUrl(multivariant: string, sound: Sound): string {
-  return multivariant.replace(/multivariant\.m3u8$/, `${sound.name}/playlist.m3u8`);
 }
