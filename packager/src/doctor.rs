@@ -5,7 +5,7 @@ use std::fmt;
 
 use catalog::{Catalog, KnownVideo};
 use futures::StreamExt;
-use model::{ObjectKey, VersionId, VideoId, VideoState};
+use model::{ObjectKey, VersionId, VideoId};
 use storage::{ObjectStore, StorageError};
 
 use crate::PackagerError;
@@ -100,7 +100,6 @@ async fn examine_video(
     findings: &mut Vec<Finding>,
 ) -> Result<(), StorageError> {
     let mut objects = objects_of(video.id, store).await?;
-    let is_packaging = matches!(video.state, VideoState::Packaging { .. });
     let original = ObjectKey::Original { video: video.id };
     if video.has_original() {
         compare(original, Some(video.size_bytes), &mut objects, findings);
@@ -126,9 +125,14 @@ async fn examine_video(
             }
         }
     }
-    if !is_packaging {
-        findings.extend(objects.into_iter().map(|(key, size_bytes)| Finding::Unnamed { key, size_bytes }));
+    if let Some(growing) = &video.growing {
+        for (key, size_bytes) in named::by_rows(growing) {
+            compare(key, size_bytes, &mut objects, findings);
+        }
+        // Bytes come before the row that names them.
+        objects.retain(|key, _| named::version_of(key) != Some(growing.version));
     }
+    findings.extend(objects.into_iter().map(|(key, size_bytes)| Finding::Unnamed { key, size_bytes }));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use cmaf::VersionIndex;
+use cmaf::{GrowingIndex, VersionIndex};
 use model::{ErrorKind, ObjectKey, VersionId, VideoId};
 use storage::{ObjectStore, StorageError};
 
@@ -49,6 +49,20 @@ fn names(index: &VersionIndex) -> BTreeMap<ObjectKey, Option<u64>> {
         names.insert(init, Some(rendition.init_size.into()));
         let chunks = rendition.chunks.iter();
         names.extend(chunks.map(|chunk| (index.chunk_key(rendition.name, chunk), Some(chunk.size_bytes))));
+    }
+    names
+}
+
+/// What the rows of a version in the making name; its pictures and its index no row names.
+pub(crate) fn by_rows(growing: &GrowingIndex) -> BTreeMap<ObjectKey, Option<u64>> {
+    let (video, version) = (growing.video, growing.version);
+    let mut names = BTreeMap::new();
+    for rendition in growing.renditions() {
+        if let Some(init) = growing.announced(rendition) {
+            names.insert(ObjectKey::Init { video, version, rendition }, Some(init.init_size.into()));
+        }
+        let chunks = growing.chunks(rendition).iter();
+        names.extend(chunks.map(|chunk| (growing.chunk_key(rendition, chunk), Some(chunk.size_bytes))));
     }
     names
 }

@@ -89,9 +89,10 @@ impl Judge<'_> {
         if !known.names(version) {
             return Ok(false);
         }
-        if !known.versions.contains(&version) {
-            // Perhaps about to be published.
-            return Ok(true);
+        if let Some(growing) = known.growing.as_ref().filter(|growing| growing.version == version) {
+            // What is old and still not named was left by a worker that died.
+            let has_rows = matches!(key, ObjectKey::Init { .. } | ObjectKey::Chunk { .. });
+            return Ok(!has_rows || named::by_rows(growing).contains_key(key));
         }
         if self.version.as_ref().is_none_or(|(read, _)| *read != version) {
             self.version = Some((version, named::by_index(self.store, id, version).await?));

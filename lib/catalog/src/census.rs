@@ -1,27 +1,33 @@
 //! What the sweeper and the doctor ask: which objects does a row name?
 
+use std::collections::HashMap;
+
+use cmaf::GrowingIndex;
 use model::{UploadId, VersionId, VideoId, VideoState};
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
 
 use crate::convert::Row;
 use crate::error::Result;
-use crate::{Catalog, uploads, versions, videos};
+use crate::{Catalog, growing, uploads, versions, videos};
 
 /// How many videos are read at once.
 const AT_ONCE: u64 = 500;
 
 /// A video as far as its objects are concerned, deleted ones included.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct KnownVideo {
     /// Its id.
     pub id: VideoId,
-    /// Its state. While it is `Packaging`, versions that nobody knows yet are being written.
+    /// Its state.
     pub state: VideoState,
     /// Whether it is deleted, so that none of its objects is named any more.
     pub deleted: bool,
     /// Its published versions.
     pub versions: Vec<VersionId>,
+    /// What there is of its version in the making. More of it may be stored than is named here:
+    /// bytes come before the row.
+    pub growing: Option<GrowingIndex>,
     /// Its upload, while that is not finished.
     pub upload: Option<UploadId>,
     /// Length of the uploaded file in bytes.
@@ -34,10 +40,10 @@ impl KnownVideo {
         !self.deleted && self.state != VideoState::Uploading
     }
 
-    /// Whether objects of `version` are named: published, or perhaps about to be.
+    /// Whether objects of `version` are named: it is published, or in the making.
     pub fn names(&self, version: VersionId) -> bool {
-        let packaging = matches!(self.state, VideoState::Packaging { .. });
-        !self.deleted && (packaging || self.versions.contains(&version))
+        let is_growing = self.growing.as_ref().is_some_and(|growing| growing.version == version);
+        !self.deleted && (is_growing || self.versions.contains(&version))
     }
 }
 
@@ -68,6 +74,13 @@ impl Catalog {
             .filter(uploads::Column::FinishedAt.is_null())
             .all(self.read())
             .await?;
+        let mut growing = HashMap::new();
+        for row in rows.iter().filter(|row| row.state == "packaging" && row.deleted_at.is_none()) {
+            for version in growing::of_video(self.read(), &row.id).await? {
+                let version = Row { table: "growing", id: &row.id }.word("version", &version.version)?;
+                growing.extend(self.growing(version).await?.map(|index| (row.id.as_str(), index)));
+            }
+        }
         let of = |row: &videos::Model| {
             let named = Row { table: "videos", id: &row.id };
             let ids = versions.iter().filter(|version| version.video == row.id);
@@ -77,6 +90,7 @@ impl Catalog {
                 state: row.state()?,
                 deleted: row.deleted_at.is_some(),
                 versions: ids.map(|version| named.word("version", &version.id)).collect::<Result<_>>()?,
+                growing: growing.remove(row.id.as_str()),
                 upload: named.optional_word("upload", upload)?,
                 size_bytes: named.number("size_bytes", row.size_bytes)?,
             })

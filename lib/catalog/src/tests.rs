@@ -4,6 +4,7 @@ mod copies;
 pub(crate) mod film;
 mod growing;
 mod jobs;
+mod migrations;
 mod progress;
 mod uploads;
 mod videos;

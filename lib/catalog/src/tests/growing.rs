@@ -70,7 +70,9 @@ on_both_engines! {
         let index = catalog.growing(id(1)).await.unwrap().unwrap();
         assert!(index.is_playable() && index.chunk_of(sound(), 1).is_some() && index.chunk_of(sound(), 2).is_none());
         let known = catalog.known_video(video).await.unwrap().unwrap();
-        assert!(known.names(id(1)), "its objects are not rubbish");
+        assert!(known.names(id(1)) && !known.names(id(2)), "its objects are not rubbish");
+        let growing = known.growing.as_ref().unwrap();
+        assert_eq!((growing.chunks(video_name(360)).len(), growing.chunks(sound()).len()), (1, 1));
 
         catalog.commit_chunks(sound_job.id, sound_job.attempt, id(1), &sounds(2..15), 0, true, after(4)).await.unwrap();
         catalog.finish_job(plan_job.id, plan_job.attempt, after(4)).await.unwrap();
