@@ -426,6 +426,34 @@ async fn without_an_origin_the_last_word_holds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_store_what_is_in_memory_plays_and_the_rest_later() {
+    let growing = Growing::start().await;
+    growing.get("144p/0.m4s").await;
+    growing.store.go_away(true);
+    for name in ["144p/0.m4s", "144p/1.m4s", "144p/playlist.m3u8", "multivariant.m3u8"] {
+        assert_eq!(growing.get(name).await.status, 200, "{name}");
+    }
+    let came = async {
+        growing.said.heard(1).await;
+        growing.said.grow(Some(growing.film.growing(2, &[&FIRST[..], &[("360p", 1)]].concat())));
+    };
+    let (held, ()) = tokio::join!(growing.get("360p/2.m4s"), came);
+    let other = growing.get("360p/0.m4s").await;
+    for answer in [held, other] {
+        assert_eq!((answer.status, answer.header("cache-control")), (503, "no-store"));
+        assert_ne!(answer.header("retry-after"), "");
+    }
+    // Published meanwhile: the index cannot be read, and what grew is served until it can.
+    growing.said.grow(None);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(growing.get("144p/1.m4s").await.status, 200);
+    growing.store.go_away(false);
+    growing.publish().await;
+    assert_eq!(growing.get("1080p/2.m4s").await.status, 200);
+    assert_eq!(growing.get("360p/0.m4s").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_edge_that_stops_holds_nobody() {
     let growing = Growing::start().await;
     let stop = CancellationToken::new();

@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use model::ObjectKey;
-use storage::{Listed, ObjectStore, StorageError};
+use storage::{Flaky, Listed, Memory, ObjectStore, StorageError};
 use tokio::sync::watch;
 
 /// A store that is watched.
@@ -23,6 +23,9 @@ pub(crate) struct Watched<S> {
     held: watch::Sender<Option<ObjectKey>>,
     /// and how many do.
     waiting: watch::Sender<usize>,
+    is_away: AtomicBool,
+    /// Answers while the store is away.
+    away: Flaky<Memory>,
 }
 
 impl<S> Watched<S> {
@@ -33,7 +36,14 @@ impl<S> Watched<S> {
             spoilt: Mutex::default(),
             held: watch::Sender::new(None),
             waiting: watch::Sender::new(0),
+            is_away: AtomicBool::new(false),
+            away: Flaky::new(Memory::default(), u32::MAX),
         }
+    }
+
+    /// Whether every read fails from now on.
+    pub(crate) fn go_away(&self, away: bool) {
+        self.is_away.store(away, Ordering::SeqCst);
     }
 
     /// Lets nobody read ranges of `key` until [`Watched::release`].
@@ -82,7 +92,8 @@ impl<S: ObjectStore> ObjectStore for Watched<S> {
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Bytes, StorageError> {
-        let result = self.store.get(key).await;
+        let away = self.is_away.load(Ordering::SeqCst);
+        let result = if away { self.away.get(key).await } else { self.store.get(key).await };
         result.map(|bytes| self.read(key, bytes)).inspect_err(|_| {
             self.reads.fetch_add(1, Ordering::SeqCst);
         })
@@ -93,7 +104,9 @@ impl<S: ObjectStore> ObjectStore for Watched<S> {
             self.waiting.send_modify(|waiting| *waiting += 1);
             self.held.subscribe().wait_for(|held| *held != Some(*key)).await.unwrap();
         }
-        let result = self.store.get_range(key, range).await;
+        let away = self.is_away.load(Ordering::SeqCst);
+        let result =
+            if away { self.away.get_range(key, range).await } else { self.store.get_range(key, range).await };
         result.map(|bytes| self.read(key, bytes)).inspect_err(|_| {
             self.reads.fetch_add(1, Ordering::SeqCst);
         })
