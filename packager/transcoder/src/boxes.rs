@@ -1,4 +1,4 @@
-//! Whether a file that does not open is an MP4 that was cut off.
+//! Whether a file was cut off, as far as its outermost boxes tell.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use crate::media::Media;
 /// What the outermost boxes (ISO/IEC 14496-12 §4.2) of a file tell of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Boxes {
-    /// Not an MP4 or MOV.
+    /// Not an MP4 or MOV, or not known to be cut.
     None,
     /// A film, all of whose boxes end within the file.
     Film,
@@ -26,6 +26,9 @@ impl Boxes {
     /// Looks at a file's boxes.
     pub(crate) fn look(media: &mut Media) -> io::Result<Self> {
         let first = media.peek(0, Self::HEADER)?;
+        if first.starts_with(&EBML) {
+            return Self::look_into_matroska(media);
+        }
         let is_film = match (first.get(4..8), first.get(8..12)) {
             (Some(b"ftyp"), Some(brand)) => !Self::PICTURES.contains(&brand),
             (Some(b"mdat" | b"moov" | b"wide"), _) => true,
@@ -52,6 +55,35 @@ impl Boxes {
         }
         Ok(Self::Film)
     }
+
+    /// Matroska (RFC 8794 and RFC 9559): a header, then one segment of everything.
+    fn look_into_matroska(media: &mut Media) -> io::Result<Self> {
+        let header = media.peek(4, 8)?;
+        let Some((length, size)) = ebml_size(&header) else { return Ok(Self::None) };
+        let segment = size.saturating_add(4 + length);
+        let start = media.peek(segment, 12)?;
+        let (true, Some((length, size))) =
+            (start.starts_with(&SEGMENT), ebml_size(start.get(4..).unwrap_or(&[])))
+        else {
+            return Ok(Self::None);
+        };
+        let end = size.saturating_add(segment).saturating_add(4 + length);
+        // All ones: whoever wrote it did not know.
+        let is_known = size != (1 << (7 * length)) - 1;
+        Ok(if is_known && end > media.size() { Self::CutFilm } else { Self::None })
+    }
+}
+
+/// The first four bytes of a Matroska file, and those of its segment.
+const EBML: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
+const SEGMENT: [u8; 4] = [0x18, 0x53, 0x80, 0x67];
+
+/// Length and value of a size (RFC 8794 §4): as many leading zeros as there are further bytes.
+fn ebml_size(bytes: &[u8]) -> Option<(u64, u64)> {
+    let length = bytes.first()?.leading_zeros() as usize + 1;
+    let bytes = bytes.get(..length).filter(|_| length <= 8)?;
+    let value = bytes.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+    Some((length as u64, value & ((1 << (7 * length)) - 1)))
 }
 
 #[cfg(test)]
@@ -80,5 +112,14 @@ mod tests {
         assert_eq!(look(b"\0\0\0\x20ftypheic"), Boxes::None);
         assert_eq!(look(b"#EXTM3U\n"), Boxes::None);
         assert_eq!(look(b"ab"), Boxes::None);
+        let header = b"\x1a\x45\xdf\xa3\x81!\x18\x53\x80\x67";
+        for (size, boxes) in [
+            (&b"\x82"[..], Boxes::None),
+            (b"\x83", Boxes::CutFilm),
+            (b"\x40\x03", Boxes::CutFilm),
+            (b"\x01\xff\xff\xff\xff\xff\xff\xff", Boxes::None),
+        ] {
+            assert_eq!(look(&[&header[..], size, b"!!"].concat()), boxes, "{size:?}");
+        }
     }
 }

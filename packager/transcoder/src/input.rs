@@ -116,6 +116,11 @@ impl Input {
         }
     }
 
+    /// Whether the file ends before it says that it does.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.boxes == Boxes::CutFilm
+    }
+
     /// Whether [`Input::seek`] leads to where it should, in a file that lasts `length_ms` when it
     /// is read from its beginning to its end.
     pub(crate) fn seeks_well(&self, length_ms: u64) -> bool {

@@ -22,6 +22,7 @@ mod grid;
 mod h264;
 mod input;
 mod libav;
+mod measure;
 mod media;
 mod memory;
 mod pictures;

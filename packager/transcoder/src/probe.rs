@@ -6,9 +6,13 @@ use model::cell::{AudioStream, Probe, Ratio, VideoStream};
 use crate::error::Result;
 use crate::input::{Input, Next};
 use crate::libav::{self, Picture, PictureShape, SoundShape};
+use crate::measure::measure;
+use crate::zero::start_of;
 
-/// Pictures that decide whether a film is interlaced.
+/// Pictures that decide whether a film is interlaced,
 const LOOKED_AT: u32 = 48;
+/// and whether one that says that it is not can be believed.
+const LOOKED_AT_AGAIN: u32 = 4;
 /// Packets of any stream read for them.
 const MAX_PACKETS: u32 = 2000;
 
@@ -31,16 +35,21 @@ pub(crate) fn probe(mut input: Input) -> Result<Probe> {
     }
     let container = input.container.format().name().to_owned();
     let duration_ms = u64::try_from(input.container.duration() / 1000).ok().filter(|ms| *ms > 0);
-    let end_us = duration_ms.unwrap_or(0) * 1000;
     let bit_rate_bps = u64::try_from(input.container.bit_rate()).ok().filter(|rate| *rate > 0);
-    let video = match video {
-        Some(stream) => {
-            Some(VideoStream { interlaced: is_interlaced(&mut input, stream.stream)?, end_us, ..stream })
-        }
-        None => None,
+    let interlaced = match &video {
+        Some(stream) => is_interlaced(&mut input, stream.stream)?,
+        None => false,
     };
-    let audio = audio.into_iter().map(|stream| AudioStream { end_us, ..stream }).collect();
-    Ok(Probe { container, duration_ms, bit_rate_bps, video, audio })
+    let picture = video.iter().map(|stream| stream.stream);
+    let used = picture.clone().chain(audio.first().map(|stream| stream.stream));
+    let zero = start_of(&input, used)?;
+    let streams: Vec<u32> = picture.chain(audio.iter().map(|stream| stream.stream)).collect();
+    let ends = measure(input, &streams, zero)?;
+    let video =
+        video.map(|stream| VideoStream { interlaced, end_us: ends.micros(stream.stream, zero), ..stream });
+    let audio =
+        audio.into_iter().map(|stream| AudioStream { end_us: ends.micros(stream.stream, zero), ..stream });
+    Ok(Probe { container, duration_ms, bit_rate_bps, video, audio: audio.collect() })
 }
 
 fn video_stream(stream: &Stream<'_>) -> VideoStream {
@@ -90,6 +99,7 @@ fn ratio(num: i32, den: i32) -> Option<Ratio> {
 fn is_interlaced(input: &mut Input, index: u32) -> Result<bool> {
     let stream = input.stream(index)?;
     let mut decoder = input.decoder(&stream, "2")?;
+    let looked_at = if libav::says_progressive(&stream.parameters()) { LOOKED_AT_AGAIN } else { LOOKED_AT };
     let (mut seen, mut interlaced) = (0, 0);
     let mut look = |decoder: &mut ffmpeg_next::decoder::Opened| -> bool {
         let mut picture = Picture::empty();
@@ -97,7 +107,7 @@ fn is_interlaced(input: &mut Input, index: u32) -> Result<bool> {
             seen += 1;
             interlaced += u32::from(picture.as_video().is_interlaced());
         }
-        seen >= LOOKED_AT
+        seen >= looked_at
     };
     for _ in 0..MAX_PACKETS {
         match input.next()? {

@@ -69,6 +69,30 @@ pub(crate) fn decoder(stream: &Stream<'_>, options: &[(&str, &str)]) -> Result<O
     decoder.open_as_with(found, options.iter().collect::<Dictionary<'_>>())
 }
 
+/// By how many pictures the order of showing lags behind that of decoding.
+pub(crate) fn picture_delay(parameters: &Parameters) -> i32 {
+    // SAFETY: `parameters` keeps its `AVCodecParameters` alive; the field is an int.
+    unsafe { (*parameters.as_ptr()).video_delay }.clamp(0, 16)
+}
+
+/// Whether all that was read of a picture stream so far says that it is not interlaced.
+pub(crate) fn says_progressive(parameters: &Parameters) -> bool {
+    // SAFETY: `parameters` keeps its `AVCodecParameters` alive; the enum is read as an int.
+    let order = unsafe { c_int_of(&raw const (*parameters.as_ptr()).field_order) };
+    order == ffi::AVFieldOrder::AV_FIELD_PROGRESSIVE as libc::c_int
+}
+
+/// The greatest timestamp in the index of a stream, if it has one.
+pub(crate) fn last_indexed(stream: &Stream<'_>) -> Option<i64> {
+    // SAFETY: the stream belongs to an open context; libav checks the place, and the entry is
+    // read before anything else is done with the stream.
+    unsafe {
+        let stream = stream.as_ptr().cast_mut();
+        let last = ffi::avformat_index_get_entries_count(stream).checked_sub(1)?;
+        ffi::avformat_index_get_entry(stream, last).as_ref().map(|entry| entry.timestamp)
+    }
+}
+
 /// Whether the declared duration was only computed from a bit rate.
 pub(crate) fn duration_is_guessed(input: &Input) -> bool {
     // SAFETY: the context is alive as long as `input`; the field is set by libav, never by a file.

@@ -3,6 +3,7 @@
 
 mod driver;
 mod evil;
+mod lengths;
 mod parts;
 mod refusals;
 mod stories;

@@ -26,7 +26,7 @@ fn planned(media: &Path, rate: Ratio, frames: u64) -> EncodePlan {
     let found: Probe = said.probe.unwrap_or_else(|| panic!("{:?}\n{}", said.refused, said.log));
     let mut plan = small_plan(&found);
     let video = plan.video.as_mut().unwrap();
-    (video.frame_rate, video.frames, video.segment_frames) = (rate, frames, 2 * rate.num / rate.den & !1);
+    (video.frame_rate, video.frames, video.segment_frames) = (rate, frames, (2 * rate.num / rate.den) & !1);
     plan.grid = SegmentGrid::even(rate, video.segment_frames, frames);
     plan
 }
@@ -38,7 +38,6 @@ fn part(clips: &Clips, media: &Path, plan: &EncodePlan, segments: Range<u32>) ->
     for rung in &video.rungs {
         let rendition = &said.renditions[&rung.rendition];
         assert_eq!(rendition.first..rendition.first + rendition.segments.len() as u32, segments);
-        clips.decode(&rendition.file());
         let divisor = u64::from(rung.frame_divisor);
         let mut starts = plan.grid.start(segments.start).div_ceil(divisor);
         for (number, bytes) in segments.clone().zip(&rendition.segments) {
@@ -51,25 +50,24 @@ fn part(clips: &Clips, media: &Path, plan: &EncodePlan, segments: Range<u32>) ->
             assert_eq!(segment.base_decode_time / ticks + segment.samples.len() as u64, starts);
         }
     }
-    let half = shown(clips, said.rendition("144p"));
-    let whole = shown(clips, said.rendition("240p"));
-    let start = plan.grid.start(segments.start) as usize;
-    let every_other: Vec<_> = (start..).zip(&whole).filter(|(n, _)| n % 2 == 0).map(|(_, id)| *id).collect();
-    assert_eq!(half, every_other, "the smaller rung shows every other picture");
-    whole
+    shown(clips, said.rendition("240p"))
 }
 
 /// Cuts the film at every segment and checks that the parts make the whole.
 fn check_every_cut(clips: &Clips, media: &Path, plan: &EncodePlan, expected: &[u8]) {
     let count = plan.grid.count(plan.video.as_ref().unwrap().frames);
-    let whole = part(clips, media, plan, 0..count);
-    assert_eq!(whole, expected, "{media:?} in one piece");
+    let whole = work(media, plan, pictures(plan, 0..count));
+    let every_other: Vec<_> = expected.iter().copied().step_by(2).collect();
+    for (name, expected) in [("144p", &every_other[..]), ("240p", expected)] {
+        clips.decode(&whole.rendition(name).file());
+        assert_eq!(shown(clips, whole.rendition(name)), expected, "{name} of {media:?} in one piece");
+    }
     for n in 0..count {
         let frames = plan.grid.frames_of(n, expected.len() as u64);
         let own = part(clips, media, plan, n..n + 1);
         assert_eq!(own, expected[frames.start as usize..frames.end as usize], "{media:?}: segment {n}");
     }
-    let frames = plan.grid.start(1) as usize..plan.grid.start(3) as usize;
+    let frames = plan.grid.start(1) as usize..expected.len().min(plan.grid.start(3) as usize);
     assert_eq!(part(clips, media, plan, 1..3), expected[frames], "{media:?}: two segments");
 }
 
@@ -157,18 +155,28 @@ fn stills_are_found_without_reading_the_film() {
     }
 }
 
+/// The numbered film itself, nine seconds of it, from which the others are made.
+fn numbered(clips: &Clips) -> String {
+    let film = clips.make("numbered.mkv", &format!("{NUMBERED} -t 9 -c:v ffv1"));
+    format!("-i {}", film.display())
+}
+
+const X264: &str = "-c:v libx264 -preset ultrafast -g 60 -bf 3 -x264-params scenecut=0:b-adapt=0";
+
 #[test]
 fn every_cut_shows_every_picture_once() {
-    let x264 = "-c:v libx264 -preset ultrafast -g 60 -bf 3";
+    let clips = Clips::new();
+    let numbered = numbered(&clips);
     for (name, codec) in [
-        ("closed.mp4", format!("{x264} -x264-params scenecut=0:b-adapt=0")),
-        ("open.mp4", format!("{x264} -x264-params scenecut=0:open-gop=1:b-adapt=0:b-pyramid=none")),
-        ("fragments.mp4", format!("{x264} -movflags +frag_keyframe+empty_moov")),
-        ("open.mkv", format!("{x264} -x264-params scenecut=0:open-gop=1:b-adapt=0")),
-        ("open.ts", format!("{x264} -x264-params scenecut=0:open-gop=1:b-adapt=0")),
-        ("late.mp4", format!("{x264} -output_ts_offset 7.77")),
-        ("late.mkv", format!("{x264} -output_ts_offset 7.77")),
-        ("open.flv", format!("{x264} -x264-params scenecut=0:open-gop=1")),
+        ("closed.mp4", X264.to_owned()),
+        ("open.mp4", format!("{X264}:open-gop=1:b-pyramid=none")),
+        ("fragments.mp4", format!("{X264} -movflags +frag_keyframe+empty_moov")),
+        ("open.mkv", format!("{X264}:open-gop=1")),
+        ("open.ts", format!("{X264}:open-gop=1")),
+        ("refreshing.mp4", format!("{X264}:intra-refresh=1")),
+        ("late.mp4", format!("{X264} -output_ts_offset 7.77")),
+        ("late.mkv", format!("{X264} -output_ts_offset 7.77")),
+        ("open.flv", format!("{X264}:open-gop=1")),
         (
             "hevc.mp4",
             "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=60:open-gop=1:scenecut=0"
@@ -178,13 +186,79 @@ fn every_cut_shows_every_picture_once() {
         ("packed.avi", "-c:v mpeg4 -qscale:v 3 -g 60 -bf 2".into()),
         ("broadcast.ts", "-c:v mpeg2video -qscale:v 3 -g 15 -bf 2".into()),
         ("disc.mpg", "-c:v mpeg2video -qscale:v 3 -g 15 -bf 2".into()),
+        ("raw.h264", X264.to_owned()),
     ] {
-        let clips = Clips::new();
-        let film = clips.make(name, &format!("{NUMBERED} -t 9 {codec}"));
+        let film = clips.make(name, &format!("{numbered} {codec}"));
         // AVI counts coded pictures only: the first one that is shown is the second one coded.
         let delay = u64::from(name == "packed.avi");
         let plan = planned(&film, Ratio::new(25, 1), 225 + delay);
         let expected: Vec<u8> = (0..225 + delay).map(|n| n.saturating_sub(delay) as u8).collect();
         check_every_cut(&clips, &film, &plan, &expected);
+    }
+}
+
+#[test]
+fn every_cut_of_a_film_of_varying_rate_holds_what_was_shown_last() {
+    let clips = Clips::new();
+    let numbered = numbered(&clips);
+    // Pictures of one to four frames, and one of more than three seconds.
+    let kept = |n: u32| n.is_multiple_of(4) || n % 7 == 2;
+    let kept = |n: u32| kept(n) && !(61..140).contains(&n);
+    let select = "(not(mod(n\\,4))+eq(mod(n\\,7)\\,2))*not(between(n\\,61\\,139))";
+    for name in ["varying.mp4", "varying.mkv", "varying.ts"] {
+        let film =
+            clips.make(name, &format!("{numbered} -vf select='{select}' -fps_mode vfr {X264}:open-gop=1"));
+        let plan = planned(&film, Ratio::new(25, 1), 225);
+        let expected: Vec<u8> =
+            (0..225u32).map(|n| (0..=n).rev().find(|n| kept(*n)).unwrap() as u8).collect();
+        check_every_cut(&clips, &film, &plan, &expected);
+    }
+}
+
+#[test]
+fn every_cut_of_a_film_that_was_cut_or_joined_is_right() {
+    let clips = Clips::new();
+    let numbered = numbered(&clips);
+    // An edit list that hides the first pictures.
+    let film = clips.make("film.mp4", &format!("{numbered} {X264}"));
+    let cut = clips.make("cut.mp4", &format!("-ss 3.28 -i {} -c copy", film.display()));
+    let plan = planned(&cut, Ratio::new(25, 1), 143);
+    check_every_cut(&clips, &cut, &plan, &(82..225).collect::<Vec<u8>>());
+    // A clock that starts anew.
+    let [one, two] = ["100", "1"].map(|offset| {
+        let part = clips.make("part.ts", &format!("{numbered} {X264} -output_ts_offset {offset}"));
+        std::fs::read(part).unwrap()
+    });
+    let joined = clips.file("joined.ts", &[one, two].concat());
+    let plan = planned(&joined, Ratio::new(25, 1), 450);
+    check_every_cut(&clips, &joined, &plan, &(0..225).chain(0..225).collect::<Vec<u8>>());
+}
+
+#[test]
+fn a_deinterlaced_part_is_what_it_is_in_the_whole() {
+    let clips = Clips::new();
+    let source =
+        "-f lavfi -i testsrc2=size=320x240:rate=50 -t 6 -vf tinterlace=interleave_top,fieldorder=tff";
+    let film =
+        clips.make("tape.mpg", &format!("{source} -flags +ildct+ilme -c:v mpeg2video -qscale:v 3 -r 25"));
+    let mut plan = planned(&film, Ratio::new(25, 1), 150);
+    let video = plan.video.as_mut().unwrap();
+    video.deinterlace = true;
+    // Without loss, so that equal pictures are equal bytes.
+    for rung in &mut video.rungs {
+        (rung.crf, rung.maxrate_bps, rung.bufsize_bits) = (1.0, 90_000_000, 90_000_000);
+    }
+    let luma = |rendition: &Rendition| {
+        clips.raw(&rendition.file(), "-fps_mode passthrough -f rawvideo -pix_fmt gray")
+    };
+    let whole = luma(work(&film, &plan, pictures(&plan, 0..3)).rendition("240p"));
+    let segment = 50 * 320 * 240;
+    for (n, whole) in (0..3).zip(whole.chunks_exact(segment)) {
+        let part = luma(work(&film, &plan, pictures(&plan, n..n + 1)).rendition("240p"));
+        assert_eq!(part.len(), segment);
+        for (frame, (a, b)) in part.chunks(320 * 240).zip(whole.chunks(320 * 240)).enumerate() {
+            let apart: u32 = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+            assert!(apart < 320 * 240, "frame {frame} of segment {n}: {apart}");
+        }
     }
 }
