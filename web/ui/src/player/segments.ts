@@ -39,8 +39,14 @@ export function segmentLoader(isGrowing: () => boolean, waiting: Waiting): Fragm
       }
     }
 
-    protected override abortInternal(): void {
-      super.abortInternal();
+    // Not `abortInternal`, through which every retry goes.
+    override abort(): void {
+      super.abort();
+      tell(this, false);
+    }
+
+    override destroy(): void {
+      super.destroy();
       tell(this, false);
     }
   }

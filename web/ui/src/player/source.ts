@@ -7,14 +7,20 @@ export function multivariant(url: string, isGrowing: boolean): string {
 
 /** The playlist of one rendition. */
 export function playlist(multivariant: string, rendition: Quality | Sound): string {
-  return multivariant.replace(/multivariant\.m3u8$/, `${rendition.name}/playlist.m3u8`);
+  return beside(multivariant, `${rendition.name}/playlist.m3u8`);
 }
 
 /**
- * Fetches the playlists that play begins with while the player's code is still on its way, so that
- * it finds them in the browser's cache. Segments are left to the player, which measures by them.
+ * Fetches what play begins with while the player's code is still on its way, so that it finds it in
+ * the browser's cache. Segments are left to the player, which measures the line by them.
  */
-export function warm(urls: string[], token: string | null): void {
+export function warm(multivariant: string, rendition: Quality, token: string | null): void {
   const headers: HeadersInit = token ? { Authorization: `Bearer ${token}` } : {};
-  for (const url of urls) void fetch(url, { headers }).catch(() => undefined);
+  for (const name of ['playlist.m3u8', 'init.mp4']) {
+    void fetch(beside(multivariant, `${rendition.name}/${name}`), { headers }).catch(() => undefined);
+  }
+}
+
+function beside(multivariant: string, path: string): string {
+  return multivariant.replace(/multivariant\.m3u8$/, path);
 }
