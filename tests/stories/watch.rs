@@ -90,19 +90,19 @@ async fn an_upload_becomes_watchable(engines: Engines) {
     // One original, and per rendition an init and its chunks: 10 s are an 8 s chunk and the rest.
     expect![[r#"
         VIDEO/VERSION/144p/00000-HASH.cmaf
-        VIDEO/VERSION/144p/00001-HASH.cmaf
+        VIDEO/VERSION/144p/00002-HASH.cmaf
         VIDEO/VERSION/144p/init.mp4
         VIDEO/VERSION/240p/00000-HASH.cmaf
-        VIDEO/VERSION/240p/00001-HASH.cmaf
+        VIDEO/VERSION/240p/00002-HASH.cmaf
         VIDEO/VERSION/240p/init.mp4
         VIDEO/VERSION/360p/00000-HASH.cmaf
-        VIDEO/VERSION/360p/00001-HASH.cmaf
+        VIDEO/VERSION/360p/00002-HASH.cmaf
         VIDEO/VERSION/360p/init.mp4
         VIDEO/VERSION/a32/00000-HASH.cmaf
-        VIDEO/VERSION/a32/00001-HASH.cmaf
+        VIDEO/VERSION/a32/00002-HASH.cmaf
         VIDEO/VERSION/a32/init.mp4
         VIDEO/VERSION/a64/00000-HASH.cmaf
-        VIDEO/VERSION/a64/00001-HASH.cmaf
+        VIDEO/VERSION/a64/00002-HASH.cmaf
         VIDEO/VERSION/a64/init.mp4
         VIDEO/VERSION/index.json
         VIDEO/VERSION/poster.jpg
