@@ -4,58 +4,59 @@ use database::Database;
 use sea_orm::{
     DatabaseConnection, DatabaseTransaction, IsolationLevel, TransactionOptions, TransactionTrait,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::CatalogError;
 use crate::error::Result;
 use crate::migrations::Migrations;
+use crate::news::{self, News};
 
 /// The catalog of all media; clones share one database.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     database: Database,
-    queued: Arc<Notify>,
-    /// Counts what this process has changed of versions in the making.
-    changes: Arc<watch::Sender<u64>>,
+    news: Arc<News>,
 }
 
 impl Catalog {
     /// Opens the catalog in `database`, creating or migrating its tables.
     pub async fn open(database: Database) -> Result<Self> {
         database::migrate::<Migrations>(&database).await.map_err(CatalogError::Open)?;
-        Ok(Self { database, queued: Arc::default(), changes: Arc::default() })
+        let news = Arc::<News>::default();
+        news::follow(&news, &database);
+        Ok(Self { database, news })
     }
 
     /// Opens a catalog whose tables are of this release already, and changes nothing: to copy it.
     pub async fn open_as_is(database: Database) -> Result<Self> {
         database::require::<Migrations>(&database).await.map_err(CatalogError::Open)?;
-        Ok(Self { database, queued: Arc::default(), changes: Arc::default() })
+        Ok(Self { database, news: Arc::default() })
     }
 
-    /// Waits until this process has queued jobs; may be cut off at any time.
+    /// Waits until jobs were queued, by this process or by another one on the same PostgreSQL
+    /// server; may be cut off at any time.
     ///
-    /// It wakes whoever waits, so that an upload's packaging begins at once where both are in one
-    /// process. Jobs of other processes, and those whose time has come, are found by claiming
-    /// again after a second.
+    /// It wakes whoever waits, so that an upload's packaging begins at once. Jobs whose time has
+    /// come are found by claiming again after a second, and so are those of which no news came.
     pub async fn job_queued(&self) {
-        self.queued.notified().await;
+        self.news.job_queued().await;
     }
 
-    /// Changes each time this process has changed what there is of a version in the making, or
-    /// has published or ended one; which one, [`Catalog::growing_revision`] tells. Changes that
-    /// other processes make are found by asking again.
+    /// Changes each time what there is of a version in the making has changed, or one was
+    /// published or ended, by this process or by another one on the same PostgreSQL server; which
+    /// one, [`Catalog::growing_revision`] tells. Ask that again after a while: news may get lost.
     pub fn changed(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.news.changed()
     }
 
     pub(crate) fn announce_job(&self) {
-        self.queued.notify_waiters();
-        // And one who is about to wait.
-        self.queued.notify_one();
+        self.news.tell_of_job();
+        news::tell_others(&self.database, news::JOBS);
     }
 
     pub(crate) fn announce_change(&self) {
-        self.changes.send_modify(|changes| *changes += 1);
+        self.news.tell_of_change();
+        news::tell_others(&self.database, news::CHANGES);
     }
 
     pub(crate) fn database(&self) -> &Database {

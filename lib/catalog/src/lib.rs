@@ -35,6 +35,7 @@ mod error;
 mod growing;
 mod jobs;
 mod migrations;
+mod news;
 mod page;
 mod progress;
 mod publish;

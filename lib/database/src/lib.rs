@@ -19,9 +19,11 @@
 mod database;
 mod error;
 mod migrate;
+mod news;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use database::{Database, Engine, sqlite_url};
 pub use error::{DatabaseError, kind_of};
 pub use migrate::{migrate, require};
+pub use news::{Heard, Listener};

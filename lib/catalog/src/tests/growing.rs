@@ -405,3 +405,24 @@ assert_eq!(rest[rest.len() - 5..], ["b35-40", "b40-42", "b42-43", "b43-44", "b44
 fn video_name(height: u16) -> RenditionName {
     video(height)
 }
+
+#[tokio::test]
+async fn another_process_hears_of_jobs_and_changes() {
+    let test = TestDatabase::postgres().await;
+    let (here, there) = (open(&test).await, open(&test).await);
+    let mut changes = there.changed();
+    let patience = Duration::from_secs(10);
+    // Until it listens, it may miss what is told.
+    loop {
+        let queued = tokio::time::timeout(Duration::from_millis(50), there.job_queued());
+        let (heard, ()) = tokio::join!(queued, async { here.announce_job() });
+        if heard.is_ok() {
+            break;
+        }
+    }
+    here.announce_change();
+    tokio::time::timeout(patience, changes.changed()).await.expect("it is told at once").unwrap();
+    let waiting = tokio::time::timeout(patience, there.job_queued());
+    let (heard, _) = tokio::join!(waiting, queue(&here, 1));
+    heard.expect("so it is of an upload that is complete");
+}
