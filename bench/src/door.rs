@@ -84,7 +84,8 @@ impl Door {
 
     /// A pause between two looks at something that changes by itself.
     pub(crate) fn pause(&self) {
-        self.wait_for(tokio::time::sleep(GLANCE));
+        // A timer can only be made inside the runtime.
+        self.wait_for(async { tokio::time::sleep(GLANCE).await });
     }
 
     /// A new login's token.

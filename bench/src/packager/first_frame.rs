@@ -30,12 +30,12 @@ pub(super) struct Wait {
 
 /// Several films on both engines.
 pub(super) fn waiting(bench: &Bench) -> anyhow::Result<Vec<Line>> {
-    let long = bench.size(3600, 600);
+    let long = bench.size(3600, 120);
     let films = [
         ("10s", Kind::Camera, 10, bench.size(5, 2)),
-        ("10min", Kind::Camera, bench.size(600, 120), bench.size(5, 2)),
+        ("10min", Kind::Camera, bench.size(600, 30), bench.size(5, 2)),
         ("60min", Kind::Camera, long, bench.size(3, 1)),
-        ("open_gop", Kind::OpenGroups, bench.size(600, 120), bench.size(5, 2)),
+        ("open_gop", Kind::OpenGroups, bench.size(600, 30), bench.size(5, 2)),
     ];
     let (mut lines, mut worst) = (Vec::new(), 0.0_f64);
     for engines in Engines::ALL {
