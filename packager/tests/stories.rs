@@ -145,22 +145,22 @@ async fn films_of_every_shape_become_aligned_renditions() {
     packager.stop().await;
     expect![[r#"
         cinema: 6006 ms, a32 2, a64 2, 144p 2, 240p 2, 352p 2
-        odd size: 3040 ms, 144p 1
+        odd size: 3000 ms, 144p 1
         fast: 2000 ms, 144p 1, 240p 1, 360p 1, 480p 1, 720p 1
         slides: 9000 ms, a32 3, a64 3, 144p 3, 240p 3
         one frame: 40 ms, 144p 1, 240p 1
         turned: 2000 ms, 144p 1, 240p 1
         oblong: 2000 ms, 144p 1
-        uneven: 5960 ms, 144p 2, 240p 2
+        uneven: 5920 ms, 144p 2, 240p 2
         late sound: 5000 ms, a32 2, a64 2, 144p 2, 240p 2
-        long sound: 7018 ms, a32 2, a64 2, 144p 1, 240p 1
+        long sound: 7000 ms, a32 2, a64 2, 144p 1, 240p 1
         short sound: 7000 ms, a32 1, a64 1, 144p 2, 240p 2
         broadcast: 5000 ms, a32 2, a64 2, 144p 2, 240p 2
-        six channels: 2000 ms, a32 1, a64 1, 144p 1, 240p 1
+        six channels: 2040 ms, a32 1, a64 1, 144p 1, 240p 1
         free codecs: 2000 ms, a32 1, a64 1, 144p 1, 240p 1
         moving picture: 2000 ms, 16p 1
-        song: 9002 ms, a32 3, a64 3, a128 3
-        word: 320 ms, a32 1, a64 1
+        song: 9000 ms, a32 3, a64 3, a128 3
+        word: 300 ms, a32 1, a64 1
     "#]]
     .assert_eq(&told);
 }
