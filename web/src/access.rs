@@ -129,6 +129,7 @@ pub(crate) mod tests {
             duration_ms: Some(6000),
             renditions: Vec::new(),
             unfinished: Vec::new(),
+            has_stills: true,
         }
     }
 

@@ -218,12 +218,7 @@ async fn pictures(
     person: Option<&SignedIn>,
     now: Timestamp,
 ) -> Result<Pictures, WebError> {
-    // The stills are made among the first things, yet behind the beginning of the film.
-    let has_stills = matches!(video.stage(), Stage::Improving | Stage::Ready);
-    let Some(version) = video.plays().filter(|_| has_stills) else { return Ok(Pictures::default()) };
-    if !video.renditions.iter().any(|rendition| rendition.name.is_video()) {
-        return Ok(Pictures::default());
-    }
+    let Some(version) = video.plays().filter(|_| video.has_stills) else { return Ok(Pictures::default()) };
     let plain = at_edge(video.id, version);
     let is_free = may_play(video, None).is_ok();
     let path = match (may_play(video, person), person) {

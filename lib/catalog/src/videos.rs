@@ -2,10 +2,11 @@
 
 mod change;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use model::{
-    AccountId, Lane, PublicPolicy, RenditionName, Tier, Timestamp, VersionId, VideoId, VideoState, Visibility,
+    AccountId, JobState, Lane, PublicPolicy, RenditionName, Tier, Timestamp, VersionId, VideoId, VideoState,
+    Visibility,
 };
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait};
@@ -63,6 +64,8 @@ pub struct Video {
     pub renditions: Vec<RenditionSummary>,
     /// Those of them that are not whole yet.
     pub unfinished: Vec<RenditionName>,
+    /// Whether the version that plays has its poster and thumbnail; sound alone never has any.
+    pub has_stills: bool,
 }
 
 /// Where a video is, as its owner sees it.
@@ -237,6 +240,7 @@ impl Model {
             duration_ms: made.duration_ms,
             renditions: made.renditions,
             unfinished: made.unfinished,
+            has_stills: made.has_stills,
         })
     }
 }
@@ -247,6 +251,7 @@ struct Made {
     duration_ms: Option<u64>,
     renditions: Vec<RenditionSummary>,
     unfinished: Vec<RenditionName>,
+    has_stills: bool,
 }
 
 impl Catalog {
@@ -344,6 +349,7 @@ async fn with_renditions(connection: &impl ConnectionTrait, rows: Vec<Model>) ->
     let growing: Vec<_> =
         rows.iter().filter(|row| in_work(row)).filter_map(|row| row.version.clone()).collect();
     let mut outlines = growing::outlines(connection, &growing).await?;
+    let drawn = with_stills(connection, &growing).await?;
     let places = if rows.iter().any(in_work) { jobs::places(connection).await? } else { HashMap::new() };
     rows.iter()
         .map(|row| {
@@ -353,16 +359,35 @@ async fn with_renditions(connection: &impl ConnectionTrait, rows: Vec<Model>) ->
                     duration_ms: Some(outline.duration_ms),
                     renditions: outline.renditions,
                     unfinished: outline.unfinished,
+                    has_stills: drawn.contains(version),
                 },
-                None => Made {
-                    duration_ms: durations.get(version).copied(),
-                    renditions: summaries.remove(version).unwrap_or_default(),
-                    unfinished: Vec::new(),
-                },
+                None => {
+                    let renditions = summaries.remove(version).unwrap_or_default();
+                    Made {
+                        duration_ms: durations.get(version).copied(),
+                        has_stills: renditions.iter().any(|rendition| rendition.name.is_video()),
+                        renditions,
+                        unfinished: Vec::new(),
+                    }
+                }
             };
             row.video(made, places.get(&row.id).copied())
         })
         .collect()
+}
+
+/// Those of `versions` in the making whose stills are there.
+async fn with_stills(connection: &impl ConnectionTrait, versions: &[String]) -> Result<HashSet<String>> {
+    if versions.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let query = jobs::Entity::find().select_only().column(jobs::Column::Version);
+    let query = query
+        .filter(jobs::Column::Version.is_in(versions))
+        .filter(jobs::Column::Kind.eq(jobs::Kind::Stills.as_str()))
+        .filter(jobs::Column::State.eq(JobState::Done.as_str()));
+    let versions: Vec<Option<String>> = query.into_tuple().all(connection).await?;
+    Ok(versions.into_iter().flatten().collect())
 }
 
 /// A video that is still in the state in which it was read.

@@ -134,7 +134,7 @@ async fn a_film_in_the_making_is_played_by_scripts_and_said_to_be_prepared_witho
 
     let cookie = sign_in(&site, "ana").await;
     let list = page(&site, "/my/videos", &cookie).await;
-    assert!(list.contains("Ya se puede ver. Se prepara el resto."), "{list}");
+    assert!(list.contains("Se prepara el resto del video."), "{list}");
     assert!(list.contains(&format!(r#"href="/watch/{video}""#)));
     let cancelled = post(&site, &format!("/my/videos/{video}/cancel"), &cookie, "").await;
     assert_eq!(header(&cancelled, LOCATION), "/my/videos");

@@ -1,6 +1,7 @@
 import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig, type MediaDecodingInfo } from 'hls.js';
 import { failureOf, failureOfStatus, type Failure } from './failure.js';
 import type { Lease } from './lease.js';
+import { PATIENCE } from './patience.js';
 import { isOffered, levelOf, saverQuality, type Choice, type Quality, type Sound } from './quality.js';
 import { segmentLoader } from './segments.js';
 import { multivariant, playlist } from './source.js';
@@ -40,20 +41,6 @@ export function start(video: HTMLVideoElement, film: Film, choice: Choice): Engi
 function isSaving(choice: Choice): boolean {
   return choice === 'saver' || choice === 'audio';
 }
-
-/** The edge holds a request for up to eight seconds. */
-const FIRST_BYTE_MS = 20_000;
-
-const PATIENCE: Partial<HlsConfig> = {
-  fragLoadPolicy: {
-    default: {
-      maxTimeToFirstByteMs: FIRST_BYTE_MS,
-      maxLoadTimeMs: 120_000,
-      timeoutRetry: { maxNumRetry: 4, retryDelayMs: 0, maxRetryDelayMs: 0 },
-      errorRetry: { maxNumRetry: 6, retryDelayMs: 1000, maxRetryDelayMs: 8000 },
-    },
-  },
-};
 
 const ESTIMATE_KEY = 'cocuyo:bandwidth';
 

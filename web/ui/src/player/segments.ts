@@ -1,20 +1,12 @@
-import { XhrLoader, type FragmentLoaderConstructor, type LoaderCallbacks, type LoaderConfiguration, type LoaderContext, type RetryConfig } from 'hls.js';
+import {
+  XhrLoader,
+  type FragmentLoaderConstructor,
+  type LoaderCallbacks,
+  type LoaderConfiguration,
+  type LoaderContext,
+} from 'hls.js';
 import { discountHold, type Waiting } from './held.js';
-
-const UNAVAILABLE = 503;
-
-/**
- * The edge answers 503 with `Retry-After: 1` when it held a request for as long as it may. The
- * same load then asks again, so that hls.js sees neither an error nor a reason to avoid a level.
- */
-export const UNTIL_PREPARED: RetryConfig = {
-  // Five minutes of a store that is away, three quarters of an hour of waiting for an encoder.
-  maxNumRetry: 300,
-  retryDelayMs: 1000,
-  maxRetryDelayMs: 1000,
-  shouldRetry: (config, retries, _isTimeout, response) =>
-    response?.code === UNAVAILABLE && retries < (config?.maxNumRetry ?? 0),
-};
+import { UNTIL_PREPARED } from './patience.js';
 
 /** Loads segments that may still be in the making; `waiting` hears whether one is waited for. */
 export function segmentLoader(isGrowing: () => boolean, waiting: Waiting): FragmentLoaderConstructor {
