@@ -81,7 +81,7 @@ impl Catalog {
         now: Timestamp,
     ) -> Result<()> {
         let transaction = self.begin().await?;
-        let row = jobs::hold(&transaction, job, attempt).await?;
+        let row = jobs::hold_with_others(&transaction, job, attempt).await?;
         if row.kind()? != Kind::Plan {
             return Err(jobs::moved_on(job));
         }

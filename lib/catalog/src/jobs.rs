@@ -16,7 +16,7 @@ use std::ops::Range;
 use model::{FailureReason, JobId, JobState, Lane, Timestamp, UploadId, VersionId, VideoId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, QuerySelect};
+use sea_orm::{Condition, QueryOrder, QuerySelect};
 
 use crate::CatalogError;
 use crate::convert::{Row, number};
@@ -298,6 +298,7 @@ pub(crate) async fn end_of_video(
     video: &str,
     now: Timestamp,
 ) -> Result<()> {
+    lock_open(connection, video).await?;
     let change = ActiveModel {
         state: Set(JobState::Failed.as_str().to_owned()),
         updated_at: Set(now.as_millis()),
@@ -342,6 +343,7 @@ pub(crate) async fn set_priority(
     video: &str,
     priority: i64,
 ) -> Result<()> {
+    lock_open(connection, video).await?;
     let change = ActiveModel { priority: Set(priority), ..Default::default() };
     let of_video = Condition::all().add(Column::Video.eq(video)).add(open());
     Entity::update_many().set(change).filter(of_video).exec(connection).await?;
@@ -352,6 +354,25 @@ pub(crate) async fn set_priority(
 pub(crate) async fn hold(connection: &impl ConnectionTrait, job: JobId, attempt: i32) -> Result<Model> {
     let row = Entity::find().filter(held(job, attempt)).lock_exclusive().one(connection).await?;
     row.ok_or_else(|| moved_on(job))
+}
+
+/// The same for who may have to end all other jobs of the video, which are locked too.
+pub(crate) async fn hold_with_others(
+    connection: &impl ConnectionTrait,
+    job: JobId,
+    attempt: i32,
+) -> Result<Model> {
+    let row = Entity::find().filter(held(job, attempt)).one(connection).await?;
+    lock_open(connection, &row.ok_or_else(|| moved_on(job))?.video).await?;
+    hold(connection, job, attempt).await
+}
+
+/// Locks all jobs of a video that are not ended, always in the same order: two who do so do not
+/// wait for each other.
+async fn lock_open(connection: &impl ConnectionTrait, video: &str) -> Result<()> {
+    let open = Entity::find().filter(Column::Video.eq(video)).filter(open()).order_by_asc(Column::Id);
+    open.lock_exclusive().all(connection).await?;
+    Ok(())
 }
 
 /// Marks a job that is held as done.

@@ -9,12 +9,31 @@
 //! * A state change is a conditional update that names the state it was decided on and checks
 //!   that one row changed; whoever comes second gets a `Conflict` and nothing half done.
 //! * Work is enqueued in the transaction that makes it necessary. A [`Job`] is leased, its
-//!   `attempt` grows with every claim, and [`Catalog::publish`] checks it: a worker that lost its
-//!   lease, however late it wakes, publishes nothing.
+//!   `attempt` grows with every claim, and whatever it commits checks that: a worker that lost its
+//!   lease, however late it wakes, adds nothing and publishes nothing.
+//! * A version *grows*: its plan starts it with all its jobs, announces the inits, and each job
+//!   commits the chunks that it has stored. What was first at a place stays. The last job leaves
+//!   the finish, which publishes, and the rows of the growing version go. A video whose job fails
+//!   for good loses them at once, and its other jobs are ended.
+//! * A growing version's row is locked by whoever adds to it, so that of two last jobs one leaves
+//!   the finish.
 //! * An upload's bytes count against its owner's limits from the transaction that creates it.
 //! * A deleted video is invisible from the transaction that marks it. Its row stays, named by
 //!   [`Catalog::deleted_videos`], until its objects are gone and [`Catalog::forget_video`] ends it.
-//! * Where a transaction locks several rows it takes upload, job, video, in this order.
+//! * Where a transaction locks several rows it takes upload, jobs by their ids, growing version,
+//!   video, in this order.
+//!
+//! # Jobs
+//!
+//! ```text
+//! plan ─┬─ sound                       commit_chunks… done ─┐
+//!       ├─ pictures a0 a2 a6 a14 …     commit_chunks   done ├─ finish ─ publish
+//!       ├─ pictures b0 b2 b6 b14 …     commit_chunks   done │
+//!       └─ stills                      finish_job           ┘
+//! ```
+//!
+//! A chunk that a viewer waits for ([`Catalog::want_segment`]) is cut out of the queued one that
+//! covers it and comes before the rest, until nobody waits any more.
 //!
 //! # Cancellation
 //!

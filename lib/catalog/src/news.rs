@@ -42,6 +42,7 @@ impl News {
 }
 
 /// Tells other processes, without waiting for it.
+#[expect(clippy::disallowed_methods, reason = "nothing depends on it, so a shutdown need not wait for it")]
 pub(crate) fn tell_others(database: &Database, channel: &'static str) {
     if database.engine() == Engine::Postgres {
         let database = database.clone();
@@ -54,6 +55,7 @@ pub(crate) fn tell_others(database: &Database, channel: &'static str) {
 }
 
 /// Passes on what other processes tell, for as long as somebody has `news`.
+#[expect(clippy::disallowed_methods, reason = "it ends with the catalog, and leaves nothing undone")]
 pub(crate) fn follow(news: &Arc<News>, database: &Database) {
     if database.engine() == Engine::Postgres {
         // It ends with the last sender of changes.

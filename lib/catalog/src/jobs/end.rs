@@ -2,11 +2,13 @@
 
 use model::{FailureReason, JobId, JobState, Timestamp, VideoId};
 use sea_orm::ActiveValue::Set;
+use sea_orm::Condition;
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, QueryOrder, QuerySelect};
 
 use super::retry::{Next, after_crash};
-use super::{ActiveModel, Column, Entity, JobFailure, Kind, Model, hold, open, update_unchanged};
+use super::{
+    ActiveModel, Column, Entity, JobFailure, Kind, Model, hold, hold_with_others, open, update_unchanged,
+};
 use crate::error::{Result, one_row};
 use crate::{Catalog, growing, videos};
 
@@ -25,7 +27,12 @@ impl Catalog {
     ) -> Result<()> {
         let transaction = self.begin().await?;
         // Locked, so that the crashes counted here are all there are.
-        let row = hold(&transaction, job, attempt).await?;
+        let row = match failure {
+            JobFailure::Retry { .. } => hold(&transaction, job, attempt).await?,
+            JobFailure::Final(_) | JobFailure::Crashed => {
+                hold_with_others(&transaction, job, attempt).await?
+            }
+        };
         match failure {
             JobFailure::Final(reason) => give_up(&transaction, &row, reason, now).await?,
             JobFailure::Retry { at } => put_off(&transaction, &row, row.crashes, at, now).await?,
@@ -141,9 +148,6 @@ pub(super) async fn give_up(
 /// Ends all jobs of the same video but this one.
 pub(crate) async fn end_others(connection: &impl ConnectionTrait, row: &Model, now: Timestamp) -> Result<()> {
     let others = Condition::all().add(Column::Video.eq(&row.video)).add(Column::Id.ne(&row.id)).add(open());
-    // In one order, so that two that fail at once do not wait for each other.
-    let locked = Entity::find().filter(others.clone()).order_by_asc(Column::Id).lock_exclusive();
-    locked.all(connection).await?;
     let change = ActiveModel {
         state: Set(JobState::Failed.as_str().to_owned()),
         updated_at: Set(now.as_millis()),

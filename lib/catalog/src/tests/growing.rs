@@ -388,6 +388,56 @@ assert_eq!(rest[rest.len() - 5..], ["b35-40", "b40-42", "b42-43", "b43-44", "b44
         assert_eq!(catalog.growing(id(1)).await.unwrap(), None);
     }
 
+    async fn whatever_happens_at_once_the_film_is_finished(test: &TestDatabase) {
+        let catalogs = [open(test).await, open(test).await];
+        let film = start(&catalogs[0], 1, 600, NOW).await;
+        let other = start(&catalogs[0], 2, 600, NOW).await;
+        let workers = (0..6usize).map(|n| {
+            let catalog = &catalogs[n % 2];
+            async move {
+                for turn in 0..200 {
+                    let claim = if n > 3 { Claim::Express } else { Claim::Any };
+                    let Some(job) = catalog.claim_next_job(&WorkerId::new("w"), claim, NOW, LEASE).await.unwrap() else {
+                        continue;
+                    };
+                    if !catalog.extend_lease(job.id, job.attempt, 1000, NOW, LEASE).await.unwrap() {
+                        assert_eq!(job.video, other, "only that one was stopped");
+                    } else if turn % 5 == 4 {
+                        let _stopped_meanwhile = catalog.release_job(job.id, job.attempt, NOW).await;
+                    } else if job.video == film {
+                        carry_out(catalog, &job, NOW).await;
+                    }
+                }
+            }
+        });
+        let viewers = (0..4u32).map(|n| {
+            let catalog = &catalogs[n as usize % 2];
+            async move {
+                for segment in 0..30 {
+                    let lane = if n < 2 { Lane::A } else { Lane::B };
+                    let segment = (segment * 7 + n * 31) % 150;
+                    catalog.want_segment(id(1), Some(lane), segment, NOW).await.unwrap();
+                    if segment % 3 == 0 {
+                        catalog.unwant_segment(id(1), Some(lane), segment, NOW).await.unwrap();
+                    }
+                    catalog.set_priority(film, i32::try_from(n).unwrap(), NOW).await.unwrap();
+                }
+            }
+        });
+        let stop = async {
+            for _ in 0..5 {
+                catalogs[1].video(other).await.unwrap();
+            }
+            catalogs[1].cancel_video(other, NOW).await.unwrap();
+        };
+        tokio::join!(join_all(workers), join_all(viewers), stop);
+        while let Some(job) = claim(&catalogs[0], after(1)).await {
+            carry_out(&catalogs[0], &job, after(1)).await;
+        }
+        assert_eq!(row(&catalogs[0], film).await.version(), Some(id(1)));
+        assert!(matches!(row(&catalogs[0], other).await.state, VideoState::Failed { .. }));
+    }
+
     async fn two_that_are_the_last_at_once_leave_one_finish(test: &TestDatabase) {
         for n in 1..=5 {
             let catalogs = [open(test).await, open(test).await];
