@@ -50,18 +50,12 @@ pub enum Source {
 /// What the cell is asked to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one request per process")]
 pub enum Request {
     /// Say what the file holds; answered by [`Reply::Probed`].
     Probe {
         /// Where the bytes are.
         source: Source,
-    },
-    /// Encode as planned; answered by inits, segments, pictures, progress.
-    Encode {
-        /// Where the bytes are.
-        source: Source,
-        /// What to make of them.
-        plan: EncodePlan,
     },
     /// Carry out one part of a plan; answered as the [`Task`] says.
     Work {
@@ -123,9 +117,10 @@ pub enum Reply {
         /// Which one.
         picture: Picture,
     },
-    /// How far the encode is.
+    /// How far the task is.
     Progress {
-        /// Media time behind which every rendition is done, in milliseconds.
+        /// Media time behind which every rendition is done, in milliseconds of the film, not of
+        /// the task's part of it.
         position_ms: u64,
     },
     /// The request is carried out; the last message.
@@ -183,9 +178,9 @@ impl Ratio {
 pub struct Probe {
     /// libav's name of the container, for example `mov,mp4,m4a,3gp,3g2,mj2`.
     pub container: String,
-    /// Declared duration in milliseconds, where the container has one.
+    /// Length in milliseconds, as measured: that of its longest stream.
     pub duration_ms: Option<u64>,
-    /// Declared or computed bit rate of the whole file in bit/s.
+    /// Bit rate of the whole file in bit/s.
     pub bit_rate_bps: Option<u64>,
     /// The picture, if there is one that is not a cover.
     pub video: Option<VideoStream>,
@@ -242,7 +237,7 @@ pub struct EncodePlan {
     pub video: Option<VideoPlan>,
     /// The sound renditions, absent for silent films.
     pub audio: Option<AudioPlan>,
-    /// Declared duration in milliseconds, for progress; the media decides the real one.
+    /// Length in milliseconds, for progress.
     pub expected_ms: u64,
     /// The encode stops with `TooLarge` behind this much media time, in milliseconds.
     pub max_ms: u64,

@@ -102,12 +102,6 @@ impl Grid {
     pub(crate) fn moment(&self, n: i64) -> Seconds {
         self.frames(n).plus(self.zero)
     }
-
-    /// When grid frame `n` is shown, in milliseconds.
-    pub(crate) fn millis(&self, n: u64) -> u64 {
-        let ms = u128::from(n) * 1000 * u128::from(self.rate.den) / u128::from(self.rate.num.max(1));
-        u64::try_from(ms).unwrap_or(u64::MAX)
-    }
 }
 
 /// Which moments are believed: one damaged timestamp must not make hours out of a clip.

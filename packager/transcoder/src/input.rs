@@ -116,6 +116,11 @@ impl Input {
         }
     }
 
+    /// Bytes of the file.
+    pub(crate) fn size(&self) -> u64 {
+        self.media.size()
+    }
+
     /// Whether the file ends before it says that it does.
     pub(crate) fn is_cut(&self) -> bool {
         self.boxes == Boxes::CutFilm

@@ -2,20 +2,20 @@
 //! stranger's file can hurt.
 //!
 //! It reads one request from standard input, the media from a descriptor, and writes replies
-//! (see `model::cell`): a probe, or inits, segments and stills of a plan that leaves it nothing
-//! to decide. It opens no file, no socket, knows no database and no storage.
+//! (see `model::cell`): a probe, or one part of a plan that leaves it nothing to decide. It opens
+//! no file, no socket, knows no database and no storage.
 //!
-//! `input` opens, `probe` looks, `encode` drives `video` → `rung` and `audio`, which fill
-//! `segments`; `grid`, `timeline`, `filter`, `memory` and `h264` are pure; all C is behind `libav`
-//! and `process`.
+//! `input` opens; `probe` looks and has `measure` find the film's real length. `work` carries out
+//! a task: `pictures` has a `reel` decode a stretch of the film and feeds `rung`s, `sound` feeds
+//! `sound_rung`s, both fill `segments`; `stills` looks for a picture. `zero` says which moment is
+//! the film's 0, for all tasks alike. `grid`, `timeline`, `filter`, `memory` and `h264` are pure;
+//! all C is behind `libav` and `process`.
 //!
 //! Exit status: 0 after `Done` or `Refused`, or when the packager is gone; 64 for a request
 //! that is none; 74 when the media could not be read, which is worth another try.
 
-mod audio;
 mod boxes;
 mod damage;
-mod encode;
 mod error;
 mod filter;
 mod grid;
@@ -36,7 +36,6 @@ mod sound;
 mod sound_rung;
 mod stills;
 mod timeline;
-mod video;
 mod work;
 mod x264;
 mod zero;
@@ -48,8 +47,6 @@ use std::thread;
 use model::cell::{FrameLengths, Reply, Request, decode_head};
 
 use crate::error::{CellError, Result, chain};
-use crate::input::Input;
-use crate::media::Media;
 use crate::reply::Replies;
 
 /// Processor seconds that any request may take.
@@ -92,29 +89,21 @@ fn run(replies: &Replies) -> Result<()> {
 
 fn answer(request: &Request, replies: &Replies) -> Result<()> {
     let (source, seconds, memory) = match request {
-        Request::Work { source, plan, .. } => {
-            (*source, plan.expected_ms.min(plan.max_ms) / 1000, memory::to_encode(plan))
-        }
         Request::Probe { source } => (*source, 0, memory::to_probe()),
-        Request::Encode { source, plan } => {
-            (*source, plan.expected_ms.min(plan.max_ms) / 1000, memory::to_encode(plan))
+        Request::Work { source, plan, task } => {
+            (*source, work::length_s(plan, task), memory::to_work(plan, task))
         }
     };
     process::limit_memory(memory).map_err(CellError::Request)?;
     process::limit_cpu(CPU_BASE_S + CPU_PER_SECOND * seconds).map_err(CellError::Request)?;
-    if let Request::Work { plan, task, .. } = request {
-        return work::work(source, plan, task, replies);
-    }
-    let input = Input::open(Media::new(process::media().map_err(CellError::Read)?, source))?;
     match request {
         Request::Probe { .. } => {
-            let probe = probe::probe(input)?;
+            let probe = probe::probe(work::open(source)?)?;
             let duration_ms = probe.duration_ms.unwrap_or(0);
             replies.send(&Reply::Probed { probe }, &[])?;
             replies.send(&Reply::Done { duration_ms, damaged: 0, missing_ms: 0 }, &[])
         }
-        Request::Encode { plan, .. } => encode::encode(input, plan, replies),
-        Request::Work { .. } => Ok(()),
+        Request::Work { plan, task, .. } => work::work(source, plan, task, replies),
     }
 }
 

@@ -34,7 +34,8 @@ impl Ends {
         u64::try_from(end).unwrap_or(0)
     }
 
-    fn longest_ms(&self, zero: Seconds) -> u64 {
+    /// When the last of them ends, in milliseconds from the film's zero.
+    pub(crate) fn longest_ms(&self, zero: Seconds) -> u64 {
         self.0.keys().map(|stream| self.micros(*stream, zero) / 1000).max().unwrap_or(0)
     }
 }
@@ -58,8 +59,9 @@ pub(crate) fn measure(mut input: Input, streams: &[u32], zero: Seconds) -> Resul
                 return Ok(ends);
             }
         }
-        input = input.restart()?;
     }
+    // Others have read on from the beginning by now.
+    let mut input = input.restart()?;
     let ends = read(&mut input, streams, zero, Belief { declared_ms })?;
     let (found, promised) = (ends.longest_ms(zero), declared_ms.unwrap_or(0));
     if input.is_cut() && found < promised / 100 * WHOLE_PERCENT {

@@ -1,7 +1,7 @@
 //! How much memory a request may take: what its pictures and threads need, with room, and no
 //! more, so that a file that makes a decoder greedy ends the cell and not the machine.
 
-use model::cell::{EncodePlan, VideoRung};
+use model::cell::{EncodePlan, Task, VideoRung};
 
 use crate::input::MAX_PIXELS;
 use crate::x264;
@@ -25,9 +25,14 @@ pub(crate) fn to_probe() -> u64 {
     BASE + FILM * MAX_PIXELS as u64
 }
 
-/// Bytes of address space in which a plan can be carried out, whatever the film is.
-pub(crate) fn to_encode(plan: &EncodePlan) -> u64 {
-    let rungs = plan.video.iter().flat_map(|video| &video.rungs);
+/// Bytes of address space in which a task can be carried out, whatever the film is.
+pub(crate) fn to_work(plan: &EncodePlan, task: &Task) -> u64 {
+    let is_wanted = |rung: &&VideoRung| match task {
+        Task::Announce => true,
+        Task::Pictures { renditions, .. } => renditions.contains(&rung.rendition),
+        Task::Sound | Task::Stills => false,
+    };
+    let rungs = plan.video.iter().flat_map(|video| &video.rungs).filter(is_wanted);
     rungs.map(of_rung).fold(to_probe(), u64::saturating_add)
 }
 
@@ -82,7 +87,7 @@ mod tests {
     #[test]
     fn memory_grows_with_the_plan_and_ends() {
         let sound = EncodePlan { video: None, ..plan(&[]) };
-        let mib = |plan: &EncodePlan| to_encode(plan) / MIB;
+        let mib = |plan: &EncodePlan| to_work(plan, &Task::Announce) / MIB;
         for (plan, expected) in [
             (sound, 4640),
             (plan(&[144]), 4862),
@@ -92,9 +97,17 @@ mod tests {
         ] {
             assert_eq!(mib(&plan), expected);
         }
+        let film = plan(&[144, 240, 360, 2160]);
+        let lane = Task::Pictures {
+            renditions: plan(&[144]).video.unwrap().rungs.iter().map(|rung| rung.rendition).collect(),
+            segments: 0..1,
+            hurry: false,
+        };
+        assert_eq!(to_work(&film, &lane) / MIB, 4862);
+        assert_eq!(to_work(&film, &Task::Sound), to_probe());
         let mut mad = plan(&[144]);
         mad.video.as_mut().unwrap().rungs[0].width = u32::MAX;
         mad.video.as_mut().unwrap().rungs[0].height = u32::MAX;
-        assert_eq!(to_encode(&mad), u64::MAX);
+        assert_eq!(to_work(&mad, &Task::Announce), u64::MAX);
     }
 }

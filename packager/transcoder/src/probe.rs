@@ -34,8 +34,6 @@ pub(crate) fn probe(mut input: Input) -> Result<Probe> {
         return Err(input.refuse_empty());
     }
     let container = input.container.format().name().to_owned();
-    let duration_ms = u64::try_from(input.container.duration() / 1000).ok().filter(|ms| *ms > 0);
-    let bit_rate_bps = u64::try_from(input.container.bit_rate()).ok().filter(|rate| *rate > 0);
     let interlaced = match &video {
         Some(stream) => is_interlaced(&mut input, stream.stream)?,
         None => false,
@@ -44,7 +42,10 @@ pub(crate) fn probe(mut input: Input) -> Result<Probe> {
     let used = picture.clone().chain(audio.first().map(|stream| stream.stream));
     let zero = start_of(&input, used)?;
     let streams: Vec<u32> = picture.chain(audio.iter().map(|stream| stream.stream)).collect();
+    let size = input.size();
     let ends = measure(input, &streams, zero)?;
+    let duration_ms = Some(ends.longest_ms(zero)).filter(|ms| *ms > 0);
+    let bit_rate_bps = duration_ms.map(|ms| size.saturating_mul(8000) / ms);
     let video =
         video.map(|stream| VideoStream { interlaced, end_us: ends.micros(stream.stream, zero), ..stream });
     let audio =

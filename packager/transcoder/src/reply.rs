@@ -18,8 +18,8 @@ pub(crate) struct Replies {
 
 struct State {
     out: Box<dyn Write + Send>,
-    /// Per track, the stream that it is made from and the media time behind which it is done.
-    positions: Vec<(u32, u64)>,
+    /// Per track, the media time behind which it is done.
+    positions: Vec<u64>,
     said: u64,
     said_at: Option<Instant>,
 }
@@ -39,26 +39,16 @@ impl Replies {
         self.state().send(reply, payload)
     }
 
-    /// Adds a track that is made from a stream. To be called before any advances.
-    pub(crate) fn track(&self, stream: u32) -> Track {
+    /// Adds a track. To be called before any advances.
+    pub(crate) fn track(&self) -> Track {
         let mut state = self.state();
-        state.positions.push((stream, 0));
+        state.positions.push(0);
         Track(state.positions.len() - 1)
     }
 
     /// A track is done up to a moment, in milliseconds.
     pub(crate) fn advance(&self, track: Track, position_ms: u64) -> Result<()> {
         self.state().advance(track, position_ms, Instant::now())
-    }
-
-    /// A stream has nothing up to a moment, in milliseconds: its tracks have nothing to wait for.
-    pub(crate) fn pass(&self, stream: u32, position_ms: u64) -> Result<()> {
-        let mut state = self.state();
-        let tracks: Vec<_> = (0..state.positions.len())
-            .filter(|index| state.positions[*index].0 == stream)
-            .map(Track)
-            .collect();
-        tracks.into_iter().try_for_each(|track| state.advance(track, position_ms, Instant::now()))
     }
 
     /// A track is done.
@@ -84,9 +74,9 @@ impl State {
     }
 
     fn advance(&mut self, track: Track, position_ms: u64, now: Instant) -> Result<()> {
-        let position = &mut self.positions[track.0].1;
+        let position = &mut self.positions[track.0];
         *position = position_ms.max(*position);
-        let slowest = self.positions.iter().map(|(_, position)| *position).min().unwrap_or(0);
+        let slowest = self.positions.iter().copied().min().unwrap_or(0);
         let due = self.said_at.is_none_or(|at| now.duration_since(at) >= PROGRESS_EVERY);
         if slowest <= self.said || slowest == u64::MAX || !due {
             return Ok(());
@@ -121,7 +111,7 @@ mod tests {
     fn progress_is_that_of_the_slowest_and_not_too_often() {
         let (sender, said) = mpsc::channel();
         let replies = Replies::new(Sink(sender));
-        let (a, b) = (replies.track(0), replies.track(1));
+        let (a, b) = (replies.track(), replies.track());
         let start = Instant::now();
         let mut state = replies.state();
         for (track, position, after_ms) in [

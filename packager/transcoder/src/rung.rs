@@ -67,7 +67,7 @@ impl<'a> Rung<'a> {
             next: stretch.segment,
             segments: Segments::new(replies, rung.rendition, ticks, (stretch.segment, before)),
             replies,
-            track: replies.track(stretch.video.stream),
+            track: replies.track(),
             stretch,
         })
     }
@@ -92,7 +92,7 @@ impl<'a> Rung<'a> {
         self.drain()?;
         self.segments.cut()?;
         let (total, end) = (self.segments.total(), self.stretch.frames.end);
-        if end < u64::MAX && total != end.div_ceil(divisor(self.rung)) {
+        if total != end.div_ceil(divisor(self.rung)) {
             return Err(self.segments.off_plan(format!("{total} frames before grid frame {end}")));
         }
         self.replies.end(self.track)

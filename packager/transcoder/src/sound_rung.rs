@@ -84,7 +84,7 @@ impl<'a> SoundRung<'a> {
             segments: Segments::new(replies, rung.rendition, AudioPlan::FRAME, (0, 0)),
             next_start: plan.frames_of(grid, 0).end,
             replies,
-            track: replies.track(plan.stream),
+            track: replies.track(),
         })
     }
 

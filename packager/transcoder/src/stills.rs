@@ -18,8 +18,6 @@ use crate::zero::grid_of;
 
 /// Points that are looked at per row and column.
 const POINTS: usize = 48;
-/// Seconds of the window when nobody knows how long the film is.
-const UNKNOWN_WINDOW_S: u64 = 20;
 /// libav's scale of JPEG quality: 3 of 2…31, times `FF_QP2LAMBDA`.
 const JPEG_QUALITY: &str = "354";
 
@@ -108,13 +106,6 @@ impl Search<'_> {
     }
 }
 
-/// Looks for the picture while the film goes by.
-pub(crate) struct Stills {
-    window: Range<u64>,
-    best: Option<(Worth, Picture)>,
-    settled: bool,
-}
-
 /// How much a picture tells; greater is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Worth {
@@ -122,45 +113,6 @@ struct Worth {
     in_window: bool,
     not_first: bool,
     deviation: u32,
-}
-
-impl Stills {
-    pub(crate) fn new(plan: &VideoPlan, expected_ms: u64) -> Self {
-        let per_second = u64::from(plan.frame_rate.num) / u64::from(plan.frame_rate.den.max(1));
-        let frames = match expected_ms {
-            0 => UNKNOWN_WINDOW_S * per_second * 5,
-            ms => ms * per_second / 1000,
-        };
-        Self { window: frames / 20..frames / 5 + 1, best: None, settled: false }
-    }
-
-    /// Looks at the picture of grid frame `n`. True when the best one is found and more pictures
-    /// need not be shown.
-    pub(crate) fn look(&mut self, n: u64, picture: &Picture) -> Result<bool> {
-        if self.settled {
-            return Ok(true);
-        }
-        if n >= self.window.end && self.best.as_ref().is_some_and(|(worth, _)| worth.lit) {
-            self.settled = true;
-            return Ok(true);
-        }
-        let worth = worth(n, &self.window, picture);
-        if self.best.as_ref().is_none_or(|(best, _)| worth > *best) {
-            self.best = Some((worth, picture.share().map_err(CellError::libav("share a picture"))?));
-        }
-        Ok(false)
-    }
-
-    /// Sends the stills of the best picture, once.
-    pub(crate) fn send(&mut self, plan: &VideoPlan, replies: &Replies) -> Result<()> {
-        let Some((_, picture)) = self.best.take() else { return Ok(()) };
-        self.settled = true;
-        for (still, width) in [(Still::Poster, plan.poster_width), (Still::Thumbnail, plan.thumbnail_width)] {
-            let jpeg = jpeg(&picture, width)?;
-            replies.send(&Reply::Picture { picture: still }, &jpeg)?;
-        }
-        Ok(())
-    }
 }
 
 fn worth(n: u64, window: &Range<u64>, picture: &Picture) -> Worth {

@@ -15,7 +15,7 @@ use crate::x264;
 
 /// Carries out a task and says `Done`.
 pub(crate) fn work(source: Source, plan: &EncodePlan, task: &Task, replies: &Replies) -> Result<()> {
-    let open = || Input::open(Media::new(process::media().map_err(CellError::Read)?, source));
+    let open = || open(source);
     match task {
         Task::Announce => announce(plan, replies),
         Task::Sound => sound::sound(open()?, plan, replies),
@@ -25,6 +25,22 @@ pub(crate) fn work(source: Source, plan: &EncodePlan, task: &Task, replies: &Rep
         }
         Task::Stills => stills::stills(open()?, plan, replies),
     }
+}
+
+/// Opens the media. To be called once.
+pub(crate) fn open(source: Source) -> Result<Input> {
+    Input::open(Media::new(process::media().map_err(CellError::Read)?, source))
+}
+
+/// Seconds of film that a task decodes and encodes, and those before it that it may have to
+/// decode first.
+pub(crate) fn length_s(plan: &EncodePlan, task: &Task) -> u64 {
+    let end = match task {
+        Task::Announce => 0,
+        Task::Sound | Task::Stills => plan.grid.frames,
+        Task::Pictures { segments, .. } => plan.grid.start(segments.end).min(plan.grid.frames),
+    };
+    plan.grid.seconds(end).ceil() as u64
 }
 
 /// Announces all renditions of a plan; the media stays closed.

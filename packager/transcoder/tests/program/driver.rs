@@ -159,8 +159,30 @@ pub(crate) fn probe(media: &Path) -> Said {
     ask(media, |source| Request::Probe { source })
 }
 
+/// Carries out all tasks of a plan, each in a process of its own, up to the first that fails.
 pub(crate) fn encode(media: &Path, plan: EncodePlan) -> Said {
-    ask(media, |source| Request::Encode { source, plan })
+    let mut all = Said { progress_ms: vec![0], ..Said::default() };
+    for task in tasks(&plan) {
+        let said = ask(media, |source| Request::Work { source, plan: plan.clone(), task });
+        let Some(done) = said.done else { return said };
+        let (duration, damaged) = all.done.unwrap_or_default();
+        all.done = Some((done.0.max(duration), done.1 + damaged));
+        all.status = said.status;
+        all.missing_ms += said.missing_ms;
+        all.renditions.extend(said.renditions);
+        all.stills.extend(said.stills);
+        assert!(said.progress_ms.is_sorted());
+        all.progress_ms.extend(said.progress_ms);
+        all.log.push_str(&said.log);
+    }
+    all
+}
+
+/// What is to be done for a whole film.
+pub(crate) fn tasks(plan: &EncodePlan) -> Vec<Task> {
+    let video =
+        plan.video.iter().flat_map(|video| [pictures(plan, 0..plan.grid.count(video.frames)), Task::Stills]);
+    video.chain(plan.audio.iter().map(|_| Task::Sound)).collect()
 }
 
 /// Carries out a part of a plan.
@@ -208,7 +230,7 @@ pub(crate) fn small_plan(probe: &Probe) -> EncodePlan {
             stream: video.stream,
             frame_rate: rate,
             segment_frames: (2.0 * rate.as_f64()).round() as u32 & !1,
-            frames: (video.end_us as f64 * rate.as_f64() / 1e6).round() as u64,
+            frames: ((video.end_us as f64 * rate.as_f64() / 1e6).round() as u64).max(1),
             rotation: video.rotation,
             deinterlace: video.interlaced,
             tone_map: video.hdr,

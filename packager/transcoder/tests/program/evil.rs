@@ -6,7 +6,7 @@ use std::path::Path;
 use model::FailureReason::{self, Internal, TooLarge, Truncated};
 use model::cell::Request;
 
-use crate::driver::{Clips, Said, encode, probe, small_plan, start};
+use crate::driver::{Clips, Said, encode, pictures, probe, small_plan, start};
 
 const PICTURE: &str = "-f lavfi -i testsrc2=size=64x64:rate=10 -t 2 -c:v libx264 -preset ultrafast \
                        -pix_fmt yuv420p";
@@ -178,7 +178,7 @@ fn the_cell_denies_itself_files_and_memory() {
         "-f lavfi -i testsrc2=size=320x240:rate=25 -t 10 -c:v libx264 -preset ultrafast -pix_fmt yuv420p",
     );
     let plan = small_plan(&probe(&film).probe.unwrap());
-    let mut cell = start(&film, |source| Request::Encode { source, plan });
+    let mut cell = start(&film, |source| Request::Work { source, task: pictures(&plan, 0..5), plan });
     // With its first reply it has its limits; the rest does not fit into the pipe, so it stays.
     cell.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", cell.id())).unwrap();

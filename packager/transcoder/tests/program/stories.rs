@@ -5,7 +5,7 @@ use model::SegmentGrid;
 use model::cell::{EncodePlan, Probe, Ratio, Request};
 
 use crate::driver::{
-    Clips, Rendition, Said, ask, ask_for_ranges, encode, probe, small_plan, start, transcode,
+    Clips, Rendition, Said, ask, ask_for_ranges, encode, pictures, probe, small_plan, start, tasks, transcode,
 };
 const BARS: &str = "-f lavfi -i testsrc2=size=426x240:rate=30";
 const TONE: &str = "-f lavfi -i sine=frequency=440:sample_rate=44100";
@@ -26,7 +26,6 @@ fn segments(rendition: &Rendition) -> Vec<(u64, usize)> {
 /// picture rendition shows each of its grid frames once, all have the same segments.
 fn check(clips: &Clips, plan: &EncodePlan, said: &Said, grid_frames: u64) {
     assert_eq!(said.status, Some(0));
-    assert!(said.progress_ms.is_sorted());
     for rendition in said.renditions.values() {
         clips.decode(&rendition.file());
     }
@@ -186,7 +185,7 @@ fn a_film_of_varying_rate_fills_its_gaps() {
     );
     let mut plan = small_plan(&probe(&film).probe.unwrap());
     let video = plan.video.as_mut().unwrap();
-    (video.frame_rate, video.segment_frames) = (Ratio::new(30, 1), 60);
+    (video.frame_rate, video.segment_frames, video.frames) = (Ratio::new(30, 1), 60, 90);
     plan.grid = SegmentGrid::even(video.frame_rate, 60, 90);
     let said = encode(&film, plan.clone());
     check(&clips, &plan, &said, 90);
@@ -323,11 +322,13 @@ fn ranges_give_what_the_file_gives() {
     let film = clips.make("film.mp4", &format!("{BARS} {TONE} -t 2 {H264} -c:a aac"));
     let plan = small_plan(&probe(&film).probe.unwrap());
     let bytes = std::fs::read(&film).unwrap();
-    let request = |source| Request::Encode { source, plan: plan.clone() };
-    let (by_file, by_ranges) = (ask(&film, request), ask_for_ranges(bytes.clone(), bytes.len(), request));
-    assert!(by_ranges.done.is_some() && by_ranges.done == by_file.done);
-    for (name, rendition) in &by_file.renditions {
-        assert!(by_ranges.renditions[name].file() == rendition.file(), "{name}");
+    for task in tasks(&plan) {
+        let request = |source| Request::Work { source, plan: plan.clone(), task: task.clone() };
+        let (by_file, by_ranges) = (ask(&film, request), ask_for_ranges(bytes.clone(), bytes.len(), request));
+        assert!(by_ranges.done.is_some() && by_ranges.done == by_file.done);
+        for (name, rendition) in &by_file.renditions {
+            assert!(by_ranges.renditions[name].file() == rendition.file(), "{name}");
+        }
     }
 }
 
@@ -342,8 +343,11 @@ fn media_that_cannot_be_read_is_not_the_films_fault() {
     let bytes = std::fs::read(&film).unwrap();
     assert!(bytes.len() > 3 << 20);
     for served in [0, 2 << 20] {
-        let said =
-            ask_for_ranges(bytes.clone(), served, |source| Request::Encode { source, plan: plan.clone() });
+        let said = ask_for_ranges(bytes.clone(), served, |source| Request::Work {
+            source,
+            plan: plan.clone(),
+            task: pictures(&plan, 1..2),
+        });
         assert_eq!((said.status, said.done, said.refused), (Some(74), None, None), "{served}");
     }
 }
@@ -355,7 +359,8 @@ fn a_cell_leaves_with_its_packager() {
     let plan = small_plan(&probe(&film).probe.unwrap());
     // Nobody reads the replies, or standard input ends.
     for which in ["stdout", "stdin"] {
-        let mut child = start(&film, |source| Request::Encode { source, plan: plan.clone() });
+        let mut child =
+            start(&film, |source| Request::Work { source, plan: plan.clone(), task: pictures(&plan, 0..30) });
         match which {
             "stdout" => drop(child.stdout.take()),
             _ => drop(child.stdin.take()),
