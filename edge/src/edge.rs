@@ -21,6 +21,7 @@ use crate::files::Files;
 use crate::keyring::is_three_parts;
 use crate::media::{Media, MediaCache};
 use crate::origin::{Follower, Origin, Told};
+use crate::patience::patience;
 use crate::playlist;
 use crate::policies::Policies;
 use crate::response::{self, Entity, Head, Keep};
@@ -240,7 +241,7 @@ impl Edge {
         };
         let began = Instant::now();
         tokio::select! {
-            () = growth.arrival(name, number, right.session()) => {}
+            () = growth.arrival(name, number, right.session(), patience(asked.headers)) => {}
             () = asked.departs() => {}
         }
         let time = began.elapsed();

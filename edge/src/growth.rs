@@ -19,8 +19,6 @@ use crate::origin::{Origin, PATIENCE};
 use crate::versions::read_index;
 use crate::wants::Wants;
 
-/// How long a request waits for a segment: less than players wait for a first byte (10 s and up).
-pub(crate) const HOLD: Duration = Duration::from_secs(8);
 /// How long a version is followed that nobody asks for.
 const IDLE: Duration = Duration::from_secs(30);
 /// Before an origin or a store that failed is asked again.
@@ -77,14 +75,20 @@ impl Growth {
         }
     }
 
-    /// Waits until a segment is there or will not come, at most [`HOLD`]; not at all if too many
-    /// wait already.
-    pub(crate) async fn arrival(&self, name: RenditionName, segment: u32, session: Option<SessionId>) {
+    /// Waits until a segment is there or will not come, at most for `patience`; not at all if too
+    /// many wait already.
+    pub(crate) async fn arrival(
+        &self,
+        name: RenditionName,
+        segment: u32,
+        session: Option<SessionId>,
+        patience: Duration,
+    ) {
         let Some(_hold) = self.wants.hold(name, segment, session) else { return };
         let mut stage = self.stage.subscribe();
         let arrived = stage.wait_for(|stage| !stage.is_waited_for(name, segment));
         // Whoever waited looks again; what there is then is the answer.
-        let _arrived_or_not = tokio::time::timeout(HOLD, arrived).await;
+        let _arrived_or_not = tokio::time::timeout(patience, arrived).await;
     }
 
     /// Follows the version until it is whole or gone, or nobody has asked for it for a while.

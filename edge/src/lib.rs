@@ -30,6 +30,7 @@ mod growth;
 mod keyring;
 mod media;
 mod origin;
+mod patience;
 mod playlist;
 mod policies;
 mod response;

@@ -60,8 +60,16 @@ impl Growing {
     }
 
     async fn ask(&self, method: &str, name: &str, grant: &Grant) -> Answer {
+        self.ask_as("", method, name, grant).await
+    }
+
+    async fn ask_as(&self, agent: &str, method: &str, name: &str, grant: &Grant) -> Answer {
         let bearer = format!("Bearer {}", self.signer.token(grant));
-        let request = Request::builder().method(method).uri(path(name)).header("authorization", bearer);
+        let request = Request::builder()
+            .method(method)
+            .uri(path(name))
+            .header("authorization", bearer)
+            .header("user-agent", agent);
         let (request, ()) = request.body(()).unwrap().into_parts();
         let response = self.edge.answer(&request).await;
         let (head, body) = response.into_parts();
@@ -204,6 +212,20 @@ async fn who_waited_eight_seconds_is_asked_to_come_again() {
     growing.said.heard(4).await;
     let (want, unwant) = (Heard::Want(want("1080p", 0)), Heard::Unwant(want("1080p", 0)));
     assert_eq!(growing.said.wants(), [want, want, unwant, unwant]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_player_that_a_refusal_would_end_waits_a_minute() {
+    let growing = Growing::start().await;
+    let began = Instant::now();
+    let answer = growing.ask_as("VLC/3.0.24 LibVLC/3.0.24", "GET", "144p/2.m4s", &grant(1080)).await;
+    assert_eq!((answer.status, began.elapsed().as_secs()), (503, 60));
+    // Every five seconds anew, and taken back as often.
+    growing.said.heard(24).await;
+    let heard = growing.said.wants();
+    let (wants, unwants) = heard.split_at(12);
+    assert!(wants.iter().all(|heard| *heard == Heard::Want(want("144p", 2))), "{wants:?}");
+    assert!(unwants.iter().all(|heard| *heard == Heard::Unwant(want("144p", 2))), "{unwants:?}");
 }
 
 #[tokio::test(start_paused = true)]
