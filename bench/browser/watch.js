@@ -65,7 +65,10 @@ async function watch(video) {
   });
   page.on('requestfinished', async (request) => {
     const path = new URL(request.url()).pathname;
-    if (ofVideo(path)) tell('answered', { path, status: (await request.response())?.status() });
+    if (!ofVideo(path)) return;
+    // The page may be closed meanwhile.
+    const answer = await request.response().catch(() => null);
+    tell('answered', { path, status: answer?.status() });
   });
   await page.goto(`${base}/watch/${video}`);
   tell('open');
