@@ -1,7 +1,8 @@
 //! Versions in the making: started by a plan, grown by what workers commit, gone when published.
 //!
-//! Whoever changes what there is of a version locks its row of `growing` first, so that of two
-//! jobs that are the last at once one sees the other.
+//! Whoever changes what there is of a version, or several of its jobs, locks its row of `growing`
+//! first: so of two jobs that are the last at once one sees the other, and no chunk is cut up while
+//! all are ended.
 
 pub(crate) mod chunks;
 pub(crate) mod inits;
@@ -19,7 +20,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use crate::convert::{Row, moment, number};
 use crate::error::Result;
 use crate::jobs::{self, Kind};
-use crate::{Catalog, CatalogError, RenditionSummary, progress, videos};
+use crate::{Catalog, RenditionSummary, progress, videos};
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "growing")]
@@ -126,8 +127,9 @@ impl Catalog {
         now: Timestamp,
     ) -> Result<()> {
         let transaction = self.begin().await?;
+        let growing = grow(&transaction, job, version).await?;
         let row = jobs::hold(&transaction, job, attempt).await?;
-        let growing = grow(&transaction, &row, version).await?;
+        is_part(&row, &growing)?;
         inits::add(&transaction, version, inits).await?;
         play(&transaction, &growing, now).await?;
         transaction.commit().await?;
@@ -159,6 +161,7 @@ impl Catalog {
         now: Timestamp,
     ) -> Result<()> {
         let transaction = self.begin().await?;
+        let mut growing = grow(&transaction, job, version).await?;
         let row = match jobs::hold(&transaction, job, attempt).await {
             Ok(row) => row,
             Err(lost) => {
@@ -173,7 +176,7 @@ impl Catalog {
                 return if is_said { Ok(()) } else { Err(lost) };
             }
         };
-        let mut growing = grow(&transaction, &row, version).await?;
+        is_part(&row, &growing)?;
         chunks::add(&transaction, version, chunks).await?;
         if counts_missing(&row, &growing.plan()?)? {
             growing.missing_ms += number(missing_ms);
@@ -203,17 +206,20 @@ impl Catalog {
     /// `Conflict` when the attempt has lost its lease.
     pub async fn finish_job(&self, job: JobId, attempt: i32, now: Timestamp) -> Result<()> {
         let transaction = self.begin().await?;
-        let row = match jobs::hold(&transaction, job, attempt).await {
+        let row = match jobs::hold_with_others(&transaction, job, attempt).await {
             Ok(row) => row,
             Err(lost) => {
                 let was_done = jobs::done_by(&transaction, job, attempt).await?;
                 return was_done.map(drop).ok_or(lost);
             }
         };
-        // Of a plan that starts nothing, and of work whose effect is a commit, this is no end.
+        // Of a plan that has started nothing, and of work whose effect is a commit, this is no end.
+        if !matches!(row.kind()?, Kind::Plan | Kind::Stills) || row.version.is_none() {
+            return Err(jobs::moved_on(job));
+        }
         let named = Row { table: "jobs", id: &row.id };
         let version: VersionId = named.word("version", named.required("version", row.version.as_deref())?)?;
-        let growing = find_locked(&transaction, &row, version).await?;
+        let growing = find_locked(&transaction, job, version).await?;
         jobs::done(&transaction, &row, now).await?;
         end(&transaction, &row, &growing, version, now).await?;
         progress::record(&transaction, &row, now).await?;
@@ -244,12 +250,12 @@ impl Catalog {
     }
 }
 
-/// The plan of a version in the making.
-pub(crate) async fn plan_of(
+/// The plan of a version in the making, whose row is locked.
+pub(crate) async fn lock_plan_of(
     connection: &impl ConnectionTrait,
     version: VersionId,
 ) -> Result<Option<EncodePlan>> {
-    let row = Entity::find_by_id(version.to_string()).one(connection).await?;
+    let row = Entity::find_by_id(version.to_string()).lock_exclusive().one(connection).await?;
     row.map(|row| row.plan()).transpose()
 }
 
@@ -322,28 +328,33 @@ pub(crate) async fn delete(connection: &impl ConnectionTrait, version: &str) -> 
     Ok(())
 }
 
-/// The row of the version that a job is a part of, locked.
-async fn find_locked(
-    connection: &impl ConnectionTrait,
-    row: &jobs::Model,
-    version: VersionId,
-) -> Result<Model> {
-    let gone = || CatalogError::MovedOn { what: "job", id: row.id.clone() };
-    if row.version.as_deref() != Some(version.to_string().as_str()) {
-        return Err(gone());
-    }
+/// Locks the version that is in the making of a video, if one is: whoever changes several of its
+/// jobs does so first.
+pub(crate) async fn lock_of_video(connection: &impl ConnectionTrait, video: &str) -> Result<()> {
+    Entity::find().filter(Column::Video.eq(video)).lock_exclusive().all(connection).await?;
+    Ok(())
+}
+
+/// The row of a version, locked; without it the job of who asks has moved on.
+async fn find_locked(connection: &impl ConnectionTrait, job: JobId, version: VersionId) -> Result<Model> {
     let growing = Entity::find_by_id(version.to_string()).lock_exclusive().one(connection).await?;
-    growing.ok_or_else(gone)
+    growing.ok_or_else(|| jobs::moved_on(job))
 }
 
 /// The same, as its next revision.
-async fn grow(connection: &impl ConnectionTrait, row: &jobs::Model, version: VersionId) -> Result<Model> {
-    let growing = find_locked(connection, row, version).await?;
+async fn grow(connection: &impl ConnectionTrait, job: JobId, version: VersionId) -> Result<Model> {
+    let growing = find_locked(connection, job, version).await?;
     let next = Entity::update_many()
         .col_expr(Column::Revision, Expr::col(Column::Revision).add(1))
         .filter(Column::Version.eq(&growing.version));
     next.exec(connection).await?;
     Ok(growing)
+}
+
+/// Whether a job is a part of a version.
+fn is_part(row: &jobs::Model, growing: &Model) -> Result<()> {
+    let is_part = row.version.as_ref() == Some(&growing.version);
+    if is_part { Ok(()) } else { Err(jobs::moved_on(row.id()?)) }
 }
 
 /// Lets the video play from the moment when its beginning is there.

@@ -16,11 +16,11 @@ use std::ops::Range;
 use model::{FailureReason, JobId, JobState, Lane, Timestamp, UploadId, VersionId, VideoId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, QueryOrder, QuerySelect};
+use sea_orm::{Condition, QuerySelect};
 
-use crate::CatalogError;
 use crate::convert::{Row, number};
 use crate::error::{Result, one_row};
+use crate::{CatalogError, growing};
 
 pub use claim::Claim;
 pub(crate) use end::end_others;
@@ -298,7 +298,7 @@ pub(crate) async fn end_of_video(
     video: &str,
     now: Timestamp,
 ) -> Result<()> {
-    lock_open(connection, video).await?;
+    growing::lock_of_video(connection, video).await?;
     let change = ActiveModel {
         state: Set(JobState::Failed.as_str().to_owned()),
         updated_at: Set(now.as_millis()),
@@ -343,7 +343,7 @@ pub(crate) async fn set_priority(
     video: &str,
     priority: i64,
 ) -> Result<()> {
-    lock_open(connection, video).await?;
+    growing::lock_of_video(connection, video).await?;
     let change = ActiveModel { priority: Set(priority), ..Default::default() };
     let of_video = Condition::all().add(Column::Video.eq(video)).add(open());
     Entity::update_many().set(change).filter(of_video).exec(connection).await?;
@@ -356,23 +356,16 @@ pub(crate) async fn hold(connection: &impl ConnectionTrait, job: JobId, attempt:
     row.ok_or_else(|| moved_on(job))
 }
 
-/// The same for who may have to end all other jobs of the video, which are locked too.
+/// The same for who may have to end all other jobs of the video: nobody else does, or cuts up any
+/// of them, at the same time.
 pub(crate) async fn hold_with_others(
     connection: &impl ConnectionTrait,
     job: JobId,
     attempt: i32,
 ) -> Result<Model> {
     let row = Entity::find().filter(held(job, attempt)).one(connection).await?;
-    lock_open(connection, &row.ok_or_else(|| moved_on(job))?.video).await?;
+    growing::lock_of_video(connection, &row.ok_or_else(|| moved_on(job))?.video).await?;
     hold(connection, job, attempt).await
-}
-
-/// Locks all jobs of a video that are not ended, always in the same order: two who do so do not
-/// wait for each other.
-async fn lock_open(connection: &impl ConnectionTrait, video: &str) -> Result<()> {
-    let open = Entity::find().filter(Column::Video.eq(video)).filter(open()).order_by_asc(Column::Id);
-    open.lock_exclusive().all(connection).await?;
-    Ok(())
 }
 
 /// Marks a job that is held as done.

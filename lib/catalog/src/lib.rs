@@ -15,13 +15,13 @@
 //!   commits the chunks that it has stored. What was first at a place stays. The last job leaves
 //!   the finish, which publishes, and the rows of the growing version go. A video whose job fails
 //!   for good loses them at once, and its other jobs are ended.
-//! * A growing version's row is locked by whoever adds to it, so that of two last jobs one leaves
-//!   the finish.
+//! * A growing version's row is locked by whoever adds to it, or changes several of its jobs: so of
+//!   two last jobs one leaves the finish.
 //! * An upload's bytes count against its owner's limits from the transaction that creates it.
 //! * A deleted video is invisible from the transaction that marks it. Its row stays, named by
 //!   [`Catalog::deleted_videos`], until its objects are gone and [`Catalog::forget_video`] ends it.
-//! * Where a transaction locks several rows it takes upload, jobs by their ids, growing version,
-//!   video, in this order.
+//! * Where a transaction locks several rows it takes upload, growing version, jobs, video, in
+//!   this order.
 //!
 //! # Jobs
 //!

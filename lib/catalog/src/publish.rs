@@ -17,7 +17,7 @@ impl Catalog {
     /// be seen, its objects are rubbish.
     pub async fn publish(&self, job: JobId, attempt: i32, new: &NewVersion, now: Timestamp) -> Result<()> {
         let transaction = self.begin().await?;
-        let row = match jobs::hold(&transaction, job, attempt).await {
+        let row = match jobs::hold_with_others(&transaction, job, attempt).await {
             Ok(row) => row,
             Err(lost) => {
                 let Some(row) = jobs::done_by(&transaction, job, attempt).await? else { return Err(lost) };
@@ -26,8 +26,14 @@ impl Catalog {
                 return if is_published { Ok(()) } else { Err(lost) };
             }
         };
-        // A plan may be all the work there is.
-        if !matches!(row.kind()?, Kind::Plan | Kind::Finish) {
+        let version = new.version.to_string();
+        let is_its = match row.kind()? {
+            Kind::Finish => row.version.as_ref() == Some(&version),
+            // That may be all the work there is.
+            Kind::Plan => row.version.is_none(),
+            Kind::Sound | Kind::Pictures | Kind::Stills => false,
+        };
+        if !is_its {
             return Err(jobs::moved_on(job));
         }
         jobs::done(&transaction, &row, now).await?;
@@ -36,7 +42,7 @@ impl Catalog {
         versions::insert(&transaction, video.id()?, attempt, new, now).await?;
         videos::change_state(&transaction, &video, ready, now).await?;
         growing::delete_of_video(&transaction, &video.id).await?;
-        jobs::delete_parts(&transaction, &new.version.to_string()).await?;
+        jobs::delete_parts(&transaction, &version).await?;
         transaction.commit().await?;
         self.announce_change();
         Ok(())

@@ -48,10 +48,13 @@ impl Catalog {
             // is what makes it right.
             let free = due(claim, now).lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
             let Some(row) = free.one(&transaction).await? else { return Ok(None) };
+            if row.state == JobState::Running.as_str() {
+                transaction.rollback().await?;
+                self.count_crash(&row, now).await?;
+                continue;
+            }
             let claimed = match take(&transaction, &row, worker, now, lease).await {
-                Err(
-                    error @ (CatalogError::Absent { .. } | CatalogError::State(_) | CatalogError::Row { .. }),
-                ) => {
+                Err(error) if is_defect(&error) => {
                     // It would be the next one for ever, and nothing behind it would be claimed.
                     tracing::error!(
                         job.id = row.id,
@@ -68,10 +71,34 @@ impl Catalog {
             if claimed.is_some() {
                 return Ok(claimed);
             }
-            // Perhaps a video has failed with its version.
-            self.announce_change();
         }
         Ok(None)
+    }
+
+    /// Queues a job again whose lease ran out, or gives it up with its video.
+    async fn count_crash(&self, seen: &Model, now: Timestamp) -> Result<()> {
+        let transaction = self.begin().await?;
+        // Its worker may come back at this moment: what was seen must still be so.
+        let row = super::hold_with_others(&transaction, seen.id()?, seen.attempt()?).await;
+        let row = match row {
+            Ok(row) if row.due_at == seen.due_at => row,
+            Ok(_) | Err(CatalogError::MovedOn { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let counted = match after_crash(row.crashes, moment(row.due_at)) {
+            Next::GiveUp => give_up(&transaction, &row, FailureReason::Crashed, now).await,
+            Next::Again { crashes, at } => put_off(&transaction, &row, crashes, at, now).await,
+        };
+        match counted {
+            Err(error) if is_defect(&error) => {
+                tracing::error!(job.id = row.id, video.id = row.video, "set job `{}` aside: {error}", row.id);
+                set_aside(&transaction, &row, now).await?;
+            }
+            counted => counted?,
+        }
+        transaction.commit().await?;
+        self.announce_change();
+        Ok(())
     }
 
     /// Keeps the lease until `now + lease` and says how much of the job's own stretch is done, in
@@ -127,25 +154,10 @@ async fn take(
         forget_wants(connection, row, now).await?;
         return Ok(None);
     }
-    let mut crashes = row.crashes;
-    if row.state()? == JobState::Running {
-        match after_crash(row.crashes, moment(row.due_at)) {
-            Next::GiveUp => {
-                give_up(connection, row, FailureReason::Crashed, now).await?;
-                return Ok(None);
-            }
-            Next::Again { crashes, at } if at > now => {
-                put_off(connection, row, crashes, at, now).await?;
-                return Ok(None);
-            }
-            Next::Again { crashes: counted, .. } => crashes = counted,
-        }
-    }
     let (attempt, lease_until) = (row.attempt()? + 1, now + lease);
     let change = ActiveModel {
         state: Set(JobState::Running.as_str().to_owned()),
         attempt: Set(number(attempt)),
-        crashes: Set(crashes),
         worker: Set(Some(worker.as_str().to_owned())),
         due_at: Set(lease_until.as_millis()),
         position_ms: Set(0),
@@ -162,7 +174,7 @@ async fn take(
         is_urgent: row.rank <= Rank::Wanted as i64,
         hurry: row.is_hurried(),
         attempt,
-        crashes: named.number("crashes", crashes)?,
+        crashes: named.number("crashes", row.crashes)?,
         lease_until,
     };
     update_unchanged(connection, row, change).await?;
@@ -173,6 +185,11 @@ async fn take(
         videos::change_state(connection, &video, packaging, now).await?;
     }
     Ok(Some(job))
+}
+
+/// Whether an error says that a job's rows do not fit each other, which no other try mends.
+fn is_defect(error: &CatalogError) -> bool {
+    matches!(error, CatalogError::Absent { .. } | CatalogError::State(_) | CatalogError::Row { .. })
 }
 
 fn is_plan(row: &Model) -> bool {

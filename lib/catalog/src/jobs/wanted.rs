@@ -34,10 +34,9 @@ impl Catalog {
             return Ok(());
         }
         let transaction = self.begin().await?;
+        let Some(plan) = growing::lock_plan_of(&transaction, version).await? else { return Ok(()) };
         let row = queued(version, lane, segment).lock_exclusive().one(&transaction).await?;
-        let (Some(row), Some(plan)) = (row, growing::plan_of(&transaction, version).await?) else {
-            return Ok(());
-        };
+        let Some(row) = row else { return Ok(()) };
         let mut wanted = row.clone();
         if let Some(lane) = lane {
             let segments = row.segments()?;

@@ -91,6 +91,8 @@ on_both_engines! {
         let finish = claim(&catalog, after(8)).await.unwrap();
         assert_eq!((finish.work.clone(), finish.is_urgent), (Work::Finish { version: id(1) }, true));
         assert!(catalog.growing(id(1)).await.unwrap().unwrap().is_whole(video_name(720)));
+        let other = catalog.publish(finish.id, finish.attempt, &version(2), after(9)).await.unwrap_err();
+        assert_eq!(other.kind(), ErrorKind::Conflict);
         carry_out(&catalog, &finish, after(9)).await;
         carry_out(&catalog, &finish, after(9)).await;
         let found = row(&catalog, video).await;
