@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use catalog::{Catalog, CatalogError, Job};
 use cmaf::GrowingIndex;
 use model::cell::{Request, Source};
@@ -17,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::cell::{Cell, Media, Start};
 use crate::halt::Halt;
 use crate::scratch::Scratch;
-use crate::{Config, PackagerError};
+use crate::{Config, PackagerError, backoff};
 
 /// Between two tries to tell the catalog something: often enough that a database which comes back
 /// finds the lease still held.
@@ -66,11 +67,13 @@ impl Attempt<'_> {
         folder: &Path,
         request: impl FnOnce(Source) -> Request,
     ) -> Result<Cell, Halt> {
+        let is_urgent = self.job.is_urgent;
+        let patience = self.config.patience;
         let start = Start {
             program: &self.config.transcoder(),
             scratch: folder,
-            patience: self.config.patience,
-            niceness: if self.job.is_urgent { URGENT } else { BULK },
+            patience: if is_urgent { patience } else { patience.with_one_that_gives_way() },
+            niceness: if is_urgent { URGENT } else { BULK },
             tasks: self.tasks,
             stop: self.stop,
         };
@@ -81,6 +84,15 @@ impl Attempt<'_> {
     pub(crate) fn has_done(&self, media: Duration) {
         let media_ms = u64::try_from(media.as_millis()).unwrap_or(u64::MAX);
         self.position_ms.store(media_ms, Ordering::Relaxed);
+    }
+
+    /// Stores a small object.
+    pub(crate) async fn put(&self, key: ObjectKey, bytes: Bytes) -> Result<(), Halt> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Halt::Stopped),
+            stored = backoff::insist(backoff::WRITE, || self.store.put(&key, bytes.clone())) => Ok(stored?),
+        }
     }
 
     /// Tells the catalog something, for as long as it is away and the lease may hold: what is told

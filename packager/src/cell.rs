@@ -56,6 +56,13 @@ impl Default for Patience {
     }
 }
 
+impl Patience {
+    /// With a cell that others may keep from the processor for minutes.
+    pub(crate) fn with_one_that_gives_way(self) -> Self {
+        Self { grace: self.grace * 4, pace: self.pace * 4, quiet: self.quiet * 4 }
+    }
+}
+
 /// How a cell ended.
 #[derive(Debug)]
 pub(crate) enum Ending {

@@ -22,6 +22,8 @@ pub(crate) enum Halt {
         /// How, for the log.
         how: String,
     },
+    /// The cell was too slow, which may be the machine's fault.
+    TimedOut,
     /// Something around it failed; the file is worth another try.
     Later(PackagerError),
     /// The process stops, or the lease is lost.
@@ -71,9 +73,7 @@ impl From<Ending> for Halt {
         match ending {
             Ending::Refused { reason, detail } => Self::Failed { reason, detail },
             Ending::Crashed { how } => Self::Crashed { how },
-            Ending::TimedOut => {
-                Self::Failed { reason: FailureReason::TimedOut, detail: "out of patience".to_owned() }
-            }
+            Ending::TimedOut => Self::TimedOut,
             Ending::Stopped => Self::Stopped,
             Ending::Starved(error) => error.into(),
             Ending::Unread => Self::Later(PackagerError::Unread),

@@ -1,5 +1,6 @@
-//! Originals become renditions: claim a job, probe the file, plan, let a transcoder cell encode,
-//! check every byte that it sends, store chunks and index, publish.
+//! Originals become renditions, part by part: a worker claims a job, lets a transcoder cell do the
+//! work, checks every byte that it sends, stores it and has a row name it. The kinds of jobs are
+//! the files of `jobs/`.
 //!
 //! This crate links no ffmpeg and speaks no HTTP. What depends on the source is decided by
 //! [`plan`](plan()), a pure function; what reads a stranger's file is the cell, a child process
@@ -7,12 +8,14 @@
 //!
 //! # Consistency
 //!
-//! * At-least-once work, exactly-once effect: every attempt writes under a version of its own,
-//!   stores the index last, and publishes with its fencing number. A worker that lost its lease
-//!   publishes nothing.
-//! * What nothing names is rubbish: the attempt itself removes it, and [`sweep`](sweep::sweep)
-//!   what a killed worker left, after a day. [`doctor`] shows where rows, indexes and objects
-//!   drift apart.
+//! * At-least-once work, exactly-once effect: an object is stored before a row names it by its
+//!   hash, and rows are written with the attempt's fencing number. A worker that lost its lease
+//!   commits nothing.
+//! * A cell sends exactly the planned frames behind exactly the announced init, or nothing of it
+//!   is kept: chunks made anywhere, in any order, fit together.
+//! * What nothing names is rubbish: that of a video that was given up goes at once, what a killed
+//!   worker left goes with the [`sweep`](sweep::sweep), after a day. [`doctor`] shows where rows,
+//!   indexes and objects drift apart.
 //!
 //! # Cancellation
 //!
@@ -21,8 +24,8 @@
 //!
 //! # Errors
 //!
-//! A file's failure is a [`model::FailureReason`] in its row. A crash of the cell is tried three
-//! times. Whatever is not the file's fault (a store that is away, a full disk, no transcoder)
+//! A file's failure is a [`model::FailureReason`] in its row. A cell that crashes or is too slow is
+//! tried three times. Whatever is not the file's fault (a store that is away, a full disk, no transcoder)
 //! makes the job wait, as often as it takes.
 
 mod abandoned;

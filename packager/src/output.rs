@@ -74,6 +74,13 @@ impl<'a> Output<'a> {
         Duration::from_secs_f64(grid.seconds(frame))
     }
 
+    /// Where what was asked for, and is not complete yet, ends in the film.
+    pub(crate) fn end(&self) -> Duration {
+        let grid = &self.growing.plan.grid;
+        let last = self.stretches.back().map_or(0, |stretch| stretch.segments.end);
+        Duration::from_secs_f64(grid.seconds(grid.start(last).min(grid.frames)))
+    }
+
     /// The next stretch that every rendition has got past; those that are there are passed over.
     fn completed(&mut self) -> Option<Batch> {
         loop {

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use cmaf::GrowingIndex;
 use futures::future::{BoxFuture, try_join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -55,15 +54,6 @@ impl<'a> Storing<'a> {
     pub(crate) async fn one(&mut self) -> Option<Result<Batch, StorageError>> {
         self.on_their_way.next().await
     }
-}
-
-/// Stores a small object whose bytes are in memory.
-pub(crate) async fn put(
-    store: &Arc<dyn ObjectStore>,
-    key: ObjectKey,
-    bytes: Bytes,
-) -> Result<(), StorageError> {
-    backoff::insist(backoff::WRITE, || store.put(&key, bytes.clone())).await
 }
 
 async fn put_piece(

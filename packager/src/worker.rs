@@ -34,6 +34,8 @@ const REPORT: Duration = Duration::from_millis(200);
 /// How long after a crash we may still be told to stop: whoever stops us may signal the
 /// transcoder too, and its end be seen first.
 const TOLD: Duration = Duration::from_millis(500);
+/// So many crashes before make this try the last one.
+const LAST_TRY: u8 = 2;
 /// How long it waits for an operator to make room.
 const FULL: Duration = Duration::from_secs(60);
 
@@ -172,6 +174,14 @@ impl Packager {
             Err(Halt::Crashed { how }) => {
                 tracing::warn!(took_ms, how, "the transcoder crashed");
                 Some(JobFailure::Crashed)
+            }
+            Err(Halt::TimedOut) if job.crashes < LAST_TRY => {
+                tracing::warn!(took_ms, "the transcoder was too slow");
+                Some(JobFailure::Crashed)
+            }
+            Err(Halt::TimedOut) => {
+                tracing::warn!(took_ms, "the transcoder was too slow once more");
+                Some(JobFailure::Final(FailureReason::TimedOut))
             }
             Err(Halt::Later(error)) => Some(self.later(error)),
         };

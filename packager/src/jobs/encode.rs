@@ -1,5 +1,7 @@
 //! Segments of some renditions: from the cell into chunks, from there into the store and rows.
 
+use std::time::Duration;
+
 use catalog::Job;
 use cmaf::{ChunkRef, GrowingIndex};
 use model::cell::{Reply, Request, Task};
@@ -50,7 +52,9 @@ impl Encoding<'_> {
     /// missing, in milliseconds.
     async fn follow(&mut self, cell: &mut Cell) -> Result<u64, Halt> {
         let begin = self.output.position();
+        let end = self.output.end();
         let mut position = begin;
+        let mut claimed = begin;
         let mut is_first = true;
         loop {
             if self.storing.is_full() {
@@ -71,8 +75,13 @@ impl Encoding<'_> {
                 said = cell.next() => said,
             };
             let taken = match said {
-                // Nothing that a cell claims is shown; what it has sent is.
-                Said::Message { reply: Reply::Progress { .. }, .. } => continue,
+                // It knows how much is still in its encoders; what it has sent is the least and
+                // its whole stretch the most that is believed.
+                Said::Message { reply: Reply::Progress { position_ms }, .. } => {
+                    claimed = Duration::from_millis(position_ms);
+                    self.attempt.has_done(claimed.clamp(position, end.max(position)).saturating_sub(begin));
+                    continue;
+                }
                 Said::Message { reply, payload } => {
                     if is_first && matches!(reply, Reply::Segment { .. }) {
                         is_first = false;
@@ -97,7 +106,7 @@ impl Encoding<'_> {
             let reached = self.output.position();
             cell.extend(reached.saturating_sub(position));
             position = reached;
-            self.attempt.has_done(reached.saturating_sub(begin));
+            self.attempt.has_done(claimed.clamp(reached, end.max(reached)).saturating_sub(begin));
         }
     }
 

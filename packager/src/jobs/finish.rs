@@ -6,7 +6,7 @@ use model::{ChunkHash, ErrorKind, ObjectKey, VersionId};
 
 use crate::attempt::Attempt;
 use crate::halt::Halt;
-use crate::{PackagerError, backoff, faults, storing};
+use crate::{PackagerError, backoff, faults};
 
 pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Result<(), Halt> {
     let growing = attempt.growing(version).await?;
@@ -15,7 +15,7 @@ pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Resul
     faults::at(faults::BEFORE_INDEX);
     // Behind everything that it names.
     let key = ObjectKey::Index { video: attempt.job.video, version };
-    storing::put(attempt.store, key, index.to_json()).await?;
+    attempt.put(key, index.to_json()).await?;
     faults::at(faults::INDEXED);
     let new = NewVersion {
         version,

@@ -11,7 +11,7 @@ use crate::attempt::Attempt;
 use crate::cell::{Cell, Ending, Said};
 use crate::halt::Halt;
 use crate::scratch::Scratch;
-use crate::{faults, plan, storing, verify};
+use crate::{faults, plan, verify};
 
 pub(super) async fn carry_out(attempt: Attempt<'_>) -> Result<(), Halt> {
     let scratch = attempt.scratch()?;
@@ -78,7 +78,7 @@ async fn announce(attempt: Attempt<'_>, scratch: &Scratch, growing: &GrowingInde
     let (video, version) = (growing.video, growing.version);
     let put = inits.iter().map(|(announced, init)| {
         let key = ObjectKey::Init { video, version, rendition: announced.rendition };
-        storing::put(attempt.store, key, init.clone())
+        attempt.put(key, init.clone())
     });
     futures::future::try_join_all(put).await?;
     let announced: Vec<Announced> = inits.into_iter().map(|(announced, _)| announced).collect();

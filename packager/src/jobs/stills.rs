@@ -7,7 +7,7 @@ use model::{ObjectKey, VersionId};
 use crate::attempt::Attempt;
 use crate::cell::{Cell, Ending, Said};
 use crate::halt::Halt;
-use crate::{storing, verify};
+use crate::verify;
 
 pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Result<(), Halt> {
     let plan = attempt.growing(version).await?.plan;
@@ -16,8 +16,8 @@ pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Resul
     let mut cell = attempt.start(attempt.media().await?, &scratch.cell(), request).await?;
     let (poster, thumbnail) = pictures(&mut cell).await?;
     let video = attempt.job.video;
-    storing::put(attempt.store, ObjectKey::Poster { video, version }, poster).await?;
-    storing::put(attempt.store, ObjectKey::Thumbnail { video, version }, thumbnail).await?;
+    attempt.put(ObjectKey::Poster { video, version }, poster).await?;
+    attempt.put(ObjectKey::Thumbnail { video, version }, thumbnail).await?;
     let job = attempt.job;
     attempt.tell(|now| attempt.catalog.finish_job(job.id, job.attempt, now)).await
 }
