@@ -92,6 +92,7 @@ async fn only_keepers_of_the_queue_set_priorities() {
     let berta = site.somebody("berta", Role::Creator, 0).await;
     let keeper = site.somebody("keeper", Role::Moderator, 0).await;
     let first = site.upload(&ana, "First").await;
+    site.clock.advance(std::time::Duration::from_secs(1));
     let second = format!("/api/v1/videos/{}", site.upload(&ana, "Second").await);
     let ahead = json!({"priority": 5});
     assert_eq!(site.patch(&second, None, ahead.clone()).await.refusal().0, 401);
