@@ -42,6 +42,8 @@ pub(crate) struct Rung<'a> {
     encoder: Encoder,
     /// Frames of the rung before the stretch: the encoder counts from it.
     before: u64,
+    /// The rung's frame that the encoder is given next.
+    fed: u64,
     /// The segment that the next key frame begins.
     next: u32,
     segments: Segments<'a>,
@@ -64,6 +66,7 @@ impl<'a> Rung<'a> {
             scaler: None,
             encoder,
             before,
+            fed: before,
             next: stretch.segment,
             segments: Segments::new(replies, rung.rendition, ticks, (stretch.segment, before)),
             replies,
@@ -130,7 +133,9 @@ impl<'a> Rung<'a> {
             self.next += u32::from(is_start);
             frame.set_key(is_start);
             self.encoder.put(Some(frame.frame())).map_err(CellError::libav("encode a picture"))?;
+            self.fed = n + 1;
             self.drain()?;
+            self.advance()?;
         }
         Ok(())
     }
@@ -157,7 +162,14 @@ impl<'a> Rung<'a> {
             return Err(self.segments.off_plan(fault));
         }
         self.segments.push(shown, coded.key, &h264::slices(bytes))?;
-        let done = self.segments.total().saturating_mul(divisor(self.rung));
+        self.advance()
+    }
+
+    /// Says how far this rung is: half of the work on a picture that the encoder still holds, to
+    /// look ahead from it, is done. A slow preset holds more than ten seconds of a small rung.
+    fn advance(&self) -> Result<()> {
+        let halves = self.fed.saturating_add(self.segments.total());
+        let done = halves.saturating_mul(divisor(self.rung)) / 2;
         self.replies.advance(self.track, (self.stretch.grid.seconds(done) * 1000.0) as u64)
     }
 
