@@ -8,8 +8,6 @@ use model::cell::MEDIA_FD;
 
 /// Nobody needs more: three streams, the media, what a library opens in passing.
 const OPEN_FILES: u64 = 32;
-/// Niceness: playback and uploads on the same machine go first.
-const NICE: i32 = 10;
 
 /// Takes over the descriptor on which the parent gave the media. To be called once.
 pub(crate) fn media() -> io::Result<OwnedFd> {
@@ -22,8 +20,8 @@ pub(crate) fn media() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(MEDIA_FD) })
 }
 
-/// No new privileges, no core dump, no byte to a file, few descriptors, low priority. Replies go
-/// to a pipe, which is no file.
+/// No new privileges, no core dump, no byte to a file, few descriptors. Replies go to a pipe, which
+/// is no file. How nice to be is the parent's choice.
 pub(crate) fn confine() -> io::Result<()> {
     // When the machine runs out of memory, this process goes first and not the server. Where the
     // file cannot be written, the limits below still hold.
@@ -37,9 +35,7 @@ pub(crate) fn confine() -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     limit(libc::RLIMIT_FSIZE, 0)?;
-    limit(libc::RLIMIT_NOFILE, OPEN_FILES)?;
-    // SAFETY: setpriority takes plain numbers; 0 is the calling process.
-    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) })
+    limit(libc::RLIMIT_NOFILE, OPEN_FILES)
 }
 
 /// Bounds the processor time of the whole process, a last resort behind the parent's wall clock.
