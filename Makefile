@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
-.PHONY: help run samples-remove test check bench bench-edge bench-packager tools-run tools-test tools-check tools-bench ui browser
+.PHONY: help run samples-remove test test-long programs check bench bench-edge bench-packager tools-run tools-test tools-check tools-bench ui browser
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -18,10 +18,19 @@ run: tools-run ui ## install what is missing, build, serve http://localhost:8080
 samples-remove: ## take the three sample clips away again
 	$(CARGO_TARGET_DIR)/release/cocuyo samples remove --data $${COCUYO_DATA:-data}
 
-test: tools-test ui browser ## install what is missing and run every test
-	cargo build --locked --package server --package transcoder
+test: tools-test ui browser programs ## install what is missing and run every test
 	cargo test --workspace --locked --no-fail-fast
 	cd web/ui && npm test
+
+test-long: tools-test programs ## a film of an hour and 200 random kills; LONG_MINUTES and LONG_KILLS make it shorter
+	LONG_MINUTES=$${LONG_MINUTES:-60} LONG_KILLS=$${LONG_KILLS:-200} \
+		cargo test --locked --package tests --test stories -- --ignored --nocapture --test-threads=1 long::
+
+# The programs that stories start: also `cocuyo` with its fail points, under another name.
+programs: ui
+	cargo build --locked --package server --features faults
+	ln -f $(CARGO_TARGET_DIR)/debug/cocuyo $(CARGO_TARGET_DIR)/debug/cocuyo-faults
+	cargo build --locked --package server --package transcoder
 
 check: tools-check ui ## formatting, lints, dependency rules, types of the front end
 	cargo fmt --all --check

@@ -63,6 +63,11 @@ impl Server {
         .await
     }
 
+    /// Whether it has come to an end.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("ask for its state").is_some()
+    }
+
     /// Waits for its end.
     pub async fn ended(mut self) -> End {
         let status = until("the server to end", Duration::from_secs(60), || {

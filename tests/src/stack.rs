@@ -193,12 +193,6 @@ impl Stack {
         self.start_command(self.command("cocuyo", self.home.path(), self.roles).args(arguments)).await;
     }
 
-    /// [`Stack::start_server`], of the build in which `failpoints` (see `packager::faults`) happen.
-    pub async fn start_server_that_fails(&mut self, failpoints: &str) {
-        let mut command = self.command("cocuyo-faults", self.home.path(), self.roles);
-        self.start_command(command.env("FAILPOINTS", failpoints)).await;
-    }
-
     async fn start_command(&mut self, command: &mut Command) {
         let mut server = Server::spawn(command.args(["--listen", &self.listen]));
         self.listen = format!("127.0.0.1:{}", server.until_listening().await);
@@ -207,16 +201,26 @@ impl Stack {
 
     /// Another process that only packages, with a data folder of its own as on another machine.
     pub async fn add_worker(&self) -> Server {
+        let mut worker = Server::spawn(&mut self.worker("cocuyo"));
+        worker.until_listening().await;
+        worker
+    }
+
+    /// [`Stack::add_worker`], of the build in which `failpoints` (see `packager::faults`) happen.
+    pub fn add_worker_that_fails(&self, failpoints: &str) -> Server {
+        Server::spawn(self.worker("cocuyo-faults").env("FAILPOINTS", failpoints))
+    }
+
+    fn worker(&self, program: &str) -> Command {
         let number = self.workers.fetch_add(1, Ordering::Relaxed);
         let data = match self.engines {
             // The folder store and SQLite are for one machine, and one data folder.
             Engines::Embedded => self.data(),
             Engines::Servers => self.home.path().join(format!("worker-{number}")),
         };
-        let mut command = self.command("cocuyo", &data, "packager");
-        let mut worker = Server::spawn(command.args(["--listen", "127.0.0.1:0"]));
-        worker.until_listening().await;
-        worker
+        let mut command = self.command(program, &data, "packager");
+        command.args(["--listen", "127.0.0.1:0"]);
+        command
     }
 
     fn command(&self, name: &str, data: &Path, roles: &str) -> Command {

@@ -147,3 +147,27 @@ async fn the_site_works_without_scripts_and_looks_well_with_them() {
     assert!(looks["followed"].as_u64().is_some_and(|links| links > 20), "{looks:#}");
     assert_quiet(&looks);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_is_watched_while_it_is_made() {
+    /// For so long the edge holds a request, in milliseconds: no stop is longer.
+    const HOLD_MS: u64 = 8000;
+    let stack = Stack::start_with(Engines::Embedded, "[packager]\nslots = 2\n").await;
+    let creator = stack.person("ana", "creator", 1).await;
+    let film = Clip::Numbered { seconds: 100, width: 854 };
+    let video = creator.upload("Mientras se hace", film.file()).await;
+    creator.until_plays(&video).await;
+    let base = stack.url("");
+    let told = tokio::task::spawn_blocking(move || {
+        script("playing.js", &["--base", &base, "--creator", "ana:contraseña de ana", "--video", &video])
+    });
+    let told = told.await.expect("the script does not panic");
+    assert_eq!(told["before"]["plays"], true, "{told:#}");
+    assert_eq!(told["whileMade"]["state"], "packaging", "it was ready before it was seen: {told:#}");
+    assert!((told["past5"]["duration"].as_f64().unwrap_or_default() - 100.0).abs() < 0.1, "{told:#}");
+    assert_eq!(told["better"]["height"], 480, "{told:#}");
+    let stalls: Vec<u64> =
+        told["stalls"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
+    assert!(stalls.iter().all(|stall| *stall <= HOLD_MS), "{told:#}");
+    assert_quiet(&told);
+}

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "what a story spawns ends with the story")]
 
+mod away;
 mod bad_input;
 mod browser;
 mod clients;
@@ -11,9 +12,13 @@ mod delete;
 mod deployment;
 mod documentation;
 mod gate;
+mod long;
+mod lying;
 mod meter;
 mod order;
 mod playing;
 mod samples;
 mod space;
+mod status;
 mod watch;
+mod workers;
