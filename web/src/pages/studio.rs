@@ -37,6 +37,7 @@ struct Row {
     state: String,
     plays: bool,
     has_failed: bool,
+    is_bad: bool,
     /// What is going on, in a few words each.
     notes: Vec<String>,
     can_cancel: bool,
@@ -70,16 +71,20 @@ pub(crate) async fn page(
 fn row(video: VideoView, language: Language) -> Row {
     let word = |key: String| text::say(language, &key).to_owned();
     let notes = notes(&video, language);
+    let is_cancelled = video.failure.as_ref().is_some_and(|failure| failure.code == "cancelled");
+    let state = match video.state {
+        "packaging" if video.plays => "plays",
+        "failed" if is_cancelled => "cancelled",
+        state => state,
+    };
     Row {
         id: video.id.to_string(),
         title: video.title,
         thumbnail_url: video.thumbnail_url,
-        state: match video.plays && video.state != "ready" {
-            true => word("state_plays".to_owned()),
-            false => word(format!("state_{}", video.state)),
-        },
+        state: word(format!("state_{state}")),
         plays: video.plays,
         has_failed: video.failure.is_some(),
+        is_bad: video.failure.is_some() && !is_cancelled,
         can_cancel: matches!(video.state, "queued" | "packaging"),
         notes,
         visibility: word(format!("visibility_{}", video.visibility)),
@@ -91,6 +96,9 @@ fn row(video: VideoView, language: Language) -> Row {
         failure: video.failure.map(|failure| failure.text),
     }
 }
+
+/// Below this much of the film's own speed a figure would be nought.
+const LEAST_SPEED: f64 = 0.05;
 
 /// What is going on with a video that is not finished: what its island would show.
 fn notes(video: &VideoView, language: Language) -> Vec<String> {
@@ -107,7 +115,7 @@ fn notes(video: &VideoView, language: Language) -> Vec<String> {
     if let Some(seconds) = video.eta_s {
         notes.push(text::fill(language, "state_eta", &[("time", &time_left(seconds, language))]));
     }
-    if let Some(speed) = video.speed {
+    if let Some(speed) = video.speed.filter(|speed| *speed >= LEAST_SPEED) {
         notes.push(text::fill(language, "state_speed", &[("speed", &decimal(speed, language))]));
     }
     notes
