@@ -289,12 +289,7 @@ impl Edge {
         right: Right,
         now: Timestamp,
     ) -> Result<Response<Body>, Arc<EdgeError>> {
-        let index = match self.0.versions.of(asked.route.video, asked.route.version).await? {
-            Version::Whole(index) => index,
-            // Its tables are known when every segment is.
-            Version::Growing(_, index) if index.has(name) => return Err(EdgeError::NotYet.into()),
-            Version::Growing(..) => return Err(EdgeError::Absent.into()),
-        };
+        let index = self.0.versions.of(asked.route.video, asked.route.version).await?.tracks(name)?;
         let file = self.0.files.of(&index, name).await?;
         let etag = ETag::strong(file.map.etag().trim_matches('"'));
         let entity = immutable("video/mp4", &etag, file.map.len());

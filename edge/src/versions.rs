@@ -177,6 +177,26 @@ impl Version {
         }
     }
 
+    /// An index that has at least a picture and the sound that goes with it, whole: of a growing
+    /// version too, where these two are. It says of them what the finished one will.
+    pub(crate) fn tracks(&self, picture: RenditionName) -> Result<Arc<VersionIndex>, EdgeError> {
+        let index = match self {
+            Self::Whole(index) => return Ok(Arc::clone(index)),
+            Self::Growing(_, index) => index,
+        };
+        let names: Vec<_> = index.renditions().collect();
+        if !names.contains(&picture) {
+            return Err(EdgeError::Absent);
+        }
+        let tracks = picture.sound_of(&names).into_iter().chain([picture]);
+        if tracks.clone().any(|name| !index.is_whole(name)) {
+            return Err(EdgeError::NotYet);
+        }
+        let key = ObjectKey::Index { video: index.video, version: index.version };
+        let unreadable = |source| EdgeError::Unreadable { key: key.into(), source };
+        index.finish_only(tracks).map(Arc::new).map_err(unreadable)
+    }
+
     /// Where segment `n` of a rendition is.
     ///
     /// # Errors

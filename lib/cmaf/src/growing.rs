@@ -153,8 +153,19 @@ impl GrowingIndex {
     /// When a rendition is not whole, or a segment is not as long as planned: its playlist has
     /// already been read by somebody.
     pub fn finish(&self) -> Result<VersionIndex, CmafError> {
+        self.finish_only(self.renditions())
+    }
+
+    /// The same, of some of its renditions: what the finished version's index will say about them.
+    ///
+    /// # Errors
+    /// As with [`GrowingIndex::finish`], for these.
+    pub fn finish_only(
+        &self,
+        names: impl IntoIterator<Item = RenditionName>,
+    ) -> Result<VersionIndex, CmafError> {
         let renditions =
-            self.renditions().map(|name| self.finish_rendition(name)).collect::<Result<_, _>>()?;
+            names.into_iter().map(|name| self.finish_rendition(name)).collect::<Result<_, _>>()?;
         let grid = &self.plan.grid;
         Ok(VersionIndex {
             format: VersionIndex::FORMAT,

@@ -31,7 +31,7 @@ pub enum ObjectKey {
         version: VersionId,
         /// and this track,
         rendition: RenditionName,
-        /// the chunk's place, from 0,
+        /// the number of its first segment, from 0,
         number: u32,
         /// and the hash of its bytes.
         hash: ChunkHash,
