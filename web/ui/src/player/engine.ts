@@ -44,10 +44,12 @@ function isSaving(choice: Choice): boolean {
 
 const ESTIMATE_KEY = 'cocuyo:bandwidth';
 
-function rememberedEstimate(): number {
+/** What to begin with, in bit/s, before anything is measured. */
+function firstEstimate(): number {
   const stored = Number(localStorage.getItem(ESTIMATE_KEY));
-  // Without memory: half of what a slow mobile link carries, so that the first segment comes soon.
-  return stored > 0 ? stored : 300_000;
+  // Without memory the smallest, so that the first picture comes soon; with it half of what it says,
+  // since the line may be another one today.
+  return stored > 0 ? Math.min(stored / 2, 5_000_000) : 100_000;
 }
 
 /** hls.js passes over what would not play smoothly. What is still being made would not. */
@@ -130,8 +132,9 @@ class StreamEngine implements Engine {
       // Segments are MP4 already: what is left to do is less than to fetch a worker for it.
       enableWorker: false,
       startPosition: position,
-      abrEwmaDefaultEstimate: rememberedEstimate(),
-      testBandwidth: !saving,
+      abrEwmaDefaultEstimate: firstEstimate(),
+      // It would load a segment before the first one that is shown.
+      testBandwidth: false,
       maxBufferLength: saving ? 12 : 30,
       maxMaxBufferLength: saving ? 20 : 60,
       backBufferLength: saving ? 10 : 30,
