@@ -186,37 +186,48 @@ impl Way<'_> {
     /// Finds a place from which the stretch can be decoded, and gives the first picture from there.
     fn find<'r>(&self, mut reel: Reel<'r>, film_ms: u64) -> Result<(Reel<'r>, Option<Picture>)> {
         let first = self.frames.start - if self.video.deinterlace { FIELDS_BEFORE } else { 0 };
-        if first <= 0 || !reel.input().seeks_well(film_ms) {
+        if first <= 0 {
             let next = reel.next()?;
             return Ok((reel, next));
         }
         // Containers round times.
         let wanted = self.grid.moment(first).plus(self.grid.frames(1).over(10));
-        let (mut aim, mut back_s) = (wanted, 0);
-        for _ in 0..MAX_TRIES {
-            let key = reel.seek(aim)?;
-            aim = wanted.minus(Seconds::of(back_s, 1, 1));
-            if let Some(key) = key.filter(|key| !wanted.is_before(key.at)) {
-                let mut next = reel.next()?;
-                // What says no time is placed behind what does; nothing is there yet.
-                while next.as_ref().is_some_and(|picture| reel.times(picture).is_none()) {
-                    next = reel.next()?;
+        if reel.input().seeks_well(film_ms) {
+            let (mut aim, mut back_s) = (wanted, 0);
+            for _ in 0..MAX_TRIES {
+                let key = reel.seek(aim)?;
+                aim = wanted.minus(Seconds::of(back_s, 1, 1));
+                if let Some(key) = key.filter(|key| !wanted.is_before(key.at)) {
+                    if let Some(next) = self.first_if_before(&mut reel, first)? {
+                        return Ok((reel, Some(next)));
+                    }
+                    // Its first pictures lean on those before it, or nothing behind it can be decoded.
+                    aim = if key.before.is_before(aim) { key.before } else { aim };
                 }
-                let place = next.as_ref().and_then(|picture| reel.times(picture));
-                if place.is_some_and(|(at, _)| self.grid.frame_at(at) <= first) {
-                    return Ok((reel, next));
+                back_s = (2 * back_s).max(1);
+                if aim.is_before(self.grid.zero()) {
+                    break;
                 }
-                // Its first pictures lean on those before it, or nothing behind it can be decoded.
-                aim = if key.before.is_before(aim) { key.before } else { aim };
             }
-            back_s = (2 * back_s).max(1);
-            if aim.is_before(self.grid.zero()) {
-                break;
+        } else {
+            reel = reel.restart_before(wanted)?;
+            if let Some(next) = self.first_if_before(&mut reel, first)? {
+                return Ok((reel, Some(next)));
             }
         }
         let mut reel = reel.restart()?;
         let next = reel.next()?;
         Ok((reel, next))
+    }
+
+    /// The first picture that says its time, if that is not behind grid frame `n`.
+    fn first_if_before(&self, reel: &mut Reel<'_>, n: i64) -> Result<Option<Picture>> {
+        while let Some(picture) = reel.next()? {
+            if let Some((at, _)) = reel.times(&picture) {
+                return Ok(Some(picture).filter(|_| self.grid.frame_at(at) <= n));
+            }
+        }
+        Ok(None)
     }
 
     /// Puts a picture at place `n` of the grid, unless that is taken; it lasts until `end`.

@@ -22,6 +22,8 @@ pub(crate) struct Reel<'a> {
     damage: &'a Damage,
     /// The key frame that was found, not decoded yet.
     found: Option<Packet>,
+    /// Packets of the stream that are read and not decoded.
+    skipped: u64,
     ended: bool,
 }
 
@@ -45,7 +47,7 @@ impl<'a> Reel<'a> {
         input.read_only(stream);
         let found = input.stream(stream)?;
         let (decoder, time_base) = (input.decoder(&found, threads)?, found.time_base());
-        Ok(Self { input, stream, time_base, decoder, threads, damage, found: None, ended: false })
+        Ok(Self { input, stream, time_base, decoder, threads, damage, found: None, skipped: 0, ended: false })
     }
 
     /// Back to the beginning.
@@ -53,6 +55,33 @@ impl<'a> Reel<'a> {
         let Self { input, stream, decoder, threads, damage, .. } = self;
         drop(decoder);
         Self::open(input.restart()?, stream, threads, damage)
+    }
+
+    /// Back to the beginning, but decoding starts two key frames before a moment: for formats that
+    /// do not find it by themselves. Packets are read twice, which is a small part of decoding them.
+    pub(crate) fn restart_before(self, moment: Seconds) -> Result<Self> {
+        let base = (self.time_base.numerator(), self.time_base.denominator());
+        let mut reel = self.restart()?;
+        let (mut count, mut keys) = (0, [0; 2]);
+        loop {
+            let packet = match reel.input.next()? {
+                Next::Packet(packet) if packet.stream() == reel.stream as usize => packet,
+                Next::Packet(_) | Next::Damaged => continue,
+                Next::End => break,
+            };
+            // What is decoded behind the moment is shown behind it.
+            let is_behind = |ticks| moment.is_before(Seconds::of(ticks, base.0, base.1));
+            if packet.dts().is_some_and(is_behind) {
+                break;
+            }
+            if packet.is_key() && packet.pts().or(packet.dts()).is_some_and(|ticks| !is_behind(ticks)) {
+                keys = [keys[1], count];
+            }
+            count += 1;
+        }
+        let mut reel = reel.restart()?;
+        reel.skipped = keys[0];
+        Ok(reel)
     }
 
     pub(crate) fn input(&self) -> &Input {
@@ -63,7 +92,7 @@ impl<'a> Reel<'a> {
     /// where key frames are. None when there is no more.
     pub(crate) fn seek(&mut self, moment: Seconds) -> Result<Option<KeyFrame>> {
         self.decoder.flush();
-        (self.found, self.ended) = (None, false);
+        (self.found, self.skipped, self.ended) = (None, 0, false);
         let base = (self.time_base.numerator(), self.time_base.denominator());
         if !self.input.seek(self.stream, moment.in_ticks(base.0, base.1))? {
             return Ok(None);
@@ -116,10 +145,16 @@ impl<'a> Reel<'a> {
         let packet = match self.found.take() {
             Some(packet) => packet,
             None => match self.input.next()? {
-                Next::Packet(packet) if packet.stream() == self.stream as usize => packet,
+                Next::Packet(packet) if packet.stream() == self.stream as usize => {
+                    if self.skipped > 0 {
+                        self.skipped -= 1;
+                        return Ok(());
+                    }
+                    packet
+                }
                 Next::Packet(_) => return Ok(()),
                 Next::Damaged => {
-                    self.damage.count(true);
+                    self.damage.count(self.skipped == 0);
                     return Ok(());
                 }
                 Next::End => {

@@ -14,8 +14,9 @@ use crate::reply::{Replies, Track};
 use crate::segments::Segments;
 
 const FRAME: usize = AudioPlan::FRAME as usize;
-/// Bit/s of a channel from which the quick search for quantisers is no worse than the slow one.
-const QUICK_FROM_BPS: u32 = 60_000;
+/// Bit/s from which the quick search for quantisers is as good as the slow one: its noise lies 1 dB
+/// higher against what masks it at 32k mono, and alike at 64k and 128k stereo, for half the time.
+const QUICK_FROM_BPS: u32 = 48_000;
 
 /// A decoded piece of sound; its timestamp counts samples of its own rate from the film's zero.
 pub(crate) struct Piece {
@@ -49,7 +50,7 @@ pub(crate) struct SoundRung<'a> {
 pub(crate) fn announce(plan: &AudioPlan, rung: &AudioRung, replies: &Replies) -> Result<Encoder> {
     let channels = rung.channels.clamp(1, 2);
     let bit_rate = rung.bit_rate_bps.to_string();
-    let coder = if rung.bit_rate_bps / u32::from(channels) < QUICK_FROM_BPS { "twoloop" } else { "fast" };
+    let coder = if rung.bit_rate_bps < QUICK_FROM_BPS { "twoloop" } else { "fast" };
     let options = [("b", bit_rate.as_str()), ("aac_coder", coder), ("flags", "+global_header")];
     let encoder = Encoder::audio("aac", plan.sample_rate, layout(channels.into()), &options)
         .map_err(CellError::libav("open the sound encoder"))?;

@@ -163,38 +163,56 @@ fn numbered(clips: &Clips) -> String {
 
 const X264: &str = "-c:v libx264 -preset ultrafast -g 60 -bf 3 -x264-params scenecut=0:b-adapt=0";
 
-#[test]
-fn every_cut_shows_every_picture_once() {
+/// Checks every cut of the numbered film in each of these forms.
+fn check_forms(forms: &[(&str, String)]) {
     let clips = Clips::new();
     let numbered = numbered(&clips);
-    for (name, codec) in [
+    for (name, codec) in forms {
+        let film = clips.make(name, &format!("{numbered} {codec}"));
+        // AVI counts coded pictures only: the first one that is shown is the second one coded.
+        let delay = u64::from(*name == "packed.avi");
+        let plan = planned(&film, Ratio::new(25, 1), 225 + delay);
+        let expected: Vec<u8> = (0..225 + delay).map(|n| n.saturating_sub(delay) as u8).collect();
+        check_every_cut(&clips, &film, &plan, &expected);
+    }
+}
+
+#[test]
+fn every_cut_shows_every_picture_once() {
+    check_forms(&[
         ("closed.mp4", X264.to_owned()),
         ("open.mp4", format!("{X264}:open-gop=1:b-pyramid=none")),
         ("fragments.mp4", format!("{X264} -movflags +frag_keyframe+empty_moov")),
-        ("open.mkv", format!("{X264}:open-gop=1")),
-        ("open.ts", format!("{X264}:open-gop=1")),
         ("refreshing.mp4", format!("{X264}:intra-refresh=1")),
         ("late.mp4", format!("{X264} -output_ts_offset 7.77")),
-        ("late.mkv", format!("{X264} -output_ts_offset 7.77")),
-        ("open.flv", format!("{X264}:open-gop=1")),
         (
             "hevc.mp4",
             "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=60:open-gop=1:scenecut=0"
                 .into(),
         ),
+    ]);
+}
+
+#[test]
+fn every_cut_is_right_in_matroska_too() {
+    check_forms(&[
+        ("open.mkv", format!("{X264}:open-gop=1")),
+        ("late.mkv", format!("{X264} -output_ts_offset 7.77")),
         ("vp9.webm", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 60".into()),
+    ]);
+}
+
+#[test]
+fn every_cut_is_right_where_no_index_tells_of_key_frames() {
+    let mpeg2 = "-c:v mpeg2video -qscale:v 3 -g 15 -bf 2";
+    check_forms(&[
+        ("open.ts", format!("{X264}:open-gop=1")),
+        ("broadcast.ts", mpeg2.into()),
+        ("disc.mpg", mpeg2.into()),
+        ("open.flv", format!("{X264}:open-gop=1")),
         ("packed.avi", "-c:v mpeg4 -qscale:v 3 -g 60 -bf 2".into()),
-        ("broadcast.ts", "-c:v mpeg2video -qscale:v 3 -g 15 -bf 2".into()),
-        ("disc.mpg", "-c:v mpeg2video -qscale:v 3 -g 15 -bf 2".into()),
         ("raw.h264", X264.to_owned()),
-    ] {
-        let film = clips.make(name, &format!("{numbered} {codec}"));
-        // AVI counts coded pictures only: the first one that is shown is the second one coded.
-        let delay = u64::from(name == "packed.avi");
-        let plan = planned(&film, Ratio::new(25, 1), 225 + delay);
-        let expected: Vec<u8> = (0..225 + delay).map(|n| n.saturating_sub(delay) as u8).collect();
-        check_every_cut(&clips, &film, &plan, &expected);
-    }
+    ]);
 }
 
 #[test]
@@ -232,6 +250,29 @@ fn every_cut_of_a_film_that_was_cut_or_joined_is_right() {
     let joined = clips.file("joined.ts", &[one, two].concat());
     let plan = planned(&joined, Ratio::new(25, 1), 450);
     check_every_cut(&clips, &joined, &plan, &(0..225).chain(0..225).collect::<Vec<u8>>());
+}
+
+#[test]
+fn what_the_file_no_longer_holds_is_filled_and_counted() {
+    let clips = Clips::new();
+    let numbered = numbered(&clips);
+    for (name, codec) in [("film.mp4", "-bf 0 -movflags +faststart"), ("film.mkv", "-bf 0")] {
+        let film = clips.make(name, &format!("{numbered} {X264} {codec}"));
+        let plan = planned(&film, Ratio::new(25, 1), 225);
+        let bytes = std::fs::read(&film).unwrap();
+        let cut = clips.file(name, &bytes[..bytes.len() * 6 / 10]);
+        let whole = work(&cut, &plan, pictures(&plan, 0..5));
+        let ids = shown(&clips, whole.rendition("240p"));
+        let last = *ids.last().unwrap();
+        let expected: Vec<u8> = (0..225).map(|n: u8| n.min(last)).collect();
+        assert!(ids == expected && (90..170).contains(&last), "{name}: {ids:?}");
+        let missing = (224 - u64::from(last)) * 40;
+        assert!(whole.missing_ms.abs_diff(missing) <= 40, "{name}: {} of {missing}", whole.missing_ms);
+        // A part of which nothing is there.
+        let end = work(&cut, &plan, pictures(&plan, 4..5));
+        assert_eq!(shown(&clips, end.rendition("240p")), [last; 25], "{name}");
+        assert_eq!((end.missing_ms, end.done.unwrap().0), (1000, 0), "{name}");
+    }
 }
 
 #[test]
