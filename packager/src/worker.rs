@@ -213,6 +213,10 @@ impl Packager {
                 tracing::error!(error = %chain, "an object that must be there is lost");
                 JobFailure::Final(FailureReason::Internal)
             }
+            PackagerError::Unfinished(_) => {
+                tracing::error!(error = %chain, "the parts do not add up");
+                JobFailure::Final(FailureReason::Internal)
+            }
             PackagerError::Start(_) => {
                 tracing::error!(error = %chain, "no transcoder");
                 JobFailure::Retry { at: self.clock.now() + FULL }

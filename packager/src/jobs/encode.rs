@@ -19,18 +19,32 @@ use crate::storing::Storing;
 /// Has `task` done and commits chunk by chunk; the last one together with the end of the job.
 pub(super) async fn carry_out(
     attempt: Attempt<'_>,
-    growing: &GrowingIndex,
+    growing: GrowingIndex,
     task: Task,
     renditions: &[RenditionName],
     stretches: Vec<Stretch>,
 ) -> Result<(), Halt> {
     let scratch = attempt.scratch()?;
-    let output = Output::new(growing, renditions, stretches, scratch.folder());
-    let plan = growing.plan.clone();
+    let (version, plan) = (growing.version, growing.plan);
     let request = |source| Request::Work { source, plan, task };
     let mut cell = attempt.start(attempt.media().await?, &scratch.cell(), request).await?;
-    let mut encoding =
-        Encoding { attempt, growing, output, storing: Storing::new(attempt.store, growing), last: None };
+    // A film's first chunk is under way while its inits are announced.
+    let since = Instant::now();
+    let growing = match attempt.announced(version).await {
+        Ok(growing) => growing,
+        Err(halt) => {
+            cell.halt().await;
+            return Err(halt);
+        }
+    };
+    cell.forgive(since);
+    let mut encoding = Encoding {
+        attempt,
+        growing: &growing,
+        output: Output::new(&growing, renditions, stretches, scratch.folder()),
+        storing: Storing::new(attempt.store, &growing),
+        last: None,
+    };
     let done = encoding.follow(&mut cell).await;
     if done.is_err() {
         cell.halt().await;

@@ -16,7 +16,7 @@ pub(super) async fn carry_out(
     lane: Lane,
     segments: Range<u32>,
 ) -> Result<(), Halt> {
-    let growing = attempt.announced(version).await?;
+    let growing = attempt.growing(version).await?;
     let is_of_lane = |name: &RenditionName| name.is_video() && Lane::of(*name) == lane;
     let renditions: Vec<RenditionName> = growing.renditions().filter(is_of_lane).collect();
     let task = Task::Pictures {
@@ -25,5 +25,5 @@ pub(super) async fn carry_out(
         hurry: attempt.job.hurry,
     };
     let stretches = vec![Stretch { segments, is_there: false }];
-    encode::carry_out(attempt, &growing, task, &renditions, stretches).await
+    encode::carry_out(attempt, growing, task, &renditions, stretches).await
 }

@@ -12,10 +12,10 @@ use crate::halt::Halt;
 use crate::rendition::Stretch;
 
 pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Result<(), Halt> {
-    let growing = attempt.announced(version).await?;
+    let growing = attempt.growing(version).await?;
     let renditions: Vec<RenditionName> = growing.renditions().filter(|name| !name.is_video()).collect();
     let stretches = stretches(&growing, &renditions);
-    encode::carry_out(attempt, &growing, Task::Sound, &renditions, stretches).await
+    encode::carry_out(attempt, growing, Task::Sound, &renditions, stretches).await
 }
 
 /// The chunks of all the sound.
