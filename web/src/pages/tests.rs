@@ -121,7 +121,7 @@ async fn a_film_in_the_making_is_played_by_scripts_and_said_to_be_prepared_witho
     site.state.catalog.edit_video(video, edit, site.clock.now()).await.unwrap();
     let html = page(&site, &format!("/watch/{video}"), "").await;
     assert!(!html.contains(".mp4") && !html.contains(".jpg"), "{html}");
-    assert!(html.contains("sin JavaScript se podrá ver cuando esté completo"), "{html}");
+    assert!(html.contains("sin JavaScript se podrá ver más tarde"), "{html}");
     let url = format!("/v/{video}/{version}/multivariant.m3u8");
     let boot = boot(&html);
     assert_eq!((&boot["is_ready"], &boot["mp4"]), (&false.into(), &serde_json::Value::Null));
@@ -136,6 +136,11 @@ async fn a_film_in_the_making_is_played_by_scripts_and_said_to_be_prepared_witho
     let list = page(&site, "/my/videos", &cookie).await;
     assert!(list.contains("Se prepara el resto del video."), "{list}");
     assert!(list.contains(&format!(r#"href="/watch/{video}""#)));
+    site.whole_lane_a().await;
+    let html = page(&site, &format!("/watch/{video}"), "").await;
+    assert!(html.contains("/360p.mp4") && html.contains("/poster.jpg"), "{html}");
+    assert!(html.contains("Sin JavaScript el video se ve a 360p"), "{html}");
+
     let cancelled = post(&site, &format!("/my/videos/{video}/cancel"), &cookie, "").await;
     assert_eq!(header(&cancelled, LOCATION), "/my/videos");
     let list = page(&site, "/my/videos", &cookie).await;

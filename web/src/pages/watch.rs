@@ -153,8 +153,10 @@ fn film(video: &VideoView, height: u16, playback: Playback, visit: &Visit) -> Fi
     let prefix = foreign_url.strip_suffix("/multivariant.m3u8").unwrap_or(foreign_url);
     let plain = cost::at_most(&qualities, PLAIN_HEIGHT);
     let is_ready = video.state == "ready";
-    // The plain file wants an index of the whole film.
-    let mp4 = plain.filter(|_| is_ready).map(|quality| format!("{prefix}/{}.mp4", quality.name));
+    // The plain file begins with tables of all that is in it.
+    let has_sound = video.renditions.iter().all(|view| view.name.is_video() || view.whole);
+    let whole = plain.filter(|quality| quality.whole && has_sound);
+    let mp4 = whole.map(|quality| format!("{prefix}/{}.mp4", quality.name));
     let row = |name: String, mb: f64| {
         (name, text::fill(language, "watch_cost_row", &[("mb", &decimal(mb, language))]))
     };
@@ -175,15 +177,15 @@ fn film(video: &VideoView, height: u16, playback: Playback, visit: &Visit) -> Fi
     Film {
         boot: inline_json(&boot),
         is_portrait: video.renditions.iter().any(|view| view.height > view.width),
-        plain_notice: match plain {
-            _ if !is_ready => Some(text::say(language, "watch_still_prepared").to_owned()),
+        plain_notice: match whole {
             Some(quality) => {
                 let mb = decimal(quality.mb_per_minute, language);
                 Some(text::fill(language, "watch_no_script", &[("quality", &quality.name), ("mb", &mb)]))
             }
-            None => None,
+            None => (!is_ready).then(|| text::say(language, "watch_still_prepared").to_owned()),
         },
-        // What is still being made, and sound without a picture has no plain file; some browsers play the playlist itself.
+        // What is still being made, and sound without a picture, has no plain file; some browsers
+        // play the playlist itself.
         source_type: if mp4.is_some() { "video/mp4" } else { "application/vnd.apple.mpegurl" },
         source: mp4.unwrap_or_else(|| foreign_url.clone()),
         foreign_url: playback.foreign_url,
