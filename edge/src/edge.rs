@@ -6,10 +6,9 @@ use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
-use listener::{Body, BoxError, Departure, Door, ETag, Language, Problem, RouteName, Text, empty, sized};
-use model::{Clock, ErrorKind, ObjectKey, RenditionName, Timestamp};
+use listener::{Body, Departure, Door, ETag, Language, Problem, RouteName, Text};
+use model::{Clock, ErrorKind, ObjectKey, Timestamp};
 use storage::ObjectStore;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::carrier::{carried, query_token};
@@ -21,17 +20,16 @@ use crate::files::Files;
 use crate::keyring::is_three_parts;
 use crate::media::{Media, MediaCache};
 use crate::origin::{Follower, Origin, Told};
-use crate::patience::patience;
 use crate::playlist;
 use crate::policies::Policies;
-use crate::response::{self, Entity, Head, Keep};
+use crate::response::{self, Entity, Keep};
 use crate::route::{METHODS, Resource, Route, Undecodable};
-use crate::versions::{Place, Version, Versions};
+use crate::versions::Versions;
+
+mod plain_mp4;
+mod segment;
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
-
-/// How often the right to a body is looked at again while the body is sent.
-const RECHECK: Duration = Duration::from_secs(5);
 
 /// The door that media goes out of.
 #[derive(Clone)]
@@ -54,16 +52,6 @@ struct Asked<'a> {
     headers: &'a HeaderMap,
     departure: Option<&'a Departure>,
     route: Route,
-}
-
-impl Asked<'_> {
-    /// Waits until whoever asked has hung up.
-    async fn departs(&self) {
-        match self.departure {
-            Some(departure) => departure.happens().await,
-            None => std::future::pending().await,
-        }
-    }
 }
 
 impl Edge {
@@ -224,54 +212,6 @@ impl Edge {
         })
     }
 
-    /// A segment; if it is still being made, the request is held until it is there, for a while.
-    async fn segment(
-        &self,
-        name: RenditionName,
-        number: u32,
-        asked: &Asked<'_>,
-        bearer: &Bearer,
-        right: Right,
-    ) -> Result<Response<Body>, Arc<EdgeError>> {
-        let Route { video, version, .. } = asked.route;
-        let found = self.0.versions.of(video, version).await?;
-        let growth = match (found.segment(name, number), &found) {
-            (Err(EdgeError::NotYet), Version::Growing(growth, _)) if *asked.method != Method::HEAD => growth,
-            (place, _) => return self.send_segment(place?, name, asked, &right).await,
-        };
-        let began = Instant::now();
-        tokio::select! {
-            () = growth.arrival(name, number, right.session(), patience(asked.headers)) => {}
-            () = asked.departs() => {}
-        }
-        let time = began.elapsed();
-        // A right may have ended meanwhile.
-        let told = self.0.follower.told()?;
-        let right = match self.decide(&asked.route, bearer, &told, self.0.clock.now()).await? {
-            Ok(right) => right,
-            Err(kind) => return Ok(response::refusal(kind, Language::of(asked.headers))),
-        };
-        let found = self.0.versions.of(video, version).await?;
-        let mut response = match found.segment(name, number) {
-            Err(EdgeError::NotYet) => response::not_yet(Language::of(asked.headers)),
-            place => self.send_segment(place?, name, asked, &right).await?,
-        };
-        response::held(response.headers_mut(), time);
-        Ok(response)
-    }
-
-    async fn send_segment(
-        &self,
-        place: Place<'_>,
-        name: RenditionName,
-        asked: &Asked<'_>,
-        right: &Right,
-    ) -> Result<Response<Body>, Arc<EdgeError>> {
-        let segment = self.0.media.segment(place).await?;
-        let content_type = if name.is_video() { "video/mp4" } else { "audio/mp4" };
-        Ok(media(&segment, content_type, asked, right))
-    }
-
     async fn picture(
         &self,
         key: ObjectKey,
@@ -280,83 +220,6 @@ impl Edge {
     ) -> Result<Response<Body>, Arc<EdgeError>> {
         let picture = self.0.media.object(key, None).await?;
         Ok(media(&picture, key.content_type(), asked, right))
-    }
-
-    async fn mp4(
-        &self,
-        name: RenditionName,
-        asked: &Asked<'_>,
-        right: Right,
-        now: Timestamp,
-    ) -> Result<Response<Body>, Arc<EdgeError>> {
-        let index = self.0.versions.of(asked.route.video, asked.route.version).await?.tracks(name)?;
-        let file = self.0.files.of(&index, name).await?;
-        let etag = ETag::strong(file.map.etag().trim_matches('"'));
-        let entity = immutable("video/mp4", &etag, file.map.len());
-        let (head, part) = match response::head(&entity, asked.method, asked.headers, &right) {
-            Head::Send(head, Some(part)) => (head, part),
-            Head::Send(head, None) => return Ok(head.map(|()| empty())),
-            Head::Refuse(response) => return Ok(response),
-        };
-        // The first piece is read before the head is sent: what is damaged is a 503 and not a
-        // body that breaks off, as far as that can be known.
-        let first = self.0.files.read(&file, part.clone()).await?;
-        let state = Sending {
-            edge: self.clone(),
-            route: asked.route,
-            right,
-            checked: now,
-            file,
-            at: part.start,
-            end: part.end,
-            first: Some(first),
-        };
-        let pieces = futures::stream::try_unfold(state, Sending::next);
-        Ok(head.map(|()| sized(part.end - part.start, pieces)))
-    }
-}
-
-/// A file on its way to a client.
-struct Sending {
-    edge: Edge,
-    route: Route,
-    right: Right,
-    /// When the right was last found good.
-    checked: Timestamp,
-    file: Arc<crate::files::File>,
-    at: u64,
-    end: u64,
-    first: Option<bytes::Bytes>,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the right to this body was withdrawn while it was sent")]
-struct Withdrawn;
-
-impl Sending {
-    async fn next(mut self) -> Result<Option<(bytes::Bytes, Self)>, BoxError> {
-        if self.at >= self.end {
-            return Ok(None);
-        }
-        let now = self.edge.0.clock.now();
-        if now.since(self.checked) >= RECHECK {
-            self.checked = now;
-            if self.right.is_withdrawn(&self.route, &self.edge.0.follower.told()?.revocations) {
-                return Err(Withdrawn.into());
-            }
-        }
-        let bytes = match self.first.take() {
-            Some(bytes) => bytes,
-            None => self.edge.0.files.read(&self.file, self.at..self.end).await.inspect_err(|error| {
-                tracing::error!(
-                    video.id = %self.route.video,
-                    error = &**error as &dyn std::error::Error,
-                    "cannot go on with {}", self.route
-                );
-            })?,
-        };
-        self.at += bytes.len() as u64;
-        Ok(Some((bytes, self)))
     }
 }
 

@@ -11,5 +11,6 @@ mod bodies;
 mod gate;
 mod growing;
 mod heads;
+mod holding;
 mod secrecy;
 mod trouble;
