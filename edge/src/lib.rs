@@ -14,6 +14,12 @@
 //! What is sent was compared with its hash when it was first read; bytes that do not fit are
 //! never sent.
 //!
+//! # Growing versions
+//!
+//! A version that is still being made has no index object: one follower per version keeps what
+//! the [`Origin`] says of it up to date, while somebody asks. A request for a segment that is not
+//! there is held; dropping its future, or its client's hanging up, gives its [`Want`] back.
+//!
 //! # Errors
 //!
 //! A refusal says 401, 403 or 404 and nothing else; why a token is no good, and what the store
