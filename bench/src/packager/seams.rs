@@ -46,6 +46,11 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Line>> {
             let lost = lost_at_seams(&plan, video, name, &chunked, &whole);
             lines.push(Line::new(format!("worst_seam_dvmaf_{name}"), format!("{lost:.2}")));
             worst = worst.max(lost);
+            if lane == Lane::A {
+                let first = 0..of_first_chunk(&plan, video, name).min(whole.len());
+                let lost = vmaf::mean(&whole[first.clone()]) - vmaf::mean(&chunked[first]);
+                lines.push(Line::new(format!("hurried_chunk_dvmaf_{name}"), format!("{lost:.2}")));
+            }
         }
     }
     lines.push(Line::new("chunking_bytes_ratio", format!("{:.4}", totals.0 / totals.1)));
@@ -64,6 +69,14 @@ fn compare(video: &VideoPlan, name: RenditionName, file: &Path, film: &Path) -> 
     vmaf::frames(file, film, &reference, own)
 }
 
+/// Frames of a rendition in the first chunk, which lane A makes in a hurry.
+fn of_first_chunk(plan: &EncodePlan, video: &VideoPlan, name: RenditionName) -> usize {
+    let divisor = video.rung(name).map_or(1, |rung| rung.frame_divisor);
+    let chunks = plan.grid.chunks(0..plan.grid.count(video.frames));
+    let end = chunks.first().map_or(0, |chunk| chunk.end);
+    usize::try_from(plan.grid.start(end) / u64::from(divisor)).unwrap_or(usize::MAX)
+}
+
 /// The most VMAF that the chunks lose around any border, as a mean over a second.
 fn lost_at_seams(
     plan: &EncodePlan,
@@ -75,9 +88,12 @@ fn lost_at_seams(
     let divisor = video.rung(name).map_or(1, |rung| rung.frame_divisor);
     let around = (AROUND_S * video.frame_rate.as_f64() / f64::from(divisor)).round() as usize;
     let chunks = plan.grid.chunks(0..plan.grid.count(video.frames));
-    let lost = chunks.iter().skip(1).map(|chunk| {
+    let is_hurried = |border: usize| border == 1 && Lane::of(name) == Lane::A;
+    let lost = chunks.iter().enumerate().skip(1).map(|(border, chunk)| {
         let seam = usize::try_from(plan.grid.start(chunk.start) / u64::from(divisor)).unwrap_or(0);
-        let window = seam.saturating_sub(around)..(seam + around).min(chunked.len());
+        // Before the first border stands the hurried chunk, which is another encode.
+        let from = if is_hurried(border) { seam } else { seam.saturating_sub(around) };
+        let window = from..(seam + around).min(chunked.len());
         let lost = vmaf::mean(&whole[window.clone()]) - vmaf::mean(&chunked[window]);
         say(format!("{name}: {lost:+.2} at segment {}", chunk.start));
         lost
