@@ -275,8 +275,7 @@ fn what_the_file_no_longer_holds_is_filled_and_counted() {
 #[test]
 fn a_deinterlaced_part_is_what_it_is_in_the_whole() {
     let clips = Clips::new();
-    let source =
-        "-f lavfi -i testsrc2=size=320x240:rate=50 -t 6 -vf tinterlace=interleave_top,fieldorder=tff";
+    let source = "-f lavfi -i testsrc2=size=320x240:rate=50 -t 6 -vf scroll=vertical=0.011:horizontal=0.007,tinterlace=interleave_top,fieldorder=tff";
     let film =
         clips.make("tape.mpg", &format!("{source} -flags +ildct+ilme -c:v mpeg2video -qscale:v 3 -r 25"));
     let mut plan = planned(&film, Ratio::new(25, 1), 150);
@@ -296,7 +295,7 @@ fn a_deinterlaced_part_is_what_it_is_in_the_whole() {
         assert_eq!(part.len(), segment);
         for (frame, (a, b)) in part.chunks(320 * 240).zip(whole.chunks(320 * 240)).enumerate() {
             let apart: u32 = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
-            assert!(apart < 320 * 240, "frame {frame} of segment {n}: {apart}");
+            assert!(apart < 1000, "frame {frame} of segment {n}: {apart}");
         }
     }
 }
