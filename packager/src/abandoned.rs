@@ -24,6 +24,10 @@ pub(crate) async fn remove(
         return Ok(());
     }
     let objects: Vec<_> = store.list(&ObjectKey::video_prefix(video)).try_collect().await?;
+    // Asked for once more, it may have a version that was begun before some of these objects.
+    let Some(known) = catalog.known_video(video).await?.filter(|again| again.state == known.state) else {
+        return Ok(());
+    };
     let keys = objects.into_iter().filter_map(|object| object.name.parse::<ObjectKey>().ok());
     let is_named = |key: &ObjectKey| named::version_of(key).is_none_or(|version| known.names(version));
     let keys: Vec<ObjectKey> = keys.filter(|key| !is_named(key)).collect();

@@ -18,8 +18,8 @@ use crate::scratch::Scratch;
 use crate::{Config, PackagerError, abandoned, faults, jobs};
 
 /// Workers on top of the configured ones that take only what somebody waits for: however many long
-/// encodes are under way, a film may begin.
-const EXPRESS: usize = 2;
+/// encodes are under way, a film may begin. One of them leaves sound to the others.
+const EXPRESS: [Claim; 2] = [Claim::Express, Claim::Brief];
 
 /// How long an idle worker waits before it looks for a job that another process queued, or whose
 /// time has come.
@@ -65,10 +65,11 @@ impl Packager {
         let packager = Arc::new(self);
         let host = tokio::fs::read_to_string("/proc/sys/kernel/hostname").await.unwrap_or_default();
         let slots = packager.config.slots();
-        let workers: Vec<_> = (0..slots + EXPRESS)
-            .map(|slot| {
+        let workers: Vec<_> = std::iter::repeat_n(Claim::Any, slots)
+            .chain(EXPRESS)
+            .enumerate()
+            .map(|(slot, claim)| {
                 let id = WorkerId::new(format!("{}/{}/{slot}", host.trim(), std::process::id()));
-                let claim = if slot < slots { Claim::Any } else { Claim::Express };
                 let (packager, stop) = (packager.clone(), stop.clone());
                 packager.tasks.clone().spawn(async move { packager.work(&id, claim, &stop).await })
             })

@@ -65,6 +65,14 @@ impl Catalog {
 
     async fn known(&self, rows: Vec<videos::Model>) -> Result<Vec<KnownVideo>> {
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        // Growing ones first: what is published meanwhile is then among the versions.
+        let mut growing = HashMap::new();
+        for row in rows.iter().filter(|row| row.state == "packaging" && row.deleted_at.is_none()) {
+            for version in growing::of_video(self.read(), &row.id).await? {
+                let version = Row { table: "growing", id: &row.id }.word("version", &version.version)?;
+                growing.extend(self.growing(version).await?.map(|index| (row.id.as_str(), index)));
+            }
+        }
         let versions = versions::Entity::find()
             .filter(versions::Column::Video.is_in(ids.clone()))
             .all(self.read())
@@ -74,13 +82,6 @@ impl Catalog {
             .filter(uploads::Column::FinishedAt.is_null())
             .all(self.read())
             .await?;
-        let mut growing = HashMap::new();
-        for row in rows.iter().filter(|row| row.state == "packaging" && row.deleted_at.is_none()) {
-            for version in growing::of_video(self.read(), &row.id).await? {
-                let version = Row { table: "growing", id: &row.id }.word("version", &version.version)?;
-                growing.extend(self.growing(version).await?.map(|index| (row.id.as_str(), index)));
-            }
-        }
         let of = |row: &videos::Model| {
             let named = Row { table: "videos", id: &row.id };
             let ids = versions.iter().filter(|version| version.video == row.id);

@@ -90,7 +90,7 @@ impl Catalog {
             return Ok(());
         }
         jobs::end_others(&transaction, &row, now).await?;
-        delete_of_video(&transaction, &row.video).await?;
+        abandon(&transaction, &row.video, now).await?;
         let growing = ActiveModel {
             version: Set(version.to_string()),
             video: Set(row.video.clone()),
@@ -312,6 +312,14 @@ pub(crate) async fn of_video(connection: &impl ConnectionTrait, video: &str) -> 
     Ok(Entity::find().filter(Column::Video.eq(video)).all(connection).await?)
 }
 
+/// Gives up a video's versions in the making. Grants for them are void: of the last one the index
+/// may be stored already, and an edge that found it would go on serving what no longer plays.
+pub(crate) async fn abandon(connection: &impl ConnectionTrait, video: &str, now: Timestamp) -> Result<()> {
+    let versions = of_video(connection, video).await?.into_iter().map(|row| row.version);
+    crate::revocations::revoke(connection, versions, now).await?;
+    delete_of_video(connection, video).await
+}
+
 /// Forgets what there is of a video's versions in the making.
 pub(crate) async fn delete_of_video(connection: &impl ConnectionTrait, video: &str) -> Result<()> {
     for row in of_video(connection, video).await? {
@@ -390,7 +398,7 @@ async fn end(
         let video = videos::find(connection, &growing.video).await?;
         let failed = video.state()?.failed(now, FailureReason::Truncated)?;
         videos::change_state(connection, &video, failed, now).await?;
-        return delete(connection, &growing.version).await;
+        return abandon(connection, &growing.video, now).await;
     }
     jobs::enqueue_finish(connection, last, version, now).await
 }

@@ -257,8 +257,10 @@ struct Made {
 impl Catalog {
     /// The video, unless it is deleted.
     pub async fn video(&self, id: VideoId) -> Result<Option<Video>> {
-        let row = alive().filter(Column::Id.eq(id.to_string())).one(self.read()).await?;
-        Ok(with_renditions(self.read(), row.into_iter().collect()).await?.pop())
+        // As of one moment: between two a growing version may become whole.
+        let snapshot = self.snapshot().await?;
+        let row = alive().filter(Column::Id.eq(id.to_string())).one(&snapshot).await?;
+        Ok(with_renditions(&snapshot, row.into_iter().collect()).await?.pop())
     }
 
     /// An owner's videos in all states, newest upload first.
@@ -310,9 +312,10 @@ impl Catalog {
         }
         // One more than asked for tells whether there is a next page.
         let query = query.order_by_desc(order).order_by_desc(Column::Id).limit(page.rows() as u64 + 1);
-        let rows = query.all(self.read()).await?;
+        let snapshot = self.snapshot().await?;
+        let rows = query.all(&snapshot).await?;
         let (rows, next) = cut(rows, page.rows(), |row| Position { at: moment(at(row)), id: row.id.clone() });
-        Ok(Listing { items: with_renditions(self.read(), rows).await?, next })
+        Ok(Listing { items: with_renditions(&snapshot, rows).await?, next })
     }
 }
 

@@ -23,6 +23,9 @@ pub enum Claim {
     Any,
     /// Only what somebody waits for: plans, beginnings, finishes and wanted chunks.
     Express,
+    /// The same but for sound, which takes minutes of a long film: whoever waits for less is not
+    /// behind it.
+    Brief,
 }
 
 impl Catalog {
@@ -131,8 +134,11 @@ impl Catalog {
 
 fn due(claim: Claim, now: Timestamp) -> Select<Entity> {
     let mut query = Entity::find().filter(open()).filter(Column::DueAt.lte(now.as_millis()));
-    if claim == Claim::Express {
+    if claim != Claim::Any {
         query = query.filter(Column::Rank.lte(Rank::Wanted as i64));
+    }
+    if claim == Claim::Brief {
+        query = query.filter(Column::Kind.ne(Kind::Sound.as_str()));
     }
     query
         .order_by_asc(Column::Rank)

@@ -109,7 +109,7 @@ impl Catalog {
         // Only what is queued or packaging, both of which `packaging` takes.
         let failed = video.state()?.packaging(now)?.failed(now, FailureReason::Cancelled)?;
         videos::change_state(&transaction, &video, failed, now).await?;
-        growing::delete_of_video(&transaction, &id).await?;
+        growing::abandon(&transaction, &id, now).await?;
         transaction.commit().await?;
         self.announce_change();
         Ok(())
@@ -142,7 +142,7 @@ pub(super) async fn give_up(
     let failed = video.state()?.failed(now, reason)?;
     set_aside(connection, row, now).await?;
     videos::change_state(connection, &video, failed, now).await?;
-    growing::delete_of_video(connection, &row.video).await
+    growing::abandon(connection, &row.video, now).await
 }
 
 /// Ends all jobs of the same video but this one.

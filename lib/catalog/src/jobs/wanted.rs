@@ -8,6 +8,7 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;
 
+use super::end::put_off;
 use super::parts::piece;
 use super::{ActiveModel, Column, Entity, Kind, Model, Rank, in_state, update_unchanged};
 use crate::error::Result;
@@ -19,8 +20,9 @@ const WANTED: Duration = Duration::from_secs(15);
 
 impl Catalog {
     /// A viewer waits for a segment of a lane's pictures, or of the sound (`None`): the chunk that
-    /// has it becomes the next one, and if it is long, only its part from there on. What is being
-    /// made already, is there already, or is not of this version changes nothing.
+    /// has it becomes the next one, and if it is long, only its part from there on. That holds for a
+    /// long chunk too that a worker has only begun, as one of the many: its lease is taken back.
+    /// What is half made, is there already, or is not of this version changes nothing.
     ///
     /// It holds for 15 s, or until as many [`Catalog::unwant_segment`] were called.
     pub async fn want_segment(
@@ -30,11 +32,16 @@ impl Catalog {
         segment: u32,
         now: Timestamp,
     ) -> Result<()> {
-        if queued(version, lane, segment).one(self.read()).await?.is_none() {
+        let is_queued = queued(version, lane, segment).one(self.read()).await?.is_some();
+        if !is_queued && bulk(version, lane, segment).one(self.read()).await?.is_none() {
             return Ok(());
         }
         let transaction = self.begin().await?;
         let Some(plan) = growing::lock_plan_of(&transaction, version).await? else { return Ok(()) };
+        let begun = bulk(version, lane, segment).lock_exclusive().one(&transaction).await?;
+        if let Some(row) = begun.filter(|row| !is_soon_made(&plan.grid, row)) {
+            put_off(&transaction, &row, row.crashes, now, now).await?;
+        }
         let row = queued(version, lane, segment).lock_exclusive().one(&transaction).await?;
         let Some(row) = row else { return Ok(()) };
         let mut wanted = row.clone();
@@ -43,11 +50,14 @@ impl Catalog {
             let cut = cut(&plan.grid, segments, segment);
             wanted = cut_up(&transaction, &row, version, lane, &cut).await?;
         }
+        let own = wanted.rank()? as i64;
+        // A beginning comes before all wants, at the turn that it has.
+        let comes_forward = wanted.wants == 0 && own > Rank::Wanted as i64;
         let change = ActiveModel {
-            rank: Set((wanted.rank()? as i64).min(Rank::Wanted as i64)),
+            rank: Set(own.min(Rank::Wanted as i64)),
             wants: Set(wanted.wants + 1),
             wanted_until: Set(Some((now + WANTED).as_millis())),
-            turn_at: Set(if wanted.wants > 0 { wanted.turn_at } else { now.as_millis() }),
+            turn_at: Set(if comes_forward { now.as_millis() } else { wanted.turn_at }),
             ..Default::default()
         };
         update_unchanged(&transaction, &wanted, change).await?;
@@ -106,6 +116,25 @@ fn queued(version: VersionId, lane: Option<Lane>, segment: u32) -> Select<Entity
             .filter(Column::FirstSegment.lte(i64::from(segment)))
             .filter(Column::EndSegment.gt(i64::from(segment))),
     }
+}
+
+/// The job that makes a segment of pictures at this moment, as one of the many.
+fn bulk(version: VersionId, lane: Option<Lane>, segment: u32) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::Version.eq(version.to_string()))
+        .filter(in_state(JobState::Running))
+        .filter(Column::Kind.eq(Kind::Pictures.as_str()))
+        .filter(Column::Lane.eq(lane.map_or("", Lane::as_str)))
+        .filter(Column::Rank.gt(Rank::Wanted as i64))
+        .filter(Column::FirstSegment.lte(i64::from(segment)))
+        .filter(Column::EndSegment.gt(i64::from(segment)))
+}
+
+/// Whether waiting for a running job is better than beginning anew: it is short, or half made.
+fn is_soon_made(grid: &SegmentGrid, row: &Model) -> bool {
+    let Ok(Range { start, end }) = row.segments() else { return true };
+    let length_s = grid.seconds(grid.start(end)) - grid.seconds(grid.start(start));
+    row.position_ms as f64 * 2.0 > length_s * 1000.0 || grid.chunks(start..end).len() < 2
 }
 
 /// How a queued chunk is cut up for somebody who waits for a segment of it.

@@ -5,7 +5,7 @@ use model::cell::{AudioPlan, AudioRung, EncodePlan, Ratio, VideoPlan, VideoRung}
 use model::{ChunkHash, Lane, SegmentGrid};
 
 use super::*;
-use crate::Work;
+use crate::{CatalogError, Work};
 
 /// Frames of a segment of 4 s.
 const SEGMENT_FRAMES: u32 = 100;
@@ -117,6 +117,11 @@ pub(super) async fn plan_it(catalog: &Catalog, n: u128, seconds: u32, now: Times
 
 /// Does a job as its worker would.
 pub(super) async fn carry_out(catalog: &Catalog, job: &Job, now: Timestamp) {
+    try_out(catalog, job, now).await.unwrap();
+}
+
+/// The same where the lease may be lost.
+pub(super) async fn try_out(catalog: &Catalog, job: &Job, now: Timestamp) -> Result<(), CatalogError> {
     let (commit, version) = match job.work.clone() {
         Work::Sound { version } => {
             let count = catalog.growing(version).await.unwrap().unwrap().segment_count(sound());
@@ -124,12 +129,12 @@ pub(super) async fn carry_out(catalog: &Catalog, job: &Job, now: Timestamp) {
         }
         Work::Pictures { version, lane, segments } => (pictures(lane, segments), version),
         Work::Plan | Work::Stills { .. } => {
-            return catalog.finish_job(job.id, job.attempt, now).await.unwrap();
+            return catalog.finish_job(job.id, job.attempt, now).await;
         }
         Work::Finish { version } => {
             let new = NewVersion { version, ..super::version(1) };
-            return catalog.publish(job.id, job.attempt, &new, now).await.unwrap();
+            return catalog.publish(job.id, job.attempt, &new, now).await;
         }
     };
-    catalog.commit_chunks(job.id, job.attempt, version, &commit, 0, true, now).await.unwrap();
+    catalog.commit_chunks(job.id, job.attempt, version, &commit, 0, true, now).await
 }

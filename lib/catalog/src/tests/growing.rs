@@ -125,6 +125,33 @@ on_both_engines! {
         );
     }
 
+    async fn a_long_chunk_that_was_only_begun_is_taken_back_for_who_waits(test: &TestDatabase) {
+        let catalog = open(test).await;
+        start(&catalog, 1, 200, NOW).await;
+        let running = everything(&catalog, Claim::Any, NOW).await;
+        let job = running.iter().find(|job| name(job) == "a14-29").unwrap();
+        catalog.want_segment(id(1), Some(Lane::A), 20, after(1)).await.unwrap();
+        assert!(!catalog.extend_lease(job.id, job.attempt, 1, after(1), LEASE).await.unwrap());
+        assert_eq!(names(&catalog, Claim::Brief, after(1)).await, ["a20-22!"]);
+        assert_eq!(names(&catalog, Claim::Any, after(1)).await, ["a14-20", "a22-26", "a26-29"]);
+
+        // Of this one more than half is made, and that one is short.
+        let job = running.iter().find(|job| name(job) == "a29-44").unwrap();
+        assert!(catalog.extend_lease(job.id, job.attempt, 31_000, after(1), LEASE).await.unwrap());
+        for segment in [40, 1] {
+            catalog.want_segment(id(1), Some(Lane::A), segment, after(2)).await.unwrap();
+        }
+        assert!(names(&catalog, Claim::Any, after(2)).await.is_empty());
+    }
+
+    async fn sound_is_not_for_brief_workers(test: &TestDatabase) {
+        let catalog = open(test).await;
+        start(&catalog, 1, 20, NOW).await;
+        assert_eq!(everything(&catalog, Claim::Brief, NOW).await.len(), 1, "the first chunk");
+        let sound = everything(&catalog, Claim::Express, NOW).await;
+        assert!(matches!(sound[..], [Job { work: Work::Sound { .. }, .. }]), "{sound:?}");
+    }
+
     async fn who_no_longer_waits_gives_the_turn_back(test: &TestDatabase) {
         let catalog = open(test).await;
         start(&catalog, 1, 200, NOW).await;
@@ -351,6 +378,8 @@ assert_eq!(rest[rest.len() - 5..], ["b35-40", "b40-42", "b42-43", "b43-44", "b44
             assert!(!catalog.extend_lease(job.id, job.attempt, 0, after(2), LEASE).await.unwrap());
         }
         assert_eq!(catalog.growing(id(1)).await.unwrap(), None);
+        let revoked = catalog.revocations(after(2)).await.unwrap();
+        assert!(revoked.iter().any(|one| one.revoked == Revoked::Version(id(1))), "grants for it are void: {revoked:?}");
         assert_eq!(claim(&catalog, after(999)).await, None);
         let twice = catalog.cancel_video(video, after(2)).await.unwrap_err();
         assert_eq!(twice.kind(), ErrorKind::Conflict);
@@ -402,10 +431,13 @@ assert_eq!(rest[rest.len() - 5..], ["b35-40", "b40-42", "b42-43", "b43-44", "b44
                     let Some(job) = catalog.claim_next_job(&WorkerId::new("w"), claim, NOW, LEASE).await.unwrap() else {
                         continue;
                     };
+                    let is_bulk = !job.is_urgent && matches!(job.work, Work::Pictures { .. });
                     if !catalog.extend_lease(job.id, job.attempt, 1000, NOW, LEASE).await.unwrap() {
-                        assert_eq!(job.video, other, "only that one was stopped");
+                        assert!(job.video == other || is_bulk, "only that one was stopped, or a chunk wanted: {job:?}");
                     } else if turn % 5 == 4 {
                         let _stopped_meanwhile = catalog.release_job(job.id, job.attempt, NOW).await;
+                    } else if job.video == film && is_bulk {
+                        let _taken_back_meanwhile = try_out(catalog, &job, NOW).await;
                     } else if job.video == film {
                         carry_out(catalog, &job, NOW).await;
                     }
