@@ -1,5 +1,6 @@
 import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig, type MediaDecodingInfo } from 'hls.js';
 import { failureOf, failureOfStatus, type Failure } from './failure.js';
+import { FrameWatch } from './frames.js';
 import type { Lease } from './lease.js';
 import { PATIENCE } from './patience.js';
 import { isOffered, levelOf, saverQuality, type Choice, type Quality, type Sound } from './quality.js';
@@ -139,6 +140,7 @@ class StreamEngine implements Engine {
       maxMaxBufferLength: saving ? 20 : 60,
       backBufferLength: saving ? 10 : 30,
       capLevelOnFPSDrop: true,
+      fpsController: FrameWatch,
       capLevelToPlayerSize: false,
       ...(saving && { startLevel: 0 }),
       fLoader: segmentLoader(() => this.film.isGrowing, this.film.onPreparing),
