@@ -29,6 +29,10 @@ pub(crate) const INDEXED: &str = "packager::indexed";
 /// The version is published.
 pub(crate) const PUBLISHED: &str = "packager::published";
 
+/// Sabotage, by which the tests are tried: with any action here, chunks are committed and never stored.
+#[cfg(feature = "faults")]
+const SKIP_PUT: &str = "packager::skip_put";
+
 /// Takes the actions from the environment, for the rest of the process's life.
 #[cfg(feature = "faults")]
 pub fn from_environment() {
@@ -55,3 +59,16 @@ pub(crate) fn at(point: &'static str) {
 /// Does nothing: this build has no fail points.
 #[cfg(not(feature = "faults"))]
 pub(crate) const fn at(_point: &'static str) {}
+
+/// Whether chunks are to be committed and never stored.
+#[cfg(feature = "faults")]
+pub(crate) fn skips_put() -> bool {
+    fail::fail_point!(SKIP_PUT, |_| true);
+    false
+}
+
+/// Never: this build has no sabotage.
+#[cfg(not(feature = "faults"))]
+pub(crate) const fn skips_put() -> bool {
+    false
+}

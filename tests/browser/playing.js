@@ -41,6 +41,7 @@ await tell(async (browser) => {
 
   const begun = await reach('the first picture', (now) => now.time > 0 && now.height > 0);
   const past5 = await reach('five seconds of play', (now) => now.time > 5);
+  const stallsBefore5 = await page.evaluate(() => [...globalThis.stalls]);
   const whileMade = await state(context);
   const target = past5.duration * 0.8;
   await seek(page, target);
@@ -60,6 +61,7 @@ await tell(async (browser) => {
     before,
     begun,
     past5,
+    stallsBefore5,
     whileMade,
     sought,
     better,
@@ -109,7 +111,10 @@ function watchForStalls(page) {
     const element = document.querySelector('media-controller video');
     globalThis.stalls = [];
     let since = null;
-    element.addEventListener('waiting', () => (since ??= performance.now()));
+    // What it takes to begin is no stop.
+    element.addEventListener('waiting', () => {
+      if (element.currentTime > 0) since ??= performance.now();
+    });
     element.addEventListener('playing', () => {
       if (since !== null) globalThis.stalls.push(Math.round(performance.now() - since));
       since = null;

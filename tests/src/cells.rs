@@ -173,7 +173,7 @@ impl Cells {
 
     /// Waits until a cell was started that `is_it`, and returns the first such.
     pub async fn until_started(&self, what: &str, is_it: impl Fn(&Started) -> bool) -> Started {
-        until(what, Duration::from_secs(60), || async {
+        until(what, Duration::from_secs(180), || async {
             let started = self.started();
             let found = started.iter().find(|cell| is_it(cell)).cloned();
             found.ok_or(started)

@@ -145,7 +145,7 @@ impl Person {
 
     /// Waits until the video is ready or failed, and returns it.
     pub async fn until_settled(&self, id: &str) -> Value {
-        until("the video to be packaged", Duration::from_secs(180), || async {
+        until("the video to be packaged", Duration::from_secs(400), || async {
             let video = self.video(id).await;
             match video["state"].as_str() {
                 Some("ready" | "failed") => Ok(video),
@@ -157,7 +157,7 @@ impl Person {
 
     /// Waits until the video can be watched, whole or not, and returns it.
     pub async fn until_plays(&self, id: &str) -> Value {
-        until("the video to play", Duration::from_secs(60), || async {
+        until("the video to play", Duration::from_secs(120), || async {
             let video = self.video(id).await;
             if video["plays"] == true { Ok(video) } else { Err(video) }
         })

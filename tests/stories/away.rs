@@ -24,14 +24,14 @@ async fn a_film_survives_s3_away_and_a_crash_of_postgresql() {
     // What the edge has in memory plays on; the rest is asked for again in a moment.
     assert_eq!(watching.get("144p/0.m4s").await.expect(200).body, begun);
     let unread = until("S3 to be missed", Duration::from_secs(60), || async {
-        let answer = watching.get("a64/0.m4s").await;
+        let answer = watching.get("a32/0.m4s").await;
         if answer.status == 503 { Ok(answer) } else { Err(answer.status) }
     })
     .await;
     assert!(!unread.header("retry-after").is_empty(), "{unread:?}");
     stack.line_to_s3().mend();
     until("S3 to be there again", Duration::from_secs(60), || async {
-        let status = watching.get("a64/0.m4s").await.status;
+        let status = watching.get("a32/0.m4s").await.status;
         if status == 200 { Ok(()) } else { Err(status) }
     })
     .await;

@@ -12,9 +12,9 @@ const SEGMENTS: u32 = 25;
 const FRAMES: u32 = 2500;
 
 /// A film of which only the beginning of lane A can be there: all other cells wait.
-async fn uploaded(stack: &Stack) -> (Person, String, Watching) {
+async fn uploaded(stack: &Stack, film: Clip) -> (Person, String, Watching) {
     let creator = stack.person("ana", "creator", 1).await;
-    let video = creator.upload("Mientras se hace", FILM.file()).await;
+    let video = creator.upload("Mientras se hace", film.file()).await;
     let growing = creator.until_plays(&video).await;
     assert_eq!(growing["state"], "packaging", "{growing:#}");
     let watching = Watching::start(stack, &creator, &video).await;
@@ -47,7 +47,7 @@ async fn a_film_plays_while_it_is_made(engines: Engines) {
     let cells = Cells::new();
     let held = [Kind::Rest, Kind::Upper].map(|kind| cells.hold(kind));
     let stack = Stack::start_with(engines, &cells.configuration("slots = 2")).await;
-    let (creator, video, watching) = uploaded(&stack).await;
+    let (creator, video, watching) = uploaded(&stack, FILM).await;
 
     // The whole film is on the playlists, the seek bar is as long as it will be.
     let before = watching.playlists().await;
@@ -132,10 +132,11 @@ async fn a_film_plays_while_it_is_made_on_s3_and_postgresql() {
 
 async fn who_hangs_up_gives_the_wish_back(engines: Engines) {
     let cells = Cells::new();
-    let held = [Kind::Rest, Kind::Upper].map(|kind| cells.hold(kind));
+    let rest = cells.hold(Kind::Rest);
     let waiting = cells.hold(Kind::Wanted);
     let stack = Stack::start_with(engines, &cells.configuration("slots = 1")).await;
-    let (creator, video, watching) = uploaded(&stack).await;
+    let film = Clip::Numbered { seconds: 100, width: 256 };
+    let (creator, video, watching) = uploaded(&stack, film).await;
     cells.until_started("a cell in the only slot", |cell| cell.kind == Kind::Rest).await;
 
     // Two wishes take both express workers; a third one has to wait in the queue.
@@ -157,7 +158,7 @@ async fn who_hangs_up_gives_the_wish_back(engines: Engines) {
     for answer in first {
         answer.await.expect("it does not panic");
     }
-    drop(held);
+    drop(rest);
     creator.until_ready(&video).await;
     let hurried = cells.started().into_iter().filter(|cell| cell.kind == Kind::Wanted);
     let starts: BTreeSet<u32> = hurried.filter_map(|cell| Some(cell.segments?.start)).collect();

@@ -87,7 +87,8 @@ async fn an_upload_becomes_watchable(engines: Engines) {
     let ready = creator.until_ready(&video).await;
     creator.publish(&video, 1).await;
 
-    // One original, and per rendition an init and its chunks: 10 s are an 8 s chunk and the rest.
+    // One original, and per rendition an init and its chunks, named by their first segment: 10 s are
+    // an 8 s chunk and the rest.
     expect![[r#"
         VIDEO/VERSION/144p/00000-HASH.cmaf
         VIDEO/VERSION/144p/00002-HASH.cmaf

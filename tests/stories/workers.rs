@@ -1,8 +1,10 @@
 //! Packagers that die, stall and come back: whatever they do, one video comes of it.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::join_all;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -89,6 +91,21 @@ async fn a_worker_that_dies_anywhere_leaves_one_video_on_a_folder_and_sqlite() {
 async fn a_worker_that_dies_anywhere_leaves_one_video_on_s3_and_postgresql() {
     let points = ["packager::stored", "packager::committed", "packager::indexed"];
     join_all(points.map(|point| a_worker_dies_at(Engines::Servers, point))).await;
+}
+
+/// Takes the protection away, to see that the stories above would tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_that_was_never_stored_is_noticed() {
+    let stack = doors(Engines::Embedded, format!("[packager]\n{SHORT_LEASE}")).await;
+    let creator = stack.person("ana", "creator", 0).await;
+    let video = creator.upload("Sabotaje", TINY.file()).await;
+    let mut worker = stack.add_worker_that_fails("packager::skip_put=1*off->1*return->off");
+    worker.until_listening().await;
+    creator.until_ready(&video).await;
+    let looked =
+        AssertUnwindSafe(assert_one_whole_video(&stack, &creator, &video, TINY)).catch_unwind().await;
+    assert!(looked.is_err(), "nobody misses it");
+    assert_eq!(stack.try_cocuyo(&["doctor"]).code, Some(1), "nor does the doctor");
 }
 
 #[tokio::test(flavor = "multi_thread")]
