@@ -19,7 +19,7 @@ const RENDITIONS: f64 = 9.0;
 const GROWING_S: f64 = 8.0 + 16.0 + 32.0;
 
 pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Line>> {
-    let seconds = bench.options.hour_s.unwrap_or_else(|| bench.size(3600, 300));
+    let seconds = bench.options.hour_s.unwrap_or_else(|| bench.size(3600, 296));
     let film = bench.sources.film(Kind::Marks, seconds)?;
     let installation = Installation::start(Setup::on(Engines::Folder))?;
     let video = installation.door().upload(&film)?;
@@ -30,8 +30,11 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Line>> {
         std::fs::write(&path, installation.door().rendition(&video, name)?).context("keep it")?;
         Ok(path)
     };
-    let flashes = flashes(&get("240p")?)?;
-    let tones = tones(&get("a64")?)?;
+    let (mut flashes, mut tones) = (flashes(&get("240p")?)?, tones(&get("a64")?)?);
+    // The end of the film ends what is dark or silent too.
+    for onsets in [&mut flashes, &mut tones] {
+        onsets.retain(|at| *at < f64::from(seconds) - 1.0);
+    }
     let marks = (seconds.saturating_sub(1) / MARK_EVERY_S) as usize;
     ensure!(flashes.len() == marks, "{} flashes instead of {marks}", flashes.len());
     ensure!(tones.len() == marks, "{} tones instead of {marks}", tones.len());
@@ -73,10 +76,23 @@ fn objects(
     Ok(vec![Line::new("objects_of_the_film", own.len()), Line::new("objects_per_hour", all)])
 }
 
-/// When white pictures begin, in seconds of the file's own time.
+/// When white pictures begin, in seconds of the film's own time.
 fn flashes(file: &Path) -> anyhow::Result<Vec<f64>> {
     let filter = "blackdetect=d=0.5:pix_th=0.5:pic_th=0.5";
-    onsets(file, &["-vf", filter, "-an"], "black_end:")
+    let late = reordering(file)?;
+    Ok(onsets(file, &["-vf", filter, "-an"], "black_end:")?.into_iter().map(|at| at - late).collect())
+}
+
+/// By how much ffmpeg shows pictures too late: where composition offsets are negative (`trun` of
+/// version 1), so that the first picture is shown when it is decoded, it moves all of them until
+/// none is.
+fn reordering(file: &Path) -> anyhow::Result<f64> {
+    let mut first = Command::new("ffprobe");
+    first.args(["-v", "error", "-select_streams", "v", "-read_intervals", "%+#1", "-of", "csv=p=0"]);
+    let output = first.args(["-show_entries", "packet=pts_time,dts_time"]).arg(file).output();
+    let said = String::from_utf8(output.context("run ffprobe")?.stdout)?;
+    let (shown, decoded) = said.trim().split_once(',').context("ffprobe tells two times")?;
+    Ok(shown.parse::<f64>()? - decoded.trim_end_matches(',').parse::<f64>()?)
 }
 
 /// When tones begin.
@@ -96,8 +112,6 @@ fn onsets(file: &Path, filter: &[&str], word: &str) -> anyhow::Result<Vec<f64>> 
         number.parse::<f64>().ok()
     });
     let mut times: Vec<f64> = times.collect();
-    // The end of the film ends a dark time as well, without a flash: the marks are on the tens.
-    times.retain(|at| (at % f64::from(MARK_EVERY_S)).min((-at).rem_euclid(f64::from(MARK_EVERY_S))) < 1.0);
     times.dedup_by(|b, a| (*b - *a).abs() < 1.0);
     Ok(times)
 }

@@ -95,7 +95,7 @@ fn lost_at_seams(
         let from = if is_hurried(border) { seam } else { seam.saturating_sub(around) };
         let window = from..(seam + around).min(chunked.len());
         let lost = vmaf::mean(&whole[window.clone()]) - vmaf::mean(&chunked[window]);
-        say(format!("{name}: {lost:+.2} at segment {}", chunk.start));
+        say(format!("{name}: {lost:+.2} around segment {}", chunk.start));
         lost
     });
     lost.fold(f64::NEG_INFINITY, f64::max)
