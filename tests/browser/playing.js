@@ -32,12 +32,18 @@ await tell(async (browser) => {
   await page.waitForSelector('media-controller video');
   await watchForStalls(page);
 
-  const reach = (what, check) =>
-    until(what, async () => {
-      const now = await look(page);
-      if (now.failure) throw new Error(`the player failed: ${now.failure}`);
-      return check(now) ? now : null;
-    }, patience);
+  const reach = async (what, check) => {
+    let now;
+    try {
+      return await until(what, async () => {
+        now = await look(page);
+        if (now.failure) throw new Error(`the player failed: ${now.failure}`);
+        return check(now) ? now : null;
+      }, patience);
+    } catch (error) {
+      throw new Error(`${error.message}: ${JSON.stringify({ now, lately: segments.slice(-12) })}`, { cause: error });
+    }
+  };
 
   const begun = await reach('the first picture', (now) => now.time > 0 && now.height > 0);
   const past5 = await reach('five seconds of play', (now) => now.time > 5);
