@@ -87,8 +87,13 @@ impl Edge {
 
     /// Keeps asking until `stop`. Then no request is held any longer.
     pub async fn follow(&self, stop: CancellationToken) {
-        self.0.follower.follow(Duration::from_secs(self.0.config.follow_s.get()), stop).await;
-        self.0.versions.close();
+        let every = Duration::from_secs(self.0.config.follow_s.get());
+        // Not behind a question to an origin that is away.
+        let close = async {
+            stop.cancelled().await;
+            self.0.versions.close();
+        };
+        tokio::join!(self.0.follower.follow(every, stop.clone()), close);
     }
 }
 

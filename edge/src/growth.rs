@@ -84,11 +84,13 @@ impl Growth {
         session: Option<SessionId>,
         patience: Duration,
     ) {
-        let Some(_hold) = self.wants.hold(name, segment, session) else { return };
+        let Some(hold) = self.wants.hold(name, segment, session) else { return };
         let mut stage = self.stage.subscribe();
         let arrived = stage.wait_for(|stage| !stage.is_waited_for(name, segment));
         // Whoever waited looks again; what there is then is the answer.
-        let _arrived_or_not = tokio::time::timeout(patience, arrived).await;
+        if tokio::time::timeout(patience, arrived).await.is_err() {
+            hold.was_in_vain();
+        }
     }
 
     /// Follows the version until it is whole or gone, or nobody has asked for it for a while.

@@ -10,8 +10,9 @@ use http::header::USER_AGENT;
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// For players that wait as long as it takes and are lost by a refusal: after one 503 VLC ends the
-/// film, after some ffmpeg leaves the segment out.
-const LONG: Duration = Duration::from_secs(60);
+/// film, after some ffmpeg leaves the segment out. Less than the minute that proxies wait for an
+/// answer by default.
+const LONG: Duration = Duration::from_secs(52);
 
 /// How the names of such players begin.
 const PATIENT: [&str; 4] = ["VLC/", "LibVLC/", "Lavf/", "libmpv"];

@@ -101,6 +101,11 @@ impl Versions {
         self.closing.cancel();
     }
 
+    /// When nobody is to wait any longer.
+    pub(crate) async fn closed(&self) {
+        self.closing.cancelled().await;
+    }
+
     async fn whole(&self, key: Key) -> Result<Arc<VersionIndex>, Arc<EdgeError>> {
         let read = async { read_index(&*self.store, key.0, key.1).await.map(Arc::new) };
         self.whole.try_get_with(key, read).await

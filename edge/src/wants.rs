@@ -4,6 +4,7 @@
 //! the origin hears of it once for all who wait, again every few seconds while they do, and once
 //! more when the last of them has gone. A request that ends, however it ends, drops its [`Hold`].
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +20,12 @@ use crate::origin::{Origin, PATIENCE, Want};
 const REPEAT: Duration = Duration::from_secs(5);
 /// Segments of one lane that may be waited for at once: each may split a chunk that is queued.
 const SEGMENTS_PER_LANE: usize = 64;
+/// Those of them that requests without a session may begin to wait for: strangers to a public film
+/// do not fill it for those who are known.
+const SEGMENTS_OF_STRANGERS: usize = 16;
+/// How long a want outlives a request that waited in vain: it is refused with `Retry-After: 1`, and
+/// comes back to its old place in the queue.
+const LINGERS: Duration = Duration::from_secs(3);
 /// Requests of one session that may wait: a player asks for picture and sound, and a little ahead.
 const HOLDS_PER_SESSION: usize = 8;
 
@@ -53,6 +60,8 @@ struct Waiting {
     /// What the first of them asked for; it stands for the lane.
     rendition: RenditionName,
     holders: usize,
+    /// Until when it counts although nobody holds it.
+    lingers: Option<Instant>,
 }
 
 /// A request that waits.
@@ -60,6 +69,7 @@ pub(crate) struct Hold {
     wants: Arc<Wants>,
     place: Place,
     session: Option<SessionId>,
+    in_vain: bool,
 }
 
 /// What is to be told to the origin.
@@ -95,7 +105,8 @@ impl Wants {
         let place = Place::of(rendition, segment);
         let mut held = self.lock();
         let in_lane = held.places.keys().filter(|other| other.lane == place.lane).count();
-        if in_lane >= SEGMENTS_PER_LANE && !held.places.contains_key(&place) {
+        let share = if session.is_some() { SEGMENTS_PER_LANE } else { SEGMENTS_OF_STRANGERS };
+        if in_lane >= share && !held.places.contains_key(&place) {
             return None;
         }
         if let Some(session) = session {
@@ -105,18 +116,18 @@ impl Wants {
             }
             *holds += 1;
         }
-        let waiting = held.places.entry(place).or_insert(Waiting { rendition, holders: 0 });
+        let waiting = held.places.entry(place).or_insert(Waiting { rendition, holders: 0, lingers: None });
         waiting.holders += 1;
         if waiting.holders == 1 {
             self.changed.notify_one();
         }
         drop(held);
-        Some(Hold { wants: Arc::clone(self), place, session })
+        Some(Hold { wants: Arc::clone(self), place, session, in_vain: false })
     }
 
     /// Whether nobody waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().places.is_empty()
+        self.lock().places.values().all(|waiting| waiting.holders == 0)
     }
 
     /// Keeps telling the origin, as long as it is polled.
@@ -138,7 +149,7 @@ impl Wants {
                     }
                 }
             }
-            let again = told.values().map(|wanted| wanted.at + REPEAT).min();
+            let again = self.again(&told);
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = tokio::time::sleep_until(again.unwrap_or(now)), if again.is_some() => {}
@@ -146,8 +157,16 @@ impl Wants {
         }
     }
 
+    /// When something is due if nothing changes.
+    fn again(&self, told: &Told) -> Option<Instant> {
+        let repeat = |place: &Place| told.get(place).map(|wanted| wanted.at + REPEAT);
+        let when = |(place, waiting): (&Place, &Waiting)| waiting.lingers().or_else(|| repeat(place));
+        self.lock().places.iter().filter_map(when).min()
+    }
+
     fn due(&self, told: &Told, now: Instant) -> Vec<News> {
-        let held = self.lock();
+        let mut held = self.lock();
+        held.places.retain(|_, waiting| waiting.lingers().is_none_or(|until| now < until));
         let want = |(place, waiting): (&Place, &Waiting)| Want {
             video: self.video,
             version: self.version,
@@ -155,7 +174,8 @@ impl Wants {
             segment: place.segment,
         };
         let is_due = |place: &Place| told.get(place).is_none_or(|wanted| now >= wanted.at + REPEAT);
-        let wanted = held.places.iter().filter(|(place, _)| is_due(place)).map(want).map(News::Want);
+        let waited = held.places.iter().filter(|(_, waiting)| waiting.holders > 0);
+        let wanted = waited.filter(|(place, _)| is_due(place)).map(want).map(News::Want);
         let left = told.iter().filter(|(place, _)| !held.places.contains_key(place));
         wanted.chain(left.map(|(_, wanted)| News::Unwant(wanted.want, wanted.times))).collect()
     }
@@ -166,19 +186,41 @@ impl Wants {
     }
 }
 
+impl Waiting {
+    /// Until when it counts, if nobody holds it.
+    fn lingers(&self) -> Option<Instant> {
+        self.lingers.filter(|_| self.holders == 0)
+    }
+}
+
+impl Hold {
+    /// Nothing came of it: whoever it was will ask again soon.
+    pub(crate) fn was_in_vain(mut self) {
+        self.in_vain = true;
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         let mut held = self.wants.lock();
-        if let Some(holds) = self.session.and_then(|session| held.sessions.get_mut(&session)) {
-            *holds -= 1;
-        }
-        held.sessions.retain(|_, holds| *holds > 0);
-        if let Some(waiting) = held.places.get_mut(&self.place) {
-            waiting.holders -= 1;
-            if waiting.holders == 0 {
-                held.places.remove(&self.place);
-                self.wants.changed.notify_one();
+        if let Some(session) = self.session
+            && let Entry::Occupied(mut holds) = held.sessions.entry(session)
+        {
+            *holds.get_mut() -= 1;
+            if *holds.get() == 0 {
+                holds.remove();
             }
+        }
+        let Some(waiting) = held.places.get_mut(&self.place) else { return };
+        waiting.holders -= 1;
+        if self.in_vain {
+            waiting.lingers = Some(Instant::now() + LINGERS);
+        }
+        if waiting.holders == 0 {
+            if waiting.lingers.is_none() {
+                held.places.remove(&self.place);
+            }
+            self.wants.changed.notify_one();
         }
     }
 }

@@ -35,6 +35,7 @@ impl Edge {
         tokio::select! {
             () = growth.arrival(name, number, right.session(), patience(asked.headers)) => {}
             () = asked.departs() => {}
+            () = self.0.versions.closed() => {}
         }
         let time = began.elapsed();
         // A right may have ended meanwhile.
