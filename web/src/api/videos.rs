@@ -122,6 +122,12 @@ pub(super) async fn edit(
     if patch.is_edit() {
         video = Some(editable(&state, &visitor, id).await?);
     }
+    let edit = VideoEdit {
+        title: patch.title.as_deref().map(title).transpose()?,
+        description: patch.description.as_deref().map(description).transpose()?,
+        visibility: patch.visibility,
+        min_tier: patch.min_tier,
+    };
     if let Some(priority) = patch.priority {
         if !keeps_queue(visitor.person.as_ref()) {
             editable(&state, &visitor, id).await?;
@@ -130,12 +136,6 @@ pub(super) async fn edit(
         state.catalog.set_priority(id, priority, visitor.now).await?;
     }
     let Some(before) = video else { return shown(&state, &visitor, id).await };
-    let edit = VideoEdit {
-        title: patch.title.as_deref().map(title).transpose()?,
-        description: patch.description.as_deref().map(description).transpose()?,
-        visibility: patch.visibility,
-        min_tier: patch.min_tier,
-    };
     let video = state.catalog.edit_video(id, edit, moment_of_change(&before, visitor.now)).await?;
     Ok(Json(views::video(&state, &visitor, video).await?))
 }

@@ -23,10 +23,10 @@ export function heldMs(header: string | null): number {
 
 /**
  * When a request left, as far as the network is concerned: what the server held it back for is
- * added, and it never left after its answer.
+ * added. An answer that came sooner than that is a cache's, and speaks of somebody else's request.
  */
 export function leftAt(sentMs: number, answeredMs: number, held: number): number {
-  return Math.min(sentMs + held, answeredMs);
+  return sentMs + held <= answeredMs ? sentMs + held : sentMs;
 }
 
 /**
