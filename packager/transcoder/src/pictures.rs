@@ -171,6 +171,17 @@ impl Way<'_> {
         if behind.is_empty() {
             self.miss(self.taken.map_or(self.frames.start, |(_, end, _)| end), self.frames.end);
         }
+        // Nothing before the stretch and nothing in it: what comes first is shown until then.
+        if self.taken.is_none()
+            && let Some(first) = behind.first()
+        {
+            let mut first = first.share().map_err(CellError::libav("share a picture"))?;
+            first.set_pts(self.frames.start);
+            if damage.total() > 0 {
+                self.miss(self.frames.start, self.frames.end);
+            }
+            self.place(first, self.frames.start, self.frames.end, damage.total())?;
+        }
         self.filter_before()?;
         // The last picture is not deinterlaced before the next one is seen.
         if let Some(after) = behind.into_iter().next().filter(|_| self.video.deinterlace) {

@@ -250,6 +250,18 @@ fn every_cut_of_a_film_that_was_cut_or_joined_is_right() {
 }
 
 #[test]
+fn a_part_before_the_first_picture_shows_that() {
+    let clips = Clips::new();
+    let sound = "-f lavfi -i sine=duration=14";
+    let late = format!("{sound} -itsoffset 5 {} -map 0:a -map 1:v {X264} -c:a aac", numbered(&clips));
+    let late = clips.make("late.mp4", &late);
+    let plan = planned(&late, Ratio::new(25, 1), 350);
+    let expected: Vec<u8> = std::iter::repeat_n(0, 125).chain(0..225).collect();
+    check_every_cut(&clips, &late, &plan, &expected);
+    assert_eq!(work(&late, &plan, pictures(&plan, 0..1)).missing_ms, 0);
+}
+
+#[test]
 fn what_the_file_no_longer_holds_is_filled_and_counted() {
     let clips = Clips::new();
     let numbered = numbered(&clips);
