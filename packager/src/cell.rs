@@ -141,7 +141,7 @@ pub(crate) struct Cell {
     /// When it was last heard.
     heard: Instant,
     stop: CancellationToken,
-    stderr: JoinHandle<String>,
+    stderr: Option<JoinHandle<String>>,
     reads: Option<JoinHandle<Result<(), StorageError>>>,
     ending: Option<Ending>,
 }
@@ -199,7 +199,7 @@ impl Cell {
             deadline: now + patience.grace,
             heard: now,
             stop: stop.clone(),
-            stderr,
+            stderr: Some(stderr),
             reads,
             ending: None,
         };
@@ -306,33 +306,38 @@ impl Cell {
         }
     }
 
-    /// The ending, with what its helpers know about it.
+    /// The ending, with what its helpers know about it. Whoever drops this on the way and asks
+    /// again goes on from where it was.
     async fn settle(&mut self) -> Ending {
-        let mut ending = self.ending.take().unwrap_or(Ending::Stopped);
         // Both helpers end with the process, whose descriptors are closed; unless the store is
         // what a read waits for.
-        let tail = match tokio::time::timeout(LEAVE, &mut self.stderr).await {
-            Ok(Ok(tail)) => tail,
-            _ => String::new(),
-        };
-        if let (Ending::Crashed { how }, false) = (&mut ending, tail.is_empty()) {
-            how.push_str(": ");
-            how.push_str(&tail);
+        if let Some(stderr) = &mut self.stderr {
+            let tail = tokio::time::timeout(LEAVE, stderr).await;
+            self.stderr = None;
+            if let (Some(Ending::Crashed { how }), Ok(Ok(tail))) = (&mut self.ending, tail)
+                && !tail.is_empty()
+            {
+                how.push_str(": ");
+                how.push_str(&tail);
+            }
         }
-        // A cell that ended well has read what it needed; one that did not may have been let down.
-        let is_explained = matches!(ending, Ending::Stopped | Ending::Finished { .. });
-        let Some(mut reads) = self.reads.take() else { return ending };
-        let ending = match (is_explained, ending) {
-            (true, ending) => ending,
-            (false, ending) => match tokio::time::timeout(LEAVE, &mut reads).await {
-                Ok(Ok(Err(error))) => Ending::Starved(error),
-                // It was silent because nobody answered it.
-                Err(_) if matches!(ending, Ending::TimedOut) => Ending::Unread,
-                _ => ending,
-            },
-        };
-        reads.abort();
-        ending
+        if let Some(reads) = &mut self.reads {
+            // A cell that ended well has read what it needed; one that did not may have been let
+            // down.
+            if !matches!(self.ending, Some(Ending::Stopped | Ending::Finished { .. })) {
+                match tokio::time::timeout(LEAVE, &mut *reads).await {
+                    Ok(Ok(Err(error))) => self.ending = Some(Ending::Starved(error)),
+                    // It was silent because nobody answered it.
+                    Err(_) if matches!(self.ending, Some(Ending::TimedOut)) => {
+                        self.ending = Some(Ending::Unread);
+                    }
+                    _ => {}
+                }
+            }
+            reads.abort();
+            self.reads = None;
+        }
+        self.ending.take().unwrap_or(Ending::Stopped)
     }
 }
 

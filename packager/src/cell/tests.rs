@@ -103,6 +103,21 @@ async fn a_cell_that_is_done_is_heard_to_the_end() {
     assert_eq!(messages, 1);
 }
 
+/// Its packager has other things to wait for, and drops the question whenever one of them comes.
+#[tokio::test]
+async fn how_it_ended_is_not_lost_with_a_question_that_was_dropped() {
+    let done = Reply::Done { duration_ms: 4000, damaged: 0, missing_ms: 0 };
+    let fake = Fake::new("cat frames; sleep 0.05", &[done]);
+    let mut cell = fake.start(QUICK).await;
+    let ending = loop {
+        match futures::poll!(std::pin::pin!(cell.next())) {
+            std::task::Poll::Ready(Said::Ended(ending)) => break ending,
+            _ => tokio::task::yield_now().await,
+        }
+    };
+    assert!(matches!(ending, Ending::Finished { .. }), "{ending:?}");
+}
+
 #[tokio::test]
 async fn a_refusal_carries_its_reason() {
     let refused = Reply::Refused { reason: FailureReason::NotMedia, detail: "a playlist".into() };
