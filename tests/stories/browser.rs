@@ -148,8 +148,9 @@ async fn the_site_works_without_scripts_and_looks_well_with_them() {
     assert_quiet(&looks);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_film_is_watched_while_it_is_made() {
+/// A film plays from its first second while it is made, also where it is not made yet, and takes
+/// up what gets better. For a machine that has nothing else to do, see `long`.
+pub(crate) async fn watched_while_it_is_made() {
     let cells = Cells::new();
     // Whatever nobody waits for is not there.
     let held = [Kind::Rest, Kind::Upper].map(|kind| cells.hold(kind));
