@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::run;
+use crate::{Person, Stack, Watching, run};
 
 /// Beeps come every so many seconds, the first at 0.
 pub const BEEP_EVERY_S: u32 = 5;
@@ -105,6 +105,19 @@ fn onsets(file: &Path) -> Vec<usize> {
         last_loud = Some(at);
     }
     onsets
+}
+
+/// Every picture and every beep of a numbered clip of so many seconds is there once, in its place,
+/// in the smallest renditions.
+pub async fn assert_whole(stack: &Stack, person: &Person, video: &str, seconds: u32) {
+    let watching = Watching::start(stack, person, video).await;
+    let url = |name: &str| watching.url(&format!("{name}/playlist.m3u8"));
+    let (picture, sound) = (url("144p"), url("a32"));
+    let checked = tokio::task::spawn_blocking(move || {
+        assert_every_frame_once(&picture, seconds * 25, 25.0, 2);
+        assert_beeps(&sound, seconds.into());
+    });
+    checked.await.expect("whole and in step");
 }
 
 /// Asserts that a rendition shows `frames` pictures at `rate` a second, of which every

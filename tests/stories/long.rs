@@ -3,21 +3,10 @@
 
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
-use tests::{Clip, Engines, Setup, Stack, TINY, Watching, film, until};
+use tests::{Clip, Engines, Setup, Stack, TINY, film, until};
 
 fn from_environment(name: &str, otherwise: u32) -> u32 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|e| panic!("{name}: {e}")))
-}
-
-async fn assert_whole(stack: &Stack, person: &tests::Person, video: &str, seconds: u32) {
-    let watching = Watching::start(stack, person, video).await;
-    let url = |name: &str| watching.url(&format!("{name}/playlist.m3u8"));
-    let (picture, sound) = (url("144p"), url("a32"));
-    let checked = tokio::task::spawn_blocking(move || {
-        film::assert_every_frame_once(&picture, seconds * 25, 25.0, 2);
-        film::assert_beeps(&sound, seconds.into());
-    });
-    checked.await.expect("whole and in step");
 }
 
 #[ignore = "takes long: `make test-long`"]
@@ -35,7 +24,7 @@ async fn a_long_film_is_in_step_from_its_first_second_to_its_last() {
         if seen["state"] == "ready" { Ok(()) } else { Err(seen) }
     })
     .await;
-    assert_whole(&stack, &creator, &video, seconds).await;
+    film::assert_whole(&stack, &creator, &video, seconds).await;
     assert_eq!(stack.cocuyo(&["doctor"]).trim(), "everything is in order");
 }
 
@@ -76,7 +65,7 @@ async fn killed_twice(seed: u32, story: u32) -> Result<(), String> {
     }
     let _worker = stack.add_worker().await;
     creator.until_ready(&video).await;
-    assert_whole(&stack, &creator, &video, 20).await;
+    film::assert_whole(&stack, &creator, &video, 20).await;
     stack.cocuyo(&["sweep", "--in", "25h"]);
     let said = stack.cocuyo(&["doctor"]);
     if said.trim() == "everything is in order" { Ok(()) } else { Err(format!("story {story}: {said}")) }

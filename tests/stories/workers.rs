@@ -9,8 +9,7 @@ use futures::future::join_all;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tests::{
-    Cells, Clip, End, Engines, Kind, Person, Poison, Setup, Stack, Started, TINY, Watching, film, named_by,
-    until,
+    Cells, Clip, End, Engines, Kind, Person, Poison, Setup, Stack, Started, TINY, film, named_by, until,
 };
 
 /// The doors, in a process that only others can stop.
@@ -26,14 +25,7 @@ async fn doors(engines: Engines, configuration: String) -> Stack {
 async fn assert_one_whole_video(stack: &Stack, person: &Person, video: &str, clip: Clip) {
     let Clip::Numbered { seconds, .. } = clip else { panic!("a clip whose pictures say their number") };
     let ready = person.until_ready(video).await;
-    let watching = Watching::start(stack, person, video).await;
-    let url = |name: &str| watching.url(&format!("{name}/playlist.m3u8"));
-    let (picture, sound) = (url("144p"), url("a32"));
-    let checked = tokio::task::spawn_blocking(move || {
-        film::assert_every_frame_once(&picture, seconds * 25, 25.0, 2);
-        film::assert_beeps(&sound, seconds.into());
-    });
-    checked.await.expect("whole and in step");
+    film::assert_whole(stack, person, video, seconds).await;
 
     stack.cocuyo(&["sweep", "--in", "25h"]);
     let listing: BTreeSet<String> = stack.listing().await.into_iter().collect();
