@@ -49,9 +49,10 @@ impl Config {
         Duration::from_secs(self.lease_s.max(3).into())
     }
 
-    /// Six chances to say that a worker lives before its lease ends.
+    /// Six chances to say that a worker lives before its lease ends, and often enough that
+    /// somebody who looks on sees how it goes.
     pub(crate) fn heartbeat(&self) -> Duration {
-        self.lease() / 6
+        (self.lease() / 6).min(Duration::from_secs(2))
     }
 
     pub(crate) fn slots(&self) -> usize {

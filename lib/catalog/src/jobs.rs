@@ -190,6 +190,12 @@ impl Model {
         kind.ok_or_else(|| self.row().unreadable("kind"))
     }
 
+    /// The process that has it, or had it last: its slots share a machine.
+    pub(crate) fn machine(&self) -> &str {
+        let worker = self.worker.as_deref().unwrap_or_default();
+        worker.rsplit_once('/').map_or(worker, |(machine, _slot)| machine)
+    }
+
     pub(crate) fn state(&self) -> Result<JobState> {
         self.row().word("state", &self.state)
     }
@@ -368,11 +374,11 @@ pub(crate) async fn hold_with_others(
     hold(connection, job, attempt).await
 }
 
-/// Marks a job that is held as done.
+/// Marks a job that is held as done. Who did it stays there, for the progress of the others.
 pub(crate) async fn done(connection: &impl ConnectionTrait, row: &Model, now: Timestamp) -> Result<()> {
     let change = ActiveModel {
         state: Set(JobState::Done.as_str().to_owned()),
-        worker: Set(None),
+        due_at: Set(now.as_millis()),
         updated_at: Set(now.as_millis()),
         ..Default::default()
     };

@@ -6,6 +6,7 @@
 //! were lately at work on this film.
 
 mod estimate;
+mod machines;
 mod weights;
 
 use model::cell::EncodePlan;
@@ -52,7 +53,7 @@ pub(crate) async fn record(
 }
 
 /// The jobs in the order in which they will be taken.
-fn parts(rows: &[jobs::Model], plan: &EncodePlan) -> Result<Vec<Part>> {
+fn parts<'a>(rows: &'a [jobs::Model], plan: &EncodePlan) -> Result<Vec<Part<'a>>> {
     let weights = Weights::of(plan);
     let mut rows: Vec<_> = rows.iter().collect();
     rows.sort_by_key(|row| (row.rank, row.first_segment));
@@ -70,11 +71,13 @@ fn parts(rows: &[jobs::Model], plan: &EncodePlan) -> Result<Vec<Part>> {
             }
             Kind::Plan | Kind::Stills | Kind::Finish => continue,
         };
-        let (started, seen) = (moment(row.started_at), moment(row.updated_at));
+        let (machine, started, seen) = (row.machine(), moment(row.started_at), moment(row.updated_at));
         let (doing, done_ms) = match row.state()? {
             JobState::Queued => (Doing::Waits, 0),
-            JobState::Running => (Doing::Runs { started, seen }, u64::try_from(row.position_ms).unwrap_or(0)),
-            JobState::Done => (Doing::Done { started, ended: seen }, length_ms),
+            JobState::Running => {
+                (Doing::Runs { machine, started, seen }, u64::try_from(row.position_ms).unwrap_or(0))
+            }
+            JobState::Done => (Doing::Done { machine, started, ended: seen }, length_ms),
             JobState::Failed => continue,
         };
         parts.push(Part { class, length_ms, done_ms: done_ms.min(length_ms), weight, doing });
