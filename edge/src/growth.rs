@@ -84,7 +84,8 @@ impl Growth {
         session: Option<SessionId>,
         patience: Duration,
     ) {
-        let Some(hold) = self.wants.hold(name, segment, session) else { return };
+        let Some(index) = self.now() else { return };
+        let Some(hold) = self.wants.hold(index.lane(name), segment, session) else { return };
         let mut stage = self.stage.subscribe();
         let arrived = stage.wait_for(|stage| !stage.is_waited_for(name, segment));
         // Whoever waited looks again; what there is then is the answer.

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use cmaf::GrowingIndex;
 use listener::BoxError;
-use model::{PublicPolicy, RenditionName, Revocation, VersionId, VideoId};
+use model::{Lane, PublicPolicy, Revocation, VersionId, VideoId};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::EdgeError;
@@ -49,16 +49,16 @@ pub trait Origin: Send + Sync + 'static {
     async fn unwant(&self, want: Want) -> Result<(), BoxError>;
 }
 
-/// A segment that is waited for. All renditions of its lane are made together, so it stands for
-/// them.
+/// A segment that is waited for. All renditions of a lane are made together, so it stands for
+/// them, and so are all of the sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Want {
     /// Of this video,
     pub video: VideoId,
     /// this version of it,
     pub version: VersionId,
-    /// and this rendition,
-    pub rendition: RenditionName,
+    /// and the pictures of this lane, or the sound,
+    pub lane: Option<Lane>,
     /// the segment's number, from 0.
     pub segment: u32,
 }

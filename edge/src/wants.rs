@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use model::{Lane, RenditionName, SessionId, VersionId, VideoId};
+use model::{Lane, SessionId, VersionId, VideoId};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -37,8 +37,8 @@ struct Place {
 }
 
 impl Place {
-    fn of(rendition: RenditionName, segment: u32) -> Self {
-        Self { lane: rendition.is_video().then(|| Lane::of(rendition)), segment }
+    fn of(want: Want) -> Self {
+        Self { lane: want.lane, segment: want.segment }
     }
 }
 
@@ -56,9 +56,8 @@ struct Held {
     sessions: HashMap<SessionId, usize>,
 }
 
+#[derive(Default)]
 struct Waiting {
-    /// What the first of them asked for; it stands for the lane.
-    rendition: RenditionName,
     holders: usize,
     /// Until when it counts although nobody holds it.
     lingers: Option<Instant>,
@@ -95,14 +94,14 @@ impl Wants {
         Arc::new(Self { video, version, held: Mutex::default(), changed: Notify::new() })
     }
 
-    /// Counts a request that waits for a segment; `None` if too many do.
+    /// Counts a request that waits for a segment of a lane, or of the sound; `None` if too many do.
     pub(crate) fn hold(
         self: &Arc<Self>,
-        rendition: RenditionName,
+        lane: Option<Lane>,
         segment: u32,
         session: Option<SessionId>,
     ) -> Option<Hold> {
-        let place = Place::of(rendition, segment);
+        let place = Place { lane, segment };
         let mut held = self.lock();
         let in_lane = held.places.keys().filter(|other| other.lane == place.lane).count();
         let share = if session.is_some() { SEGMENTS_PER_LANE } else { SEGMENTS_OF_STRANGERS };
@@ -116,7 +115,7 @@ impl Wants {
             }
             *holds += 1;
         }
-        let waiting = held.places.entry(place).or_insert(Waiting { rendition, holders: 0, lingers: None });
+        let waiting = held.places.entry(place).or_default();
         waiting.holders += 1;
         if waiting.holders == 1 {
             self.changed.notify_one();
@@ -140,12 +139,12 @@ impl Wants {
             for news in news {
                 match news {
                     News::Want(want) => {
-                        let place = Place::of(want.rendition, want.segment);
+                        let place = Place::of(want);
                         let wanted = told.entry(place).or_insert(Wanted { want, times: 0, at: now });
                         (wanted.times, wanted.at) = (wanted.times + 1, now);
                     }
                     News::Unwant(want, _) => {
-                        told.remove(&Place::of(want.rendition, want.segment));
+                        told.remove(&Place::of(want));
                     }
                 }
             }
@@ -167,10 +166,11 @@ impl Wants {
     fn due(&self, told: &Told, now: Instant) -> Vec<News> {
         let mut held = self.lock();
         held.places.retain(|_, waiting| waiting.lingers().is_none_or(|until| now < until));
-        let want = |(place, waiting): (&Place, &Waiting)| Want {
-            video: self.video,
-            version: self.version,
-            rendition: waiting.rendition,
+        let (video, version) = (self.video, self.version);
+        let want = |(place, _): (&Place, &Waiting)| Want {
+            video,
+            version,
+            lane: place.lane,
             segment: place.segment,
         };
         let is_due = |place: &Place| told.get(place).is_none_or(|wanted| now >= wanted.at + REPEAT);

@@ -10,16 +10,18 @@
 //! | grid | the source's rate snapped to a broadcast rate, ≤ 60, ≤ 30 when no rung reaches 720; below 9.5 a slide show keeps its own rate, at least 1 |
 //! | a rung's rate | the grid ÷ 1, 2 or 4: ≤ 15 for 144p, ≤ 30 below 720p, ≤ 60 above |
 //! | segments | 4 s of grid frames, rounded to a multiple of 4 so that every divisor fits |
+//! | good pictures | what is good already is copied as the top rung, and its key frames are where segments begin: [`copied`] |
 //! | sound | 48 kHz; `a32` mono always, `a64` from 240p up or alone, `a128` for stereo from 480p up or alone |
 //! | refused | over 12 h or 8192 × 4608 pixels: too large; neither picture nor sound: nothing to play |
 //!
 //! The cell decides nothing: whatever depends on the source is settled here.
 
+mod copied;
 mod frame_rate;
 pub mod ladder;
 
 use model::cell::{AudioPlan, AudioRung, AudioStream, EncodePlan, Probe, Ratio, VideoPlan, VideoStream};
-use model::{FailureReason, RenditionName, SegmentGrid};
+use model::{FailureReason, RenditionName, SegmentGrid, SegmentStarts};
 use serde::{Deserialize, Serialize};
 
 /// The greatest files that are packaged.
@@ -60,20 +62,23 @@ pub fn plan(probe: &Probe, limits: &Limits) -> Result<EncodePlan, FailureReason>
     if probe.duration_ms.is_some_and(|duration_ms| duration_ms > limits.max_duration_ms) {
         return Err(FailureReason::TooLarge);
     }
-    let video = match &probe.video {
+    let (video, starts) = match &probe.video {
         Some(stream) if stream.width > 0 && stream.height > 0 => {
-            Some(plan_video(stream, probe.bit_rate_bps, limits)?)
+            let (video, starts) = plan_video(stream, probe.bit_rate_bps, limits)?;
+            (Some(video), starts)
         }
-        _ => None,
+        _ => (None, SegmentStarts::Every(4000)),
     };
     let audio = probe.audio.first().map(|stream| plan_audio(stream, video.as_ref()));
     let end_us = probe.audio.first().map_or(0, |stream| stream.end_us);
     let grid = match &video {
         Some(video) => {
             let frames = video.frames.max(frames_in(end_us, video.frame_rate));
-            SegmentGrid::even(video.frame_rate, video.segment_frames, frames)
+            SegmentGrid { rate: video.frame_rate, frames, starts }
         }
-        None if audio.is_some() => SegmentGrid::even(MILLISECONDS, 4000, end_us.div_ceil(1000).max(1)),
+        None if audio.is_some() => {
+            SegmentGrid { rate: MILLISECONDS, frames: end_us.div_ceil(1000).max(1), starts }
+        }
         None => return Err(FailureReason::NothingToPlay),
     };
     Ok(EncodePlan {
@@ -89,7 +94,7 @@ fn plan_video(
     stream: &VideoStream,
     file_bps: Option<u64>,
     limits: &Limits,
-) -> Result<VideoPlan, FailureReason> {
+) -> Result<(VideoPlan, SegmentStarts), FailureReason> {
     let upright = Size::upright(stream);
     let stored = u64::from(stream.width) * u64::from(stream.height);
     if stored.max(upright.pixels()) > limits.max_pixels || upright.long() > MAX_SIDE {
@@ -99,7 +104,7 @@ fn plan_video(
     let top = rows.last().map_or(0, |row| row.height);
     let frame_rate = frame_rate::grid(stream.frame_rate, if top >= 720 { 60 } else { 30 });
     let rungs = rows.iter().map(|row| row.rung(upright.scaled_to(row.height), frame_rate)).collect();
-    Ok(VideoPlan {
+    let mut video = VideoPlan {
         stream: stream.stream,
         frame_rate,
         segment_frames: frame_rate::segment_frames(frame_rate),
@@ -108,9 +113,20 @@ fn plan_video(
         deinterlace: stream.interlaced,
         tone_map: stream.hdr,
         rungs,
+        copied: None,
         poster_width: POSTER_WIDTH.min(upright.even().width),
         thumbnail_width: THUMBNAIL_WIDTH.min(upright.even().width),
-    })
+    };
+    let ceiling_bps = rows.last().map_or(0, |row| row.maxrate_bps);
+    let starts = match copied::copied(stream, &video, ceiling_bps) {
+        Ok(copied) => {
+            video.rungs.pop();
+            video.copied = Some(copied.rung);
+            copied.starts
+        }
+        Err(_why) => SegmentStarts::Every(video.segment_frames),
+    };
+    Ok((video, starts))
 }
 
 fn plan_audio(stream: &AudioStream, video: Option<&VideoPlan>) -> AudioPlan {
@@ -121,8 +137,8 @@ fn plan_audio(stream: &AudioStream, video: Option<&VideoPlan>) -> AudioPlan {
         )
     });
     // Sound alone has no picture to save bytes for.
-    let top = video
-        .map_or(u16::MAX, |video| video.rungs.iter().map(|rung| rung.rendition.height()).max().unwrap_or(0));
+    let top =
+        video.map_or(u16::MAX, |video| video.renditions().map(RenditionName::height).max().unwrap_or(0));
     let is_stereo = stream.channels >= 2;
     let mut rungs = vec![audio_rung(32, 1)];
     if top >= 240 {

@@ -42,6 +42,21 @@ pub(crate) struct Stretch {
     pub(crate) is_there: bool,
 }
 
+impl Stretch {
+    /// The chunks of a run of segments of some renditions.
+    pub(crate) fn each(
+        growing: &GrowingIndex,
+        renditions: &[RenditionName],
+        segments: Range<u32>,
+    ) -> Vec<Self> {
+        let stretch = |segments: Range<u32>| {
+            let is_there = renditions.iter().all(|name| growing.chunk_of(*name, segments.start).is_some());
+            Self { segments, is_there }
+        };
+        growing.plan.grid.chunks(segments).into_iter().map(stretch).collect()
+    }
+}
+
 /// A chunk that waits in the scratch folder to be stored.
 #[derive(Debug)]
 pub(crate) struct Piece {

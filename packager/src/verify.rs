@@ -59,6 +59,13 @@ fn check_track(plan: &EncodePlan, name: RenditionName, track: &Track) -> Result<
                 None => breach(format!("a frame of {name} is no whole number of ticks")),
             }
         }
+        (Track::Video(track), Some(video), _) if let Some(copied) = video.copied(name) => {
+            let is_planned = (u32::from(track.width), u32::from(track.height))
+                == (copied.width, copied.height)
+                && track.avcc == copied.avcc
+                && ticks(track.timescale, video.frame_rate, 1).is_some();
+            if is_planned { Ok(()) } else { breach(format!("{name} is not the track to copy")) }
+        }
         (Track::Audio(track), _, Some(audio)) if let Some(rung) = sound(audio, name) => {
             if (track.channels, track.sample_rate) == (rung.channels, audio.sample_rate) {
                 Ok(())
@@ -125,7 +132,13 @@ impl Planned {
     fn of(growing: &GrowingIndex, name: RenditionName, number: u32) -> Option<Self> {
         let plan = &growing.plan;
         let timescale = growing.timescale(name);
-        let (frames, ticks, burst_bits, bps) = if name.is_video() {
+        let copied = plan.video.as_ref().and_then(|video| Some((video, video.copied(name)?)));
+        let (frames, ticks, burst_bits, bps) = if let Some((video, copied)) = copied {
+            let frames = plan.grid.frames_of(number, video.frames);
+            let ticks = ticks(timescale, video.frame_rate, 1)?;
+            // A film's end, which is all key frame, may exceed the peak, which is of whole segments.
+            (frames, ticks, (8 * copied.peak_bps) as f64, copied.peak_bps as f64)
+        } else if name.is_video() {
             let video = plan.video.as_ref()?;
             let rung = video.rung(name)?;
             let divisor = u64::from(rung.frame_divisor.max(1));
@@ -133,16 +146,16 @@ impl Planned {
             // The grid's frame `n` is in the rung if the divisor divides it.
             let frames = grid.start.div_ceil(divisor)..grid.end.div_ceil(divisor);
             let ticks = ticks(timescale, video.frame_rate, rung.frame_divisor)?;
-            (frames, ticks, rung.bufsize_bits, rung.maxrate_bps)
+            (frames, ticks, rung.bufsize_bits.into(), rung.maxrate_bps.into())
         } else {
             let audio = plan.audio.as_ref()?;
             let rung = sound(audio, name)?;
-            (audio.frames_of(&plan.grid, number), AudioPlan::FRAME, 0, rung.bit_rate_bps)
+            (audio.frames_of(&plan.grid, number), AudioPlan::FRAME, 0.0, rung.bit_rate_bps.into())
         };
         let count = frames.end - frames.start;
         let seconds = count as f64 * f64::from(ticks) / f64::from(timescale.max(1));
         // Twice what a well-behaved encoder spends: the ceiling is its aim, not its law.
-        let bits = 2.0 * (f64::from(bps) * seconds + f64::from(burst_bits));
+        let bits = 2.0 * (bps * seconds + burst_bits);
         Some(Self { first: frames.start, count, ticks, max_bytes: (bits / 8.0) as u64 + BOXES })
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use catalog::Catalog;
 use edge::Want;
 use listener::BoxError;
-use model::{Clock, Lane, PublicPolicy, Revocation, VersionId, VideoId};
+use model::{Clock, PublicPolicy, Revocation, VersionId, VideoId};
 use subscriptions::Subscriptions;
 use tokio::runtime::Handle;
 
@@ -81,7 +81,7 @@ impl edge::Origin for LocalOrigin {
         let Self { catalog, clock, .. } = self.clone();
         let segment = want.segment;
         self.aside(
-            async move { Ok(catalog.want_segment(want.version, lane(want), segment, clock.now()).await?) },
+            async move { Ok(catalog.want_segment(want.version, want.lane, segment, clock.now()).await?) },
         )
         .await
     }
@@ -89,9 +89,9 @@ impl edge::Origin for LocalOrigin {
     async fn unwant(&self, want: Want) -> Result<(), BoxError> {
         let Self { catalog, clock, .. } = self.clone();
         let segment = want.segment;
-        self.aside(async move {
-            Ok(catalog.unwant_segment(want.version, lane(want), segment, clock.now()).await?)
-        })
+        self.aside(
+            async move { Ok(catalog.unwant_segment(want.version, want.lane, segment, clock.now()).await?) },
+        )
         .await
     }
 }
@@ -112,9 +112,4 @@ async fn news(catalog: &Catalog, version: VersionId, known: u64) {
         }
         let _committed_here_or_time = tokio::time::timeout(LOOK, changes.changed()).await;
     }
-}
-
-/// The pictures of which lane; `None` for the sound.
-fn lane(want: Want) -> Option<Lane> {
-    want.rendition.is_video().then(|| Lane::of(want.rendition))
 }

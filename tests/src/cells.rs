@@ -39,6 +39,8 @@ pub enum Kind {
     Rest,
     /// Any other chunk of lane B.
     Upper,
+    /// A run of the copied rendition.
+    Copy,
 }
 
 /// A cell that was started.
@@ -76,6 +78,7 @@ impl Started {
             Task::Announce => (Kind::Announce, None),
             Task::Sound => (Kind::Sound, None),
             Task::Stills => (Kind::Stills, None),
+            Task::Copy { segments } => (Kind::Copy, Some(segments.clone())),
             Task::Pictures { renditions, segments, hurry } => {
                 let is_upper = renditions.iter().any(|name| Lane::of(*name) == Lane::B);
                 let kind = match (segments.start, hurry, is_upper) {

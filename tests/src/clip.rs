@@ -18,6 +18,11 @@ pub enum Clip {
         /// Its width in pixels, at 16:9.
         width: u32,
     },
+    /// The same at 854×480, coded so well that it is copied: a group of pictures every 2.4 s.
+    Good {
+        /// Its length.
+        seconds: u32,
+    },
 }
 
 /// The files, each drawn by the first who asks; others wait for theirs only.
@@ -50,7 +55,11 @@ impl Clip {
             Self::Short => plain(&folder.join("short.mp4"), 10, "640x360", 25),
             Self::Long => plain(&folder.join("long.mp4"), 40, "1280x720", 30),
             Self::Numbered { seconds, width } => {
-                numbered(&folder.join(format!("numbered-{seconds}-{width}.mp4")), seconds, width)
+                numbered(&folder.join(format!("numbered-{seconds}-{width}.mp4")), seconds, width, &[])
+            }
+            Self::Good { seconds } => {
+                let groups = ["-preset", "veryfast", "-g", "60", "-bf", "2", "-sc_threshold", "0"];
+                numbered(&folder.join(format!("good-{seconds}.mp4")), seconds, 854, &groups)
             }
         }
     }
@@ -82,7 +91,7 @@ fn plain(file: &Path, seconds: u32, size: &str, rate: u32) -> PathBuf {
     file.to_owned()
 }
 
-fn numbered(file: &Path, seconds: u32, width: u32) -> PathBuf {
+fn numbered(file: &Path, seconds: u32, width: u32, more: &[&str]) -> PathBuf {
     const RATE: u32 = 25;
     let height = width * 9 / 16 / 2 * 2;
     let picture = format!("testsrc2=size={width}x{height}:rate={RATE}:duration={seconds}");
@@ -91,6 +100,7 @@ fn numbered(file: &Path, seconds: u32, width: u32) -> PathBuf {
     let inputs = ["-i", &picture, "-f", "lavfi", "-i", &strip, "-f", "lavfi", "-i", &sound];
     let graph = "[0][1]overlay=0:main_h-overlay_h,format=yuv420p[picture]";
     let mapped = ["-filter_complex", graph, "-map", "[picture]", "-map", "2"];
-    run("ffmpeg", &[&FRONT[..], &inputs, &mapped, &CODED, &[&file.to_string_lossy()]].concat()).ok();
+    let name = file.to_string_lossy();
+    run("ffmpeg", &[&FRONT[..], &inputs, &mapped, &CODED, more, &[&name]].concat()).ok();
     file.to_owned()
 }

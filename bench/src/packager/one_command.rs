@@ -23,6 +23,10 @@ pub(crate) fn arguments(plan: &EncodePlan, film: &Path, folder: &Path) -> Vec<St
         words.extend(picture(rung, gop));
         words.push(folder.join(format!("{}.mp4", rung.rendition)).to_string_lossy().into_owned());
     }
+    for (video, copied) in plan.video.iter().filter_map(|video| Some((video, video.copied.as_ref()?))) {
+        words.extend(["-map", &format!("0:{}", video.stream), "-c:v", "copy"].map(str::to_owned));
+        words.push(folder.join(format!("{}.mp4", copied.rendition)).to_string_lossy().into_owned());
+    }
     for rung in plan.audio.iter().flat_map(|audio| &audio.rungs) {
         let (map, rate) = (format!("[{}]", rung.rendition), rung.bit_rate_bps.to_string());
         words.extend(["-map", &map, "-c:a", "aac", "-b:a", &rate].map(str::to_owned));
@@ -126,6 +130,7 @@ mod tests {
                 deinterlace: false,
                 tone_map: false,
                 rungs: vec![rung(144, 2), rung(240, 1)],
+                copied: None,
                 poster_width: 480,
                 thumbnail_width: 480,
             }),

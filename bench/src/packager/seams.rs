@@ -28,7 +28,7 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     installation.door().wait_ready(&id, LIMIT)?;
 
     let (mut lines, mut worst, mut totals) = (Vec::new(), f64::NEG_INFINITY, (0.0, 0.0));
-    for lane in Lane::ALL {
+    for lane in Lane::ENCODED {
         let of_lane = video.rungs.iter().map(|rung| rung.rendition).filter(|name| Lane::of(*name) == lane);
         let all = 0..plan.grid.count(video.frames);
         let whole = cell::pictures(&film, &plan, of_lane.collect(), all, work.path())?;

@@ -152,6 +152,7 @@ impl Film {
                 deinterlace: false,
                 tone_map: false,
                 rungs: PICTURES.map(rung).into(),
+                copied: None,
                 poster_width: 1280,
                 thumbnail_width: 320,
             }),

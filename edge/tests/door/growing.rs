@@ -8,7 +8,7 @@ use edge::{Config, Edge, Want};
 use expect_test::expect;
 use http::Request;
 use http_body_util::BodyExt;
-use model::{Grant, ManualClock, ObjectKey, VideoId};
+use model::{Grant, Lane, ManualClock, ObjectKey, RenditionName, VideoId};
 use storage::{Memory, ObjectStore};
 
 use crate::film::{Film, PICTURES, SOUNDS, VERSION, VIDEO};
@@ -97,7 +97,8 @@ impl Growing {
 }
 
 pub(crate) fn want(name: &str, segment: u32) -> Want {
-    Want { video: VIDEO, version: VERSION, rendition: name.parse().unwrap(), segment }
+    let name: RenditionName = name.parse().unwrap();
+    Want { video: VIDEO, version: VERSION, lane: name.is_video().then(|| Lane::of(name)), segment }
 }
 
 pub(crate) fn names() -> Vec<String> {

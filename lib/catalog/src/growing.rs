@@ -9,7 +9,7 @@ pub(crate) mod inits;
 
 use std::collections::HashMap;
 
-use cmaf::{Announced, ChunkRef, GrowingIndex};
+use cmaf::{Announced, ChunkRef, GrowingIndex, RenditionKind};
 use model::cell::EncodePlan;
 use model::{FailureReason, JobId, Lane, RenditionName, Timestamp, VersionId};
 use sea_orm::ActiveValue::Set;
@@ -291,12 +291,15 @@ pub(crate) async fn outlines(
             if segments < index.segment_count(name) {
                 outline.unfinished.push(name);
             }
-            let rung = index.plan.video.as_ref().and_then(|video| video.rung(name));
+            let (width, height) = match index.kind(name) {
+                Some(RenditionKind::Video { width, height, .. }) => (Some(width.into()), Some(height.into())),
+                Some(RenditionKind::Audio { .. }) | None => (None, None),
+            };
             let rates = index.bandwidth(name);
             outline.renditions.push(RenditionSummary {
                 name,
-                width: rung.map(|rung| rung.width),
-                height: rung.map(|rung| rung.height),
+                width,
+                height,
                 bandwidth_bps: rates.peak_bps,
                 average_bandwidth_bps: rates.average_bps,
                 size_bytes,

@@ -61,7 +61,7 @@ pub enum Work {
         /// Of this version.
         version: VersionId,
     },
-    /// A chunk of one lane's pictures, all its renditions.
+    /// Chunks of one lane's pictures, all its renditions: one chunk where they are encoded.
     Pictures {
         /// Of this version,
         version: VersionId,
@@ -130,7 +130,7 @@ pub(crate) enum Rank {
     Beginning = 1,
     /// Somebody waits for it.
     Wanted = 2,
-    /// The rest of lane A, and the poster.
+    /// The rest of lane A and of what is copied, and the poster.
     Rest = 3,
     /// Lane B.
     Better = 4,
@@ -242,8 +242,8 @@ impl Model {
             Kind::Plan => Rank::Plan,
             Kind::Sound | Kind::Finish => Rank::Beginning,
             Kind::Pictures => match self.lane()? {
-                Lane::A if self.first_segment == 0 => Rank::Beginning,
-                Lane::A => Rank::Rest,
+                Lane::A | Lane::Copied if self.first_segment == 0 => Rank::Beginning,
+                Lane::A | Lane::Copied => Rank::Rest,
                 Lane::B => Rank::Better,
             },
             Kind::Stills => Rank::Rest,

@@ -10,7 +10,7 @@ mod machines;
 mod weights;
 
 use model::cell::EncodePlan;
-use model::{JobState, Timestamp};
+use model::{JobState, Lane, Timestamp};
 use sea_orm::entity::prelude::*;
 
 use crate::convert::moment;
@@ -61,6 +61,8 @@ fn parts<'a>(rows: &'a [jobs::Model], plan: &EncodePlan) -> Result<Vec<Part<'a>>
     for row in rows {
         let (class, length_ms, weight) = match row.kind()? {
             Kind::Sound => (Class::Sound, weights::sound_ms(plan), weights.sound),
+            // It takes as good as no time beside the encodes.
+            Kind::Pictures if row.lane()? == Lane::Copied => continue,
             Kind::Pictures => {
                 let (lane, hurry) = (row.lane()?, row.is_hurried());
                 (

@@ -80,6 +80,12 @@ impl GrowingIndex {
         announced.filter(|_| self.has(name))
     }
 
+    /// With which others a picture is made; absent for a sound.
+    pub fn lane(&self, name: RenditionName) -> Option<Lane> {
+        let video = self.plan.video.as_ref().filter(|_| name.is_video())?;
+        Some(video.lane(name))
+    }
+
     /// What only a picture or only a sound has; absent if it is not of the plan.
     pub fn kind(&self, name: RenditionName) -> Option<RenditionKind> {
         self.planned(name)?.kind()

@@ -16,7 +16,7 @@ const MAX_INIT: usize = 64 << 10;
 /// The longest `esds` that is read, because the library reads descriptors recursively.
 const MAX_ESDS: usize = 256;
 /// Bytes of a `VisualSampleEntry` before its child boxes (§12.1.3.2).
-const VISUAL_ENTRY: usize = 78;
+pub(crate) const VISUAL_ENTRY: usize = 78;
 /// Bytes of an `AudioSampleEntry` before its child boxes (§12.2.3.2).
 const AUDIO_ENTRY: usize = 28;
 
@@ -116,7 +116,7 @@ pub(crate) fn roll() -> Sgpd {
     }
 }
 
-fn sample_entry(stsd: &[u8]) -> Result<Child<'_>, CmafError> {
+pub(crate) fn sample_entry(stsd: &[u8]) -> Result<Child<'_>, CmafError> {
     let (head, entries) =
         stsd.split_first_chunk::<8>().ok_or(CmafError::malformed("stsd", "shorter than its head"))?;
     let mut entries = walk("stsd", entries);

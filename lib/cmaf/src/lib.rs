@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! cell:      Track  → init_segment            Sample… → media_segment
+//!            `moov` of an upload → SampleTable
 //! packager:  read_init, read_segment → ChunkWriter → chunk = segments + index of samples
 //!            plan + chunks that are there → GrowingIndex → VersionIndex (JSON)
 //! edge:      VersionIndex or GrowingIndex → (object, range) of a segment
@@ -22,6 +23,7 @@ mod growing;
 mod index;
 mod init;
 mod planned;
+mod sample_table;
 mod segment;
 mod track;
 mod virtual_mp4;
@@ -37,6 +39,7 @@ pub use error::CmafError;
 pub use growing::{Announced, GrowingIndex};
 pub use index::{ChunkRef, Located, RenditionIndex, RenditionKind, SegmentRef, VersionIndex};
 pub use init::{init_segment, read_init};
+pub use sample_table::{SampleTable, StoredSample};
 pub use segment::{ReadSegment, Sample, media_segment, read_segment};
 pub use track::{AudioTrack, Colour, Track, VideoTrack};
 pub use virtual_mp4::{BUILDER_VERSION, Piece, VirtualMp4, VirtualTrack};

@@ -1,6 +1,6 @@
 //! What an encode plan says about each of its renditions before anything is encoded.
 
-use model::cell::{AudioPlan, AudioRung, EncodePlan, Ratio, VideoPlan, VideoRung};
+use model::cell::{AudioPlan, AudioRung, CopiedRung, EncodePlan, Ratio, VideoPlan, VideoRung};
 use model::{RenditionName, SegmentGrid, SegmentStarts};
 
 use crate::{Bandwidth, RenditionKind};
@@ -19,13 +19,14 @@ const SOUND_ENTRY: u64 = 4;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Planned<'a> {
     Picture(&'a SegmentGrid, &'a VideoPlan, &'a VideoRung),
+    Copied(&'a SegmentGrid, &'a VideoPlan, &'a CopiedRung),
     Sound(&'a SegmentGrid, &'a AudioPlan, &'a AudioRung),
 }
 
 /// The names of a plan's renditions: sound first, then picture, the smallest first.
 pub(crate) fn names(plan: &EncodePlan) -> impl Iterator<Item = RenditionName> + '_ {
     let sounds = plan.audio.iter().flat_map(|audio| audio.rungs.iter().map(|rung| rung.rendition));
-    let pictures = plan.video.iter().flat_map(|video| video.rungs.iter().map(|rung| rung.rendition));
+    let pictures = plan.video.iter().flat_map(VideoPlan::renditions);
     sounds.chain(pictures)
 }
 
@@ -34,7 +35,8 @@ impl<'a> Planned<'a> {
     pub(crate) fn of(plan: &'a EncodePlan, name: RenditionName) -> Option<Self> {
         if name.is_video() {
             let video = plan.video.as_ref()?;
-            Some(Self::Picture(&plan.grid, video, video.rung(name)?))
+            let copied = || Some(Self::Copied(&plan.grid, video, video.copied(name)?));
+            video.rung(name).map(|rung| Self::Picture(&plan.grid, video, rung)).or_else(copied)
         } else {
             let audio = plan.audio.as_ref()?;
             let rung = audio.rungs.iter().find(|rung| rung.rendition == name)?;
@@ -50,6 +52,7 @@ impl<'a> Planned<'a> {
                 let divisor = divisor(rung);
                 grid.count(video.frames.checked_sub(1).map_or(0, |last| last / divisor * divisor + 1))
             }
+            Self::Copied(grid, video, _) => grid.count(video.frames),
             Self::Sound(grid, audio, _) => audio.segment_count(grid),
         }
     }
@@ -58,10 +61,7 @@ impl<'a> Planned<'a> {
     /// them per frame.
     pub(crate) fn timescale(&self) -> u32 {
         match *self {
-            Self::Picture(_, video, _) => {
-                let num = video.frame_rate.num;
-                if num < 1000 { num * 1000 } else { num }
-            }
+            Self::Picture(_, video, _) | Self::Copied(_, video, _) => video.timescale(1).0,
             Self::Sound(_, audio, _) => audio.sample_rate,
         }
     }
@@ -72,6 +72,10 @@ impl<'a> Planned<'a> {
             Self::Picture(grid, video, rung) => {
                 let frames = grid.frames_of(n, video.frames);
                 frames.end.div_ceil(divisor(rung)) - frames.start.div_ceil(divisor(rung))
+            }
+            Self::Copied(grid, video, _) => {
+                let frames = grid.frames_of(n, video.frames);
+                frames.end - frames.start
             }
             Self::Sound(grid, audio, _) => {
                 let frames = audio.frames_of(grid, n);
@@ -86,6 +90,7 @@ impl<'a> Planned<'a> {
             Self::Picture(_, video, rung) => {
                 Ratio::new(video.frame_rate.den * rung.frame_divisor.max(1), video.frame_rate.num)
             }
+            Self::Copied(_, video, _) => Ratio::new(video.frame_rate.den, video.frame_rate.num),
             Self::Sound(_, audio, _) => Ratio::new(AudioPlan::FRAME, audio.sample_rate),
         }
     }
@@ -109,6 +114,11 @@ impl<'a> Planned<'a> {
                     video.frame_rate.den * rung.frame_divisor.max(1),
                 ),
             },
+            Self::Copied(_, video, copied) => RenditionKind::Video {
+                width: u16::try_from(copied.width).ok()?,
+                height: u16::try_from(copied.height).ok()?,
+                frame_rate: video.frame_rate,
+            },
             Self::Sound(_, audio, rung) => {
                 RenditionKind::Audio { channels: rung.channels, sample_rate: audio.sample_rate }
             }
@@ -118,6 +128,9 @@ impl<'a> Planned<'a> {
     /// Rates that its segments will not exceed, boxes included.
     pub(crate) fn cap(&self) -> Bandwidth {
         let (rate, burst, entry) = match *self {
+            Self::Copied(_, _, copied) => {
+                return Bandwidth { peak_bps: copied.peak_bps, average_bps: copied.average_bps };
+            }
             Self::Picture(_, _, rung) => {
                 (f64::from(rung.maxrate_bps), BUFFER_AT_START * f64::from(rung.bufsize_bits), PICTURE_ENTRY)
             }
@@ -135,7 +148,7 @@ impl<'a> Planned<'a> {
     /// not decide about all of it.
     fn whole_segment_s(&self) -> f64 {
         let grid = match self {
-            Self::Picture(grid, ..) | Self::Sound(grid, ..) => grid,
+            Self::Picture(grid, ..) | Self::Copied(grid, ..) | Self::Sound(grid, ..) => grid,
         };
         let lengths = match &grid.starts {
             SegmentStarts::Every(frames) => vec![u64::from(*frames)],

@@ -21,7 +21,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FailureReason, RenditionName, SegmentGrid};
+use crate::{FailureReason, Lane, RenditionName, SegmentGrid};
 
 /// The descriptor on which the cell finds the media file.
 pub const MEDIA_FD: i32 = 3;
@@ -86,6 +86,11 @@ pub enum Task {
         segments: Range<u32>,
         /// Somebody waits for it: the quick presets.
         hurry: bool,
+    },
+    /// The copied rendition over a run of segments: its init, then exactly these segments.
+    Copy {
+        /// Segments of the plan's grid.
+        segments: Range<u32>,
     },
     /// The poster and the thumbnail.
     Stills,
@@ -211,6 +216,34 @@ pub struct VideoStream {
     pub hdr: bool,
     /// Where its last picture ends, in microseconds from the film's zero, as measured.
     pub end_us: u64,
+    /// Its coded pictures, if they could be shown as they are.
+    pub copyable: Option<Copyable>,
+}
+
+/// Coded pictures in the tables of an MP4, each alone on its place of an even grid, the first on
+/// the film's zero: H.264 in 4:2:0 with 8 bits and one set of parameters. Whether they are worth
+/// to be shown as they are is for the plan to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copyable {
+    /// The id of their track.
+    pub track: u32,
+    /// The `AVCDecoderConfigurationRecord`.
+    pub avcc: Vec<u8>,
+    /// Frames per second.
+    pub frame_rate: Ratio,
+    /// How many pictures there are,
+    pub frames: u64,
+    /// and how many bytes they have.
+    pub bytes: u64,
+    /// The IDR pictures behind which nothing refers to what is before them, in order, beginning
+    /// with frame 0: which frame each is, and how many bytes are before it.
+    pub idrs: Vec<(u64, u64)>,
+}
+
+impl Copyable {
+    /// The most IDR pictures that are listed, so that a probe's answer stays below [`MAX_HEAD`]: 8 h
+    /// of one a second. A film that has more is not copied.
+    pub const MAX_IDRS: usize = 30_000;
 }
 
 /// A sound track as the file has it.
@@ -253,7 +286,8 @@ pub struct VideoPlan {
     pub frame_rate: Ratio,
     /// Length of the picture in grid frames.
     pub frames: u64,
-    /// Grid frames per segment; a multiple of every rung's divisor. Each segment is one closed GOP.
+    /// Grid frames per segment, where the grid is even; a multiple of every rung's divisor. Each
+    /// segment begins with a closed GOP.
     pub segment_frames: u32,
     /// Clockwise rotation to apply: 0, 90, 180 or 270.
     pub rotation: u16,
@@ -261,8 +295,11 @@ pub struct VideoPlan {
     pub deinterlace: bool,
     /// Whether to map HDR to BT.709.
     pub tone_map: bool,
-    /// The rungs, smallest first.
+    /// The rungs that are encoded, smallest first.
     pub rungs: Vec<VideoRung>,
+    /// The one above them that is not, if there is one: its key frames decide where all segments
+    /// begin.
+    pub copied: Option<CopiedRung>,
     /// Box into which the poster fits (width), height following the picture.
     pub poster_width: u32,
     /// The same for the thumbnail.
@@ -294,6 +331,25 @@ pub struct VideoRung {
     pub references: u32,
     /// x264 profile: `main` or `high`.
     pub profile: String,
+}
+
+/// A rendition that is the source's own coded pictures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopiedRung {
+    /// Its name.
+    pub rendition: RenditionName,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// The id of the pictures' track in the file.
+    pub track: u32,
+    /// The `AVCDecoderConfigurationRecord`.
+    pub avcc: Vec<u8>,
+    /// The rate of its busiest segments in bit/s, boxes included,
+    pub peak_bps: u64,
+    /// and of all of it.
+    pub average_bps: u64,
 }
 
 /// One continuous encode of a sound track per rung.
@@ -348,9 +404,33 @@ impl AudioPlan {
 }
 
 impl VideoPlan {
-    /// The rung called `name`.
+    /// The encoded rung called `name`.
     pub fn rung(&self, name: RenditionName) -> Option<&VideoRung> {
         self.rungs.iter().find(|rung| rung.rendition == name)
+    }
+
+    /// The copied rung, if it is called `name`.
+    pub fn copied(&self, name: RenditionName) -> Option<&CopiedRung> {
+        self.copied.as_ref().filter(|copied| copied.rendition == name)
+    }
+
+    /// The names of all picture renditions, smallest first.
+    pub fn renditions(&self) -> impl Iterator<Item = RenditionName> + '_ {
+        let encoded = self.rungs.iter().map(|rung| rung.rendition);
+        encoded.chain(self.copied.iter().map(|copied| copied.rendition))
+    }
+
+    /// With which others a picture rendition is made.
+    pub fn lane(&self, name: RenditionName) -> Lane {
+        if self.copied(name).is_some() { Lane::Copied } else { Lane::of(name) }
+    }
+
+    /// Ticks in a second and ticks of a frame of a rendition that shows every `divisor`th frame of
+    /// the grid: fine enough to mix with sound, and a whole number of them per frame.
+    pub fn timescale(&self, divisor: u32) -> (u32, u32) {
+        let Ratio { num, den } = self.frame_rate;
+        let fine = if num < 1000 { 1000 } else { 1 };
+        (num * fine, den * divisor.max(1) * fine)
     }
 }
 

@@ -5,24 +5,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::{InvalidWord, RenditionName};
 
-/// Which of the two ways through a film a picture rendition goes with: each has a decode of its
-/// own.
+/// On which way through a film a picture rendition is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
-    /// Up to 360p: through the whole film first, so that all of it plays soon.
+    /// Up to 360p, from one decode: through the whole film first, so that all of it plays soon.
     A,
-    /// The upper rungs, behind it.
+    /// The upper rungs, from another, behind it.
     B,
+    /// The rung that is copied, without any; never one of lane A's heights.
+    Copied,
 }
 
 impl Lane {
-    /// Both, in the order in which they are made.
-    pub const ALL: [Self; 2] = [Self::A, Self::B];
+    /// Those in which pictures are encoded, in the order in which they are made.
+    pub const ENCODED: [Self; 2] = [Self::A, Self::B];
+    const ALL: [Self; 3] = [Self::A, Self::B, Self::Copied];
     /// The greatest height of lane A.
     pub const A_HEIGHT: u16 = 360;
 
-    /// The lane of a picture rendition.
+    /// The lane of a picture rendition that is encoded; a plan knows which one is not.
     pub const fn of(rendition: RenditionName) -> Self {
         if rendition.height() <= Self::A_HEIGHT { Self::A } else { Self::B }
     }
@@ -32,6 +34,7 @@ impl Lane {
         match self {
             Self::A => "a",
             Self::B => "b",
+            Self::Copied => "copied",
         }
     }
 }
@@ -40,7 +43,10 @@ impl FromStr for Lane {
     type Err = InvalidWord;
 
     fn from_str(text: &str) -> Result<Self, InvalidWord> {
-        Self::ALL.into_iter().find(|lane| lane.as_str() == text).ok_or(InvalidWord { expected: "a or b" })
+        Self::ALL
+            .into_iter()
+            .find(|lane| lane.as_str() == text)
+            .ok_or(InvalidWord { expected: "a, b or copied" })
     }
 }
 

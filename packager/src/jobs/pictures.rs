@@ -1,4 +1,5 @@
-//! One chunk of one lane: all its renditions, over the same segments.
+//! Chunks of one lane: all its renditions, over the same segments. An encode makes one of them, a
+//! copy as many as there are. Of a re-encode these are only the renditions that are encoded anew.
 
 use std::ops::Range;
 
@@ -17,13 +18,18 @@ pub(super) async fn carry_out(
     segments: Range<u32>,
 ) -> Result<(), Halt> {
     let growing = attempt.growing(version).await?;
-    let is_of_lane = |name: &RenditionName| name.is_video() && Lane::of(*name) == lane;
-    let renditions: Vec<RenditionName> = growing.renditions().filter(is_of_lane).collect();
-    let task = Task::Pictures {
-        renditions: renditions.clone(),
-        segments: segments.clone(),
-        hurry: attempt.job.hurry,
+    let of_lane = growing.renditions().filter(|name| growing.lane(*name) == Some(lane));
+    let renditions: Vec<RenditionName> = of_lane.collect();
+    let (task, stretches) = match lane {
+        Lane::Copied => {
+            let stretches = Stretch::each(&growing, &renditions, segments.clone());
+            (Task::Copy { segments }, stretches)
+        }
+        Lane::A | Lane::B => {
+            let stretches = vec![Stretch { segments: segments.clone(), is_there: false }];
+            let hurry = attempt.job.hurry;
+            (Task::Pictures { renditions: renditions.clone(), segments, hurry }, stretches)
+        }
     };
-    let stretches = vec![Stretch { segments, is_there: false }];
     encode::carry_out(attempt, growing, task, &renditions, stretches).await
 }

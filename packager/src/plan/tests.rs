@@ -18,6 +18,7 @@ fn picture(width: u32, height: u32, fps: (u32, u32)) -> VideoStream {
         interlaced: false,
         hdr: false,
         end_us: 60_000_000,
+        copyable: None,
     }
 }
 

@@ -1,5 +1,5 @@
 use cmaf::{AudioTrack, VideoTrack};
-use model::cell::{AudioRung, VideoPlan, VideoRung};
+use model::cell::{AudioRung, CopiedRung, VideoPlan, VideoRung};
 use model::{SegmentGrid, VersionId, VideoId};
 
 use super::*;
@@ -34,6 +34,7 @@ fn plan() -> EncodePlan {
             deinterlace: false,
             tone_map: false,
             rungs: vec![rung],
+            copied: None,
             poster_width: 16,
             thumbnail_width: 16,
         }),
@@ -135,6 +136,49 @@ fn a_sound_segment_is_exactly_the_planned_one() {
         check_segment(&growing, A32, 1, &samples, 100).is_ok()
     };
     assert!(of(1024) && !of(1023) && !of(1025), "a frame of another length");
+}
+
+#[test]
+fn a_copied_picture_is_the_planned_one() {
+    let name: RenditionName = "480p".parse().unwrap();
+    let mut plan = plan();
+    plan.video.as_mut().unwrap().copied = Some(CopiedRung {
+        rendition: name,
+        width: 854,
+        height: 480,
+        track: 1,
+        avcc: vec![1, 100, 0, 30],
+        peak_bps: 8_000,
+        average_bps: 8_000,
+    });
+    let track = |width, timescale, level| {
+        let avcc = vec![1, 100, 0, level];
+        Track::Video(VideoTrack { width, height: 480, timescale, avcc, colour: None })
+    };
+    assert_eq!(check_track(&plan, name, &track(854, 8000, 30)), Ok(()));
+    for (why, track) in [
+        ("another width", track(852, 8000, 30)),
+        ("other parameters", track(854, 8000, 31)),
+        ("a frame between ticks", track(854, 12, 30)),
+    ] {
+        assert!(check_track(&plan, name, &track).is_err(), "{why}");
+    }
+    let announced = Announced {
+        rendition: name,
+        codecs: String::new(),
+        timescale: 8000,
+        init_size: 0,
+        init_hash: ChunkHash::of(b""),
+    };
+    let (video, version) = (VideoId::from_bits(1), VersionId::from_bits(1));
+    let growing = GrowingIndex::new(1, video, version, plan, vec![announced], Vec::new());
+    let check = |number, segment: ReadSegment, size| check_segment(&growing, name, number, &segment, size);
+    // All eight frames of a second, and the five that are left.
+    assert_eq!(check(1, segment(8000, 1000, &[0, 2000, -1000, -1000, 0, 0, 0, 0]), 1000), Ok(()));
+    assert_eq!(check(3, segment(24_000, 1000, &[0; 5]), 70_000), Ok(()), "all key frame");
+    assert!(check(1, segment(8000, 1000, &[0; 7]), 1000).is_err(), "a frame is missing");
+    assert!(check(1, segment(8000, 1000, &[0, 0, 0, 0, 0, 0, 0, 1000]), 1000).is_err(), "not closed");
+    assert!(check(1, segment(8000, 1000, &[0; 8]), 100_000).is_err(), "too many bytes");
 }
 
 #[test]

@@ -74,6 +74,30 @@ impl Boxes {
     }
 }
 
+/// The greatest `moov` that is read: the tables of a film of twelve hours have half of it.
+const MAX_MOOV: u64 = 128 << 20;
+
+/// The inside of the `moov` of an MP4 or MOV, if it has one of a sensible size.
+pub(crate) fn moov(media: &mut Media) -> io::Result<Option<Vec<u8>>> {
+    let mut at = 0u64;
+    for _ in 0..Boxes::LOOKED_AT {
+        let header = media.peek(at, Boxes::HEADER)?;
+        let number = |bytes: &[u8]| bytes.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+        let Some((short, kind)) = header.get(..8).map(|header| header.split_at(4)) else { break };
+        let (size, header) = match number(short) {
+            1 => (header.get(8..).map_or(0, number), 16),
+            size => (size, 8),
+        };
+        let Some(length) = size.checked_sub(header) else { break };
+        if kind == b"moov" {
+            let is_whole = length <= MAX_MOOV && at + size <= media.size();
+            return is_whole.then(|| media.peek(at + header, length as usize)).transpose();
+        }
+        at = at.saturating_add(size);
+    }
+    Ok(None)
+}
+
 /// The first four bytes of a Matroska file, and those of its segment.
 const EBML: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
 const SEGMENT: [u8; 4] = [0x18, 0x53, 0x80, 0x67];
@@ -99,6 +123,21 @@ mod tests {
         file.write_all(bytes).unwrap();
         let size = bytes.len() as u64;
         Boxes::look(&mut Media::new(file.into(), Source::File { size })).unwrap()
+    }
+
+    #[test]
+    fn the_inside_of_the_moov_is_found() {
+        let moov = |bytes: &[u8]| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(bytes).unwrap();
+            super::moov(&mut Media::new(file.into(), Source::File { size: bytes.len() as u64 })).unwrap()
+        };
+        let large = b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x12!!";
+        let after = [&b"\0\0\0\x0cftypisom"[..], large, b"\0\0\0\x0bmoovabc\0\0\0\x08free"].concat();
+        assert_eq!(moov(&after).as_deref(), Some(&b"abc"[..]));
+        for none in [&after[..after.len() - 10], &after[..12], b"\0\0\0\0moovabc", b"\0\0\0\x07moov", b""] {
+            assert_eq!(moov(none), None);
+        }
     }
 
     #[test]

@@ -159,6 +159,7 @@ mod tests {
             deinterlace: false,
             tone_map: false,
             rungs: Vec::new(),
+            copied: None,
             poster_width: 1280,
             thumbnail_width: 480,
         }

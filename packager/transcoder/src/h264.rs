@@ -1,9 +1,9 @@
 //! H.264 as an encoder gives it (ITU-T H.264 Annex B) and as boxes want it (ISO/IEC 14496-15).
 
 /// Kinds of NAL units (H.264 table 7-1).
-const IDR_SLICE: u8 = 5;
-const SPS: u8 = 7;
-const PPS: u8 = 8;
+pub(crate) const IDR_SLICE: u8 = 5;
+pub(crate) const SPS: u8 = 7;
+pub(crate) const PPS: u8 = 8;
 
 /// The NAL units of a byte stream, without start codes and trailing zeros.
 pub(crate) fn nal_units(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -62,6 +62,43 @@ fn kind(unit: &[u8]) -> u8 {
     unit[0] & 0x1f
 }
 
+/// What a configuration record with one SPS and one PPS says about samples.
+pub(crate) struct ParameterSets<'a> {
+    /// Bytes of the length before each NAL unit.
+    pub(crate) length_size: usize,
+    sets: [&'a [u8]; 2],
+}
+
+impl<'a> ParameterSets<'a> {
+    /// Reads a record; `None` unless it has exactly one set of each kind.
+    pub(crate) fn of(avcc: &'a [u8]) -> Option<Self> {
+        let [1, _, _, _, lengths, rest @ ..] = avcc else { return None };
+        let (sps, rest) = only_set(rest, 0x1f)?;
+        let (pps, _) = only_set(rest, 0xff)?;
+        Some(Self { length_size: usize::from(lengths & 3) + 1, sets: [sps, pps] })
+    }
+
+    /// Kind and length of the NAL unit that begins with these bytes: its length and its first byte.
+    pub(crate) fn unit(&self, head: &[u8]) -> Option<(u8, u64)> {
+        let (length, unit) = head.split_at_checked(self.length_size)?;
+        let length = length.iter().fold(0, |length, byte| length << 8 | u64::from(*byte));
+        Some((kind(unit.get(..1)?), length))
+    }
+
+    /// Whether this is one of them.
+    pub(crate) fn holds(&self, unit: &[u8]) -> bool {
+        self.sets.contains(&unit)
+    }
+}
+
+/// The only set of a list, behind its length, and what follows; the number of sets stands in the
+/// bits of `mask`.
+fn only_set(list: &[u8], mask: u8) -> Option<(&[u8], &[u8])> {
+    let [count, high, low, rest @ ..] = list else { return None };
+    let length = usize::from(u16::from_be_bytes([*high, *low]));
+    rest.split_at_checked(length).filter(|_| count & mask == 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +119,19 @@ mod tests {
     fn a_sample_holds_slices_only() {
         assert_eq!(slices(STREAM), [0, 0, 0, 4, 0x65, 1, 2, 3]);
         assert!(is_idr(STREAM) && !is_idr(&STREAM[..20]));
+    }
+
+    #[test]
+    fn the_sets_of_a_record_are_known_again() {
+        let record = configuration(STREAM).unwrap();
+        let sets = ParameterSets::of(&record).unwrap();
+        assert!(sets.holds(&[0x67, 100, 0, 31, 9]) && sets.holds(&[0x68, 7, 7]) && !sets.holds(&[0x68, 7]));
+        assert_eq!(sets.unit(&[0, 0, 1, 2, 0x65]), Some((IDR_SLICE, 258)));
+        assert_eq!(sets.unit(&[0, 0, 1, 2]), None);
+        let mut two = record.clone();
+        two[5] = 0xe2;
+        assert!(ParameterSets::of(&two).is_none());
+        assert!((0..18).all(|length| ParameterSets::of(&record[..length]).is_none()));
     }
 
     #[test]

@@ -121,6 +121,11 @@ impl Input {
         self.media.size()
     }
 
+    /// The file itself, where reading here and there costs next to nothing.
+    pub(crate) fn near(&mut self) -> Option<&mut Media> {
+        Some(&mut self.media).filter(|media| media.is_near())
+    }
+
     /// Whether the file ends before it says that it does.
     pub(crate) fn is_cut(&self) -> bool {
         self.boxes == Boxes::CutFilm

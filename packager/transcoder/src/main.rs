@@ -7,7 +7,8 @@
 //!
 //! `input` opens; `probe` looks and has `measure` find the film's real length. `work` carries out
 //! a task: `pictures` has a `reel` decode a stretch of the film and feeds `rung`s, `sound` feeds
-//! `sound_rung`s, both fill `segments`; `stills` looks for a picture. `zero` says which moment is
+//! `sound_rung`s, both fill `segments`, and so does `copy` with what `coded` finds in a file's
+//! tables; `stills` looks for a picture. `zero` says which moment is
 //! the film's 0, for all tasks alike. `grid`, `timeline`, `filter`, `memory` and `h264` are pure;
 //! all C is behind `libav` and `process`.
 //!
@@ -15,6 +16,8 @@
 //! that is none; 74 when the media could not be read, which is worth another try.
 
 mod boxes;
+mod coded;
+mod copy;
 mod damage;
 mod error;
 mod filter;

@@ -68,6 +68,11 @@ impl Media {
         self.size
     }
 
+    /// Whether reading here and there costs next to nothing.
+    pub(crate) fn is_near(&self) -> bool {
+        matches!(self.origin, Origin::File(_))
+    }
+
     /// A handle that tells later whether reading failed.
     pub(crate) fn failure(&self) -> ReadFailure {
         self.failure.clone()

@@ -30,7 +30,7 @@ pub(crate) fn to_work(plan: &EncodePlan, task: &Task) -> u64 {
     let is_wanted = |rung: &&VideoRung| match task {
         Task::Announce => true,
         Task::Pictures { renditions, .. } => renditions.contains(&rung.rendition),
-        Task::Sound | Task::Stills => false,
+        Task::Sound | Task::Copy { .. } | Task::Stills => false,
     };
     let rungs = plan.video.iter().flat_map(|video| &video.rungs).filter(is_wanted);
     rungs.map(of_rung).fold(to_probe(), u64::saturating_add)
@@ -72,6 +72,7 @@ mod tests {
             deinterlace: false,
             tone_map: true,
             rungs: heights.iter().map(rung).collect(),
+            copied: None,
             poster_width: 1280,
             thumbnail_width: 480,
         };

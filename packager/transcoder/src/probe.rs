@@ -1,9 +1,11 @@
 //! What a file holds, as far as a plan must know.
 
 use ffmpeg_next::{Error, Stream};
-use model::cell::{AudioStream, Probe, Ratio, VideoStream};
+use model::cell::{AudioStream, Copyable, Probe, Ratio, VideoStream};
 
-use crate::error::Result;
+use crate::coded::Coded;
+use crate::error::{CellError, Result};
+use crate::grid::{Grid, Seconds};
 use crate::input::{Input, Next};
 use crate::libav::{self, Picture, PictureShape, SoundShape};
 use crate::measure::measure;
@@ -41,13 +43,21 @@ pub(crate) fn probe(mut input: Input) -> Result<Probe> {
     let picture = video.iter().map(|stream| stream.stream);
     let used = picture.clone().chain(audio.first().map(|stream| stream.stream));
     let zero = start_of(&input, used)?;
+    let copyable = match &video {
+        Some(stream) if !interlaced => copyable(&mut input, stream, zero)?,
+        _ => None,
+    };
     let streams: Vec<u32> = picture.chain(audio.iter().map(|stream| stream.stream)).collect();
     let size = input.size();
     let ends = measure(input, &streams, zero)?;
     let duration_ms = Some(ends.longest_ms(zero)).filter(|ms| *ms > 0);
     let bit_rate_bps = duration_ms.map(|ms| size.saturating_mul(8000) / ms);
-    let video =
-        video.map(|stream| VideoStream { interlaced, end_us: ends.micros(stream.stream, zero), ..stream });
+    let video = video.map(|stream| VideoStream {
+        interlaced,
+        copyable,
+        end_us: ends.micros(stream.stream, zero),
+        ..stream
+    });
     let audio =
         audio.into_iter().map(|stream| AudioStream { end_us: ends.micros(stream.stream, zero), ..stream });
     Ok(Probe { container, duration_ms, bit_rate_bps, video, audio: audio.collect() })
@@ -72,7 +82,25 @@ fn video_stream(stream: &Stream<'_>) -> VideoStream {
         interlaced: false,
         hdr: HDR_TRANSFERS.contains(&shape.colour.transfer),
         end_us: 0,
+        copyable: None,
     }
+}
+
+/// The stream's coded pictures, if they could be shown as they are: where reading the file's tables
+/// does not cost the time in which a film should play.
+fn copyable(input: &mut Input, video: &VideoStream, zero: Seconds) -> Result<Option<Copyable>> {
+    let stream = input.stream(video.stream)?;
+    let is_h264 = stream.parameters().id() == ffmpeg_next::codec::Id::H264;
+    if !is_h264 || !libav::is_yuv420p(&stream.parameters()) {
+        return Ok(None);
+    }
+    let Ok(track) = u32::try_from(stream.id()) else { return Ok(None) };
+    let first = start_of(input, [video.stream])?;
+    let Some(media) = input.near() else { return Ok(None) };
+    let Some(coded) = Coded::read(media, track).map_err(CellError::Read)? else { return Ok(None) };
+    let found = coded.copyable(media, track).map_err(CellError::Read)?;
+    // What begins later than the sound would have to be filled up.
+    Ok(found.filter(|found| Grid::new(found.frame_rate, first, zero).frame_at(first) == 0))
 }
 
 fn audio_stream(input: &Input, index: usize) -> Result<AudioStream> {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ffmpeg_next::color::Range as ColourRange;
 use model::FailureReason;
-use model::cell::{EncodePlan, Picture as Still, Ratio, Reply, VideoPlan, VideoRung};
+use model::cell::{EncodePlan, Picture as Still, Ratio, Reply, VideoPlan};
 
 use crate::damage::Damage;
 use crate::error::{CellError, Result};
@@ -81,9 +81,10 @@ impl Search<'_> {
         let n = u64::try_from(n).unwrap_or(0);
         picture.set_pts(0);
         // The smallest rung that fills the poster.
-        let fits = |rung: &&VideoRung| rung.width >= self.video.poster_width;
-        let size = self.video.rungs.iter().find(fits).or(self.video.rungs.last());
-        let size = size.map_or((2, 2), |rung| (rung.width, rung.height));
+        let encoded = self.video.rungs.iter().map(|rung| (rung.width, rung.height));
+        let sizes = encoded.chain(self.video.copied.iter().map(|copied| (copied.width, copied.height)));
+        let size = sizes.clone().find(|(width, _)| *width >= self.video.poster_width).or(sizes.last());
+        let size = size.unwrap_or((2, 2));
         let format = PictureFormat::of(&picture);
         let filters = filter::to_first_rung(&format, self.video, size);
         let doing = |what| CellError::libav(what);

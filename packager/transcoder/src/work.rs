@@ -2,6 +2,7 @@
 
 use model::cell::{EncodePlan, Reply, Source, Task};
 
+use crate::copy;
 use crate::error::{CellError, Result};
 use crate::input::Input;
 use crate::media::Media;
@@ -23,13 +24,18 @@ pub(crate) fn work(source: Source, plan: &EncodePlan, task: &Task, replies: &Rep
             let part = Part { renditions, segments: segments.clone(), hurry: *hurry };
             pictures::pictures(open()?, plan, &part, replies)
         }
+        Task::Copy { segments } => copy::copy(media(source)?, plan, segments, replies),
         Task::Stills => stills::stills(open()?, plan, replies),
     }
 }
 
 /// Opens the media. To be called once.
 pub(crate) fn open(source: Source) -> Result<Input> {
-    Input::open(Media::new(process::media().map_err(CellError::Read)?, source))
+    Input::open(media(source)?)
+}
+
+fn media(source: Source) -> Result<Media> {
+    Ok(Media::new(process::media().map_err(CellError::Read)?, source))
 }
 
 /// Seconds of film that a task decodes and encodes, and those before it that it may have to
@@ -38,7 +44,9 @@ pub(crate) fn length_s(plan: &EncodePlan, task: &Task) -> u64 {
     let end = match task {
         Task::Announce => 0,
         Task::Sound | Task::Stills => plan.grid.frames,
-        Task::Pictures { segments, .. } => plan.grid.start(segments.end).min(plan.grid.frames),
+        Task::Pictures { segments, .. } | Task::Copy { segments } => {
+            plan.grid.start(segments.end).min(plan.grid.frames)
+        }
     };
     plan.grid.seconds(end).ceil() as u64
 }
@@ -48,6 +56,9 @@ fn announce(plan: &EncodePlan, replies: &Replies) -> Result<()> {
     for (video, rung) in plan.video.iter().flat_map(|video| video.rungs.iter().map(move |rung| (video, rung)))
     {
         x264::announce(&plan.grid, video, rung, false, replies)?;
+    }
+    for (video, copied) in plan.video.iter().filter_map(|video| Some((video, video.copied.as_ref()?))) {
+        copy::announce(video, copied, replies)?;
     }
     for (audio, rung) in plan.audio.iter().flat_map(|audio| audio.rungs.iter().map(move |rung| (audio, rung)))
     {

@@ -39,12 +39,9 @@ pub(crate) fn announce(
     Ok(encoder)
 }
 
-/// Ticks in a second and ticks of a frame: fine enough to mix with sound, and a whole number of
-/// them per frame.
+/// Ticks in a second and ticks of a frame.
 pub(crate) fn timescale(video: &VideoPlan, rung: &VideoRung) -> (u32, u32) {
-    let rate = rate(video, rung);
-    let fine = if rate.num < 1000 { 1000 } else { 1 };
-    (rate.num * fine, rate.den * fine)
+    video.timescale(rung.frame_divisor)
 }
 
 /// Frames per second of a rung.
@@ -145,6 +142,7 @@ mod tests {
             deinterlace: false,
             tone_map: false,
             rungs: Vec::new(),
+            copied: None,
             poster_width: 1280,
             thumbnail_width: 480,
         };

@@ -99,6 +99,7 @@ fn plan() -> EncodePlan {
             deinterlace: false,
             tone_map: false,
             rungs: HEIGHTS.map(rung).to_vec(),
+            copied: None,
             poster_width: 1280,
             thumbnail_width: 480,
         }),

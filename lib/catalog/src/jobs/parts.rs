@@ -29,24 +29,30 @@ pub(crate) async fn begin(
     }
     if let Some(video) = &plan.video {
         jobs.push(ActiveModel { rank: Set(Rank::Rest as i64), ..part(Kind::Stills, "") });
-        for lane in Lane::ALL {
-            if !video.rungs.iter().any(|rung| Lane::of(rung.rendition) == lane) {
+        let end = plan.grid.count(video.frames);
+        let chunks = plan.grid.chunks(0..end);
+        let encoded =
+            Lane::ENCODED.into_iter().flat_map(|lane| chunks.iter().map(move |chunk| (lane, chunk.clone())));
+        let first = chunks.first().map_or(0, |first| first.end);
+        // To copy is to read and to write: behind the beginning nothing is gained by more parts.
+        let copied = [0..first, first..end].into_iter().map(|part| (Lane::Copied, part));
+        for (lane, segments) in encoded.chain(copied) {
+            let is_used = video.renditions().any(|name| video.lane(name) == lane);
+            if !is_used || segments.is_empty() {
                 continue;
             }
-            for chunk in plan.grid.chunks(0..plan.grid.count(video.frames)) {
-                let rank = match lane {
-                    Lane::A if chunk.start == 0 => Rank::Beginning,
-                    Lane::A => Rank::Rest,
-                    Lane::B => Rank::Better,
-                };
-                jobs.push(ActiveModel {
-                    lane: Set(Some(lane.as_str().to_owned())),
-                    first_segment: Set(chunk.start.into()),
-                    end_segment: Set(chunk.end.into()),
-                    rank: Set(rank as i64),
-                    ..part(Kind::Pictures, &chunk_place(lane, chunk.start))
-                });
-            }
+            let rank = match lane {
+                Lane::A | Lane::Copied if segments.start == 0 => Rank::Beginning,
+                Lane::A | Lane::Copied => Rank::Rest,
+                Lane::B => Rank::Better,
+            };
+            jobs.push(ActiveModel {
+                lane: Set(Some(lane.as_str().to_owned())),
+                first_segment: Set(segments.start.into()),
+                end_segment: Set(segments.end.into()),
+                rank: Set(rank as i64),
+                ..part(Kind::Pictures, &chunk_place(lane, segments.start))
+            });
         }
     }
     // Below either engine's greatest number of parameters.
@@ -86,7 +92,7 @@ pub(super) fn piece(
 ) -> ActiveModel {
     let like: ActiveModel = row.clone().into();
     let rank = match lane {
-        Lane::A => Rank::Rest,
+        Lane::A | Lane::Copied => Rank::Rest,
         Lane::B => Rank::Better,
     };
     ActiveModel {

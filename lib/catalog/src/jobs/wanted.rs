@@ -130,9 +130,10 @@ fn bulk(version: VersionId, lane: Option<Lane>, segment: u32) -> Select<Entity> 
         .filter(Column::EndSegment.gt(i64::from(segment)))
 }
 
-/// Whether waiting for a running job is better than beginning anew: it is short, or half made.
+/// Whether waiting for a running job is better than beginning anew: it only copies, is short, or
+/// half made.
 fn is_soon_made(grid: &SegmentGrid, row: &Model) -> bool {
-    let Ok(Range { start, end }) = row.segments() else { return true };
+    let (Ok(Range { start, end }), Ok(Lane::A | Lane::B)) = (row.segments(), row.lane()) else { return true };
     let length_s = grid.seconds(grid.start(end)) - grid.seconds(grid.start(start));
     row.position_ms as f64 * 2.0 > length_s * 1000.0 || grid.chunks(start..end).len() < 2
 }

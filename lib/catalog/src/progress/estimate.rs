@@ -167,7 +167,7 @@ impl Paces {
         let pictures = measured(parts.iter().zip(spent).filter(|(part, _)| !part.is_sound())).unwrap_or(1.0);
         Self {
             sound: one(Class::Sound).unwrap_or(1.0),
-            lanes: Lane::ALL.map(|lane| one(Class::Pictures(lane)).unwrap_or(pictures)),
+            lanes: Lane::ENCODED.map(|lane| one(Class::Pictures(lane)).unwrap_or(pictures)),
         }
     }
 

@@ -29,7 +29,7 @@ impl Weights {
         let rate = video.frame_rate.as_f64();
         let megapixels = |width: u32, height: u32| f64::from(width) * f64::from(height) / 1e6;
         let top = video.rungs.iter().map(|rung| megapixels(rung.width, rung.height)).fold(0.0, f64::max);
-        let lanes = Lane::ALL.map(|lane| {
+        let lanes = Lane::ENCODED.map(|lane| {
             let rungs = video.rungs.iter().filter(|rung| Lane::of(rung.rendition) == lane);
             let decode = top * rate * DECODE_S;
             rungs.fold((decode, decode), |(usual, quick), rung| {

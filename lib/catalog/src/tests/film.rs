@@ -46,6 +46,7 @@ pub(crate) fn plan(seconds: u32) -> EncodePlan {
             deinterlace: false,
             tone_map: false,
             rungs: vec![rung(144, "slow"), rung(360, "slow"), rung(720, "veryfast")],
+            copied: None,
             poster_width: 1280,
             thumbnail_width: 480,
         }),

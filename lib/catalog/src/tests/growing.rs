@@ -1,5 +1,6 @@
 use database::on_both_engines;
 use futures::future::join_all;
+use model::cell::CopiedRung;
 use model::{ErrorKind, FailureReason, Lane, PublicPolicy, Revoked, VideoState, Visibility};
 
 use super::film::*;
@@ -142,6 +143,47 @@ on_both_engines! {
             catalog.want_segment(id(1), Some(Lane::A), segment, after(2)).await.unwrap();
         }
         assert!(names(&catalog, Claim::Any, after(2)).await.is_empty());
+    }
+
+    async fn what_is_copied_has_two_jobs_of_its_own(test: &TestDatabase) {
+        let catalog = open(test).await;
+        queue(&catalog, 1).await;
+        let job = claim(&catalog, NOW).await.unwrap();
+        let mut plan = plan(200);
+        let video = plan.video.as_mut().unwrap();
+        let rung = video.rungs.pop().unwrap();
+        let (rendition, width, height) = (rung.rendition, rung.width, rung.height);
+        video.copied = Some(CopiedRung {
+            rendition, width, height, track: 1, avcc: vec![], peak_bps: 5_000_000, average_bps: 4_000_000,
+        });
+        catalog.start_version(job.id, job.attempt, id(1), &plan, NOW).await.unwrap();
+        catalog.announce(job.id, job.attempt, id(1), &inits(), NOW).await.unwrap();
+        let first = everything(&catalog, Claim::Express, NOW).await;
+        let mut told: Vec<_> = first.iter().map(name).collect();
+        told.sort();
+        assert_eq!(told, ["a0-2!", "copied0-2!", "sound"], "it is one of the beginnings");
+        for job in &first {
+            carry_out(&catalog, job, NOW).await;
+        }
+        let found = row(&catalog, job.video).await;
+        let (summary, percent) = (found.rendition(rendition).unwrap(), found.progress.percent);
+        assert_eq!((summary.width, summary.bandwidth_bps), (Some(width), 5_000_000));
+        assert!(!found.is_whole(rendition));
+        // Somebody waits for it while it is not begun, and then while it is.
+        catalog.want_segment(id(1), Some(Lane::Copied), 25, after(1)).await.unwrap();
+        let wanted = everything(&catalog, Claim::Express, after(2)).await;
+        assert_eq!(wanted.iter().map(name).collect::<Vec<_>>(), ["copied25-27!"]);
+        let rest = everything(&catalog, Claim::Any, after(2)).await;
+        let rest: Vec<_> = rest.iter().filter(|job| !name(job).starts_with('a')).collect();
+        assert_eq!(rest.iter().map(|job| name(job)).collect::<Vec<_>>(), ["stills", "copied2-25", "copied27-31", "copied31-39", "copied39-50"]);
+        catalog.want_segment(id(1), Some(Lane::Copied), 20, after(3)).await.unwrap();
+        assert!(catalog.extend_lease(rest[1].id, rest[1].attempt, 1, after(3), LEASE).await.unwrap(), "it goes on");
+        for job in rest.iter().skip(1).copied().chain(&wanted) {
+            carry_out(&catalog, job, after(4)).await;
+        }
+        let found = row(&catalog, job.video).await;
+        assert!(found.is_whole(rendition));
+        assert_eq!(found.progress.percent, percent, "the work is to encode");
     }
 
     async fn sound_is_not_for_brief_workers(test: &TestDatabase) {

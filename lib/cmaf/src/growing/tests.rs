@@ -1,4 +1,4 @@
-use model::cell::{AudioPlan, AudioRung, Ratio, VideoPlan, VideoRung};
+use model::cell::{AudioPlan, AudioRung, CopiedRung, Ratio, VideoPlan, VideoRung};
 use model::{SegmentGrid, SegmentStarts};
 
 use super::*;
@@ -36,6 +36,7 @@ fn plan(grid: SegmentGrid) -> EncodePlan {
             deinterlace: false,
             tone_map: false,
             rungs: vec![rung(144, 2, 44_000, 33_000), rung(480, 1, 1_000_000, 1_500_000)],
+            copied: None,
             poster_width: 1280,
             thumbnail_width: 320,
         }),
@@ -138,6 +139,33 @@ fn a_last_frame_that_half_the_rate_does_not_show_makes_no_segment() {
     let film = growing(&plan(uneven(72)), &[]);
     assert_eq!(ticks(&film, "480p"), [71_000, 1000]);
     assert_eq!(ticks(&film, "144p"), [72_000]);
+}
+
+#[test]
+fn a_copied_picture_has_all_frames_and_is_in_a_lane_of_its_own() {
+    let mut plan = plan(uneven(450));
+    plan.video.as_mut().unwrap().copied = Some(CopiedRung {
+        rendition: name("720p"),
+        width: 1280,
+        height: 720,
+        track: 1,
+        avcc: Vec::new(),
+        peak_bps: 3_000_000,
+        average_bps: 2_000_000,
+    });
+    let film = growing(&plan, &[("144p", 0..1), ("a32", 0..1)]);
+    let names: Vec<_> = film.renditions().map(|name| name.to_string()).collect();
+    assert_eq!(names, ["a32", "144p", "480p", "720p"]);
+    assert_eq!(film.lane(name("720p")), Some(Lane::Copied));
+    assert_eq!((film.lane(name("480p")), film.lane(name("144p"))), (Some(Lane::B), Some(Lane::A)));
+    assert_eq!(film.lane(name("a32")), None);
+    assert_eq!(ticks(&film, "720p"), ticks(&film, "480p"));
+    assert_eq!(film.timescale(name("720p")), 25_000);
+    let rates = Bandwidth { peak_bps: 3_000_000, average_bps: 2_000_000 };
+    assert_eq!(film.bandwidth(name("720p")), rates);
+    let frame_rate = Ratio::new(25, 1);
+    assert_eq!(film.kind(name("720p")), Some(RenditionKind::Video { width: 1280, height: 720, frame_rate }));
+    assert!(film.is_playable(), "it does not wait for the copy");
 }
 
 #[test]

@@ -82,6 +82,13 @@ pub(crate) fn says_progressive(parameters: &Parameters) -> bool {
     order == ffi::AVFieldOrder::AV_FIELD_PROGRESSIVE as libc::c_int
 }
 
+/// Whether its pictures are in 4:2:0 with 8 bits and the range of television.
+pub(crate) fn is_yuv420p(parameters: &Parameters) -> bool {
+    // SAFETY: `parameters` keeps its `AVCodecParameters` alive; the field is an int.
+    let format = unsafe { (*parameters.as_ptr()).format };
+    format == ffi::AVPixelFormat::AV_PIX_FMT_YUV420P as libc::c_int
+}
+
 /// The greatest timestamp in the index of a stream, if it has one.
 pub(crate) fn last_indexed(stream: &Stream<'_>) -> Option<i64> {
     // SAFETY: the stream belongs to an open context; libav checks the place, and the entry is

@@ -235,6 +235,7 @@ pub(crate) fn small_plan(probe: &Probe) -> EncodePlan {
             deinterlace: video.interlaced,
             tone_map: video.hdr,
             rungs,
+            copied: None,
             poster_width: 1280,
             thumbnail_width: 160,
         }

@@ -1,0 +1,109 @@
+use mp4_atom::{CttsEntry, StscEntry, SttsEntry};
+
+use super::*;
+use crate::boxes::{Timing, edit, put, trak};
+use crate::samples::{AVCC, audio_track, mutants, video_track};
+
+/// Five samples in two chunks, the third shown before the second.
+fn tables() -> mp4_atom::Stbl {
+    let run = |first_chunk, samples_per_chunk| StscEntry {
+        first_chunk,
+        samples_per_chunk,
+        sample_description_index: 1,
+    };
+    let ahead = |sample_count, sample_offset| CttsEntry { sample_count, sample_offset };
+    mp4_atom::Stbl {
+        stts: Stts { entries: vec![SttsEntry { sample_count: 5, sample_delta: 1000 }] },
+        ctts: Some(Ctts { entries: vec![ahead(1, 1000), ahead(1, 2000), ahead(1, 0), ahead(2, 1000)] }),
+        stss: Some(Stss { entries: vec![1, 4] }),
+        stsz: Stsz { samples: StszSamples::Different { sizes: vec![50, 10, 5, 40, 7] } },
+        stsc: Stsc { entries: vec![run(1, 3), run(2, 2)] },
+        stco: Some(Stco { entries: vec![100, 1000] }),
+        ..mp4_atom::Stbl::default()
+    }
+}
+
+/// The inside of a `moov` with a sound track before the picture, whose id is 2.
+fn moov(edits: &[(u64, Option<u64>)], tables: mp4_atom::Stbl) -> Vec<u8> {
+    let edits = edits.iter().map(|(duration, time)| edit(*duration, *time)).collect();
+    let mut moov = Vec::new();
+    let sound = trak(&audio_track(), 1, Timing::default(), mp4_atom::Stbl { ctts: None, ..self::tables() });
+    put("trak", &sound.unwrap(), &mut moov).unwrap();
+    let picture = trak(&video_track(), 2, Timing { edits, ..Timing::default() }, tables).unwrap();
+    put("trak", &picture, &mut moov).unwrap();
+    moov
+}
+
+#[test]
+fn every_sample_is_found_with_its_time() {
+    let table = SampleTable::read(&moov(&[(5000, Some(1000))], tables()), 2).unwrap();
+    assert_eq!((table.timescale, &table.avcc[..], table.start), (15_000, AVCC, Some(1000)));
+    let sample = |offset, size, pts, sync| StoredSample { offset, size, pts, sync };
+    assert_eq!(
+        table.samples,
+        [
+            sample(100, 50, 1000, true),
+            sample(150, 10, 3000, false),
+            sample(160, 5, 2000, false),
+            sample(1000, 40, 4000, true),
+            sample(1040, 7, 5000, false),
+        ]
+    );
+}
+
+#[test]
+fn without_a_list_every_sample_is_a_key_and_shown_when_decoded() {
+    let tables = mp4_atom::Stbl { ctts: None, stss: None, ..tables() };
+    let table = SampleTable::read(&moov(&[], tables), 2).unwrap();
+    assert_eq!(table.start, None);
+    assert!(table.samples.iter().zip(0..).all(|(sample, n)| sample.sync && sample.pts == n * 1000));
+}
+
+#[test]
+fn an_edit_list_may_only_say_when_it_begins() {
+    for (edits, start) in [
+        (&[][..], Some(None)),
+        (&[(5000, Some(0))], Some(Some(0))),
+        (&[(40, None), (5000, Some(2000))], Some(Some(2000))),
+        (&[(5000, None)], None),
+        (&[(2000, Some(0)), (2000, Some(3000))], None),
+        (&[(1, None), (1, None), (1, Some(0))], None),
+    ] {
+        let read = SampleTable::read(&moov(edits, tables()), 2);
+        assert_eq!(read.ok().map(|table| table.start), start, "{edits:?}");
+    }
+}
+
+#[test]
+fn what_is_not_one_picture_in_tables_that_agree_is_refused() {
+    let good = || moov(&[], tables());
+    assert!(SampleTable::read(&good(), 2).is_ok());
+    for track in [0, 1, 3] {
+        assert!(SampleTable::read(&good(), track).is_err(), "track {track}");
+    }
+    type Edit = fn(&mut mp4_atom::Stbl);
+    let cases: [(&str, Edit); 7] = [
+        ("times for fewer samples", |stbl| stbl.stts.entries[0].sample_count = 4),
+        ("times for more samples", |stbl| stbl.stts.entries[0].sample_count = u32::MAX),
+        ("offsets of time for fewer", |stbl| stbl.ctts.as_mut().unwrap().entries.truncate(3)),
+        ("a key that there is not", |stbl| stbl.stss.as_mut().unwrap().entries.push(6)),
+        ("chunks for fewer", |stbl| stbl.stco.as_mut().unwrap().entries.truncate(1)),
+        ("another sample entry", |stbl| stbl.stsc.entries[1].sample_description_index = 2),
+        ("more samples than there can be", |stbl| {
+            stbl.stsz.samples = StszSamples::Identical { count: u32::MAX, size: 1 };
+        }),
+    ];
+    for (fault, edit) in cases {
+        let mut tables = tables();
+        edit(&mut tables);
+        assert!(SampleTable::read(&moov(&[], tables), 2).is_err(), "{fault}");
+    }
+}
+
+#[test]
+fn damaged_tables_are_errors_not_panics() {
+    let good = moov(&[(40, None), (5000, Some(1000))], tables());
+    let mut read = 0;
+    mutants(&good, 20_000, |mutant| read += usize::from(SampleTable::read(mutant, 2).is_ok()));
+    assert!(read > 0, "some do no harm");
+}

@@ -1,0 +1,211 @@
+//! The coded pictures of an MP4 as its tables list them: whether each stands on its place of an even
+//! grid, and which could begin a segment. Nothing is decoded.
+
+use std::io;
+
+use cmaf::{SampleTable, StoredSample, Track, VideoTrack};
+use model::cell::{Copyable, Ratio};
+
+use crate::boxes;
+use crate::h264::{self, ParameterSets};
+use crate::media::Media;
+
+/// How far from its place on the grid a picture may be, as a part of a second.
+const TOLERANCE: i128 = 1000;
+
+/// Pictures of an even rate without a gap, none shown twice.
+pub(crate) struct Coded {
+    table: SampleTable,
+    /// Which frame of the film each is.
+    shown: Vec<u32>,
+    frame_rate: Ratio,
+}
+
+impl Coded {
+    /// Reads the tables of a track; `None` if its pictures are not such.
+    pub(crate) fn read(media: &mut Media, track: u32) -> io::Result<Option<Self>> {
+        let Some(moov) = boxes::moov(media)? else { return Ok(None) };
+        let table = SampleTable::read(&moov, track).ok();
+        // The tables of a long film are some tens of MB.
+        drop(moov);
+        let is_there = |sample: &StoredSample| {
+            let end = sample.offset.checked_add(sample.size.into());
+            sample.size > 0 && end.is_some_and(|end| end <= media.size())
+        };
+        let table = table.filter(|table| table.samples.iter().all(is_there));
+        Ok(table.and_then(|table| {
+            let (shown, frame_rate) = places(&table)?;
+            Some(Self { table, shown, frame_rate })
+        }))
+    }
+
+    /// How many pictures there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.shown.len() as u64
+    }
+
+    /// The picture that is decoded as the `n`th, and which frame of the film it is.
+    pub(crate) fn get(&self, n: u64) -> Option<(StoredSample, u64)> {
+        let n = usize::try_from(n).ok()?;
+        Some((*self.table.samples.get(n)?, u64::from(*self.shown.get(n)?)))
+    }
+
+    /// What a plan has to know of them, if there is one set of parameters for all and they begin with
+    /// an IDR picture.
+    pub(crate) fn copyable(&self, media: &mut Media, track: u32) -> io::Result<Option<Copyable>> {
+        let Some(avcc) = normal(&self.table.avcc) else { return Ok(None) };
+        let Some(sets) = ParameterSets::of(&avcc) else { return Ok(None) };
+        let (mut idrs, mut bytes) = (Vec::new(), 0);
+        let (mut looked_at, mut latest) = (0, None);
+        for (n, (sample, shown)) in (0u64..).zip(self.table.samples.iter().zip(&self.shown)) {
+            // All before it are shown before it, so the film can be cut here.
+            let is_cut = u64::from(*shown) == n && latest < Some(*shown);
+            if sample.sync && is_cut {
+                looked_at += 1;
+                match kind_of(media, sample, &sets)? {
+                    _ if looked_at > Copyable::MAX_IDRS => return Ok(None),
+                    Kind::Idr => idrs.push((n, bytes)),
+                    Kind::OtherSets => return Ok(None),
+                    Kind::Other => {}
+                }
+            }
+            latest = latest.max(Some(*shown));
+            bytes += u64::from(sample.size);
+        }
+        let found = Copyable { track, avcc, frame_rate: self.frame_rate, frames: self.len(), bytes, idrs };
+        Ok(Some(found).filter(|found| found.idrs.first().is_some_and(|(frame, _)| *frame == 0)))
+    }
+}
+
+/// Which frame of the film each sample is, and how many are shown in a second. `None` if the times
+/// are not even, or an edit list leaves pictures out.
+fn places(table: &SampleTable) -> Option<(Vec<u32>, Ratio)> {
+    let times = || table.samples.iter().map(|sample| sample.pts);
+    let (first, last) = (times().min()?, times().max()?);
+    let steps = i128::try_from(table.samples.len()).ok()? - 1;
+    let span = i128::from(last) - i128::from(first);
+    let scale = i128::from(table.timescale);
+    if steps < 1 || span < steps {
+        return None;
+    }
+    // Behind this the edit list would begin with the second picture.
+    let trimmed = table.start.map_or(0, |start| i128::from(start) - i128::from(first));
+    if 2 * trimmed * steps > span {
+        return None;
+    }
+    let mut is_taken = vec![false; table.samples.len()];
+    let place = |pts: i64| {
+        let at = i128::from(pts) - i128::from(first);
+        let n = (2 * at * steps + span) / (2 * span);
+        let is_near = (at * steps - n * span).abs() * TOLERANCE <= scale * steps;
+        let is_free = is_near && !std::mem::replace(is_taken.get_mut(n as usize)?, true);
+        is_free.then_some(n as u32)
+    };
+    let shown = times().map(place).collect::<Option<Vec<_>>>()?;
+    Some((shown, ratio(steps * scale, span)))
+}
+
+/// A fraction in small terms; of great ones the last bits do not matter.
+fn ratio(num: i128, den: i128) -> Ratio {
+    let (mut a, mut b) = (num, den);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    let (mut num, mut den) = (num / a.max(1), den / a.max(1));
+    while num.max(den) > i128::from(u32::MAX) {
+        (num, den) = (num >> 1, den >> 1);
+    }
+    Ratio::new(num as u32, den.max(1) as u32)
+}
+
+/// The configuration record as our boxes write it; `None` if they cannot.
+fn normal(avcc: &[u8]) -> Option<Vec<u8>> {
+    let track = VideoTrack { width: 2, height: 2, timescale: 1, avcc: avcc.to_vec(), colour: None };
+    let init = cmaf::init_segment(&Track::Video(track)).ok()?;
+    match cmaf::read_init(&init).ok()? {
+        Track::Video(track) => Some(track.avcc),
+        Track::Audio(_) => None,
+    }
+}
+
+/// What a sample holds that is said to be a key frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A picture behind which nothing refers to what is before it.
+    Idr,
+    /// A picture behind which something may.
+    Other,
+    /// Other sets of parameters than those of the track.
+    OtherSets,
+}
+
+fn kind_of(media: &mut Media, sample: &StoredSample, sets: &ParameterSets<'_>) -> io::Result<Kind> {
+    let (mut at, end) = (sample.offset, sample.offset + u64::from(sample.size));
+    while at < end {
+        let head = media.peek(at, sets.length_size + 1)?;
+        let Some((unit, length)) = sets.unit(&head).filter(|(_, length)| *length > 0) else { break };
+        let start = at + sets.length_size as u64;
+        at = start.saturating_add(length);
+        match unit {
+            h264::IDR_SLICE => return Ok(Kind::Idr),
+            1..h264::IDR_SLICE => return Ok(Kind::Other),
+            h264::SPS | h264::PPS if at <= end => {
+                if !sets.holds(&media.peek(start, length as usize)?) {
+                    return Ok(Kind::OtherSets);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(Kind::Other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(timescale: u32, start: Option<u64>, times: &[i64]) -> SampleTable {
+        let sample = |pts: &i64| StoredSample { offset: 0, size: 1, pts: *pts, sync: true };
+        SampleTable { timescale, avcc: Vec::new(), start, samples: times.iter().map(sample).collect() }
+    }
+
+    fn placed(timescale: u32, start: Option<u64>, times: &[i64]) -> Option<(Vec<u32>, (u32, u32))> {
+        let (shown, rate) = places(&table(timescale, start, times))?;
+        Some((shown, (rate.num, rate.den)))
+    }
+
+    #[test]
+    fn even_pictures_have_places_in_the_order_in_which_they_are_shown() {
+        let reordered = [2002, 5005, 3003, 4004, 6006];
+        assert_eq!(placed(30_000, Some(2002), &reordered), Some((vec![0, 3, 1, 2, 4], (30_000, 1001))));
+        assert_eq!(placed(12_800, None, &[0, 512, 1024]), Some((vec![0, 1, 2], (25, 1))));
+        // Rounded to milliseconds.
+        let rounded: Vec<i64> = (0..1000).map(|n| (n * 1001 + 15) / 30).collect();
+        let (shown, (num, den)) = placed(1000, Some(0), &rounded).unwrap();
+        assert_eq!(shown, (0..1000).collect::<Vec<_>>());
+        assert!((f64::from(num) / f64::from(den) - 30_000.0 / 1001.0).abs() < 0.001);
+    }
+
+    #[test]
+    fn gaps_doubles_drift_and_trimmed_pictures_have_none() {
+        for (times, start, why) in [
+            (&[0, 40, 120, 160][..], None, "a gap"),
+            (&[0, 40, 40, 120], None, "a double"),
+            (&[0, 40, 85, 120], None, "a picture 5 ms late"),
+            (&[0, 40, 80, 120], Some(40), "the first is trimmed"),
+            (&[0], None, "one picture has no rate"),
+            (&[0, 0], None, "no time at all"),
+            (&[], None, "nothing"),
+        ] {
+            assert_eq!(placed(1000, start, times), None, "{why}");
+        }
+        assert!(placed(1000, Some(19), &[0, 40, 80, 120]).is_some(), "less than half a picture");
+    }
+
+    #[test]
+    fn great_terms_lose_their_last_bits_only() {
+        let Ratio { num, den } = ratio(90_000 * 107_999, 323_672_999);
+        assert!((f64::from(num) / f64::from(den) - 90_000.0 * 107_999.0 / 323_672_999.0).abs() < 1e-6);
+        assert_eq!(ratio(60_000, 2002), Ratio::new(30_000, 1001));
+    }
+}
