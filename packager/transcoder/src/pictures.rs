@@ -1,8 +1,9 @@
 //! The pictures of a run of segments: exactly its frames, wherever in the film it is.
 //!
 //! Which frame of the grid a picture becomes depends on the picture's time alone, so runs that are
-//! made by themselves fit together: each begins a key frame earlier, drops what is shown before it
-//! and ends with the first picture that stands behind it.
+//! made by themselves fit together: each begins a key frame earlier and drops what is shown before
+//! it. Each goes on for two seconds, for its encoders to look at: one that does not know what
+//! follows spends too little on its last pictures.
 //!
 //! The calling thread reads, decodes and brings pictures to the size of the greatest rung; each
 //! rung encodes on a thread of its own and hands its pictures to the next smaller one, so that
@@ -25,6 +26,7 @@ use crate::libav::{Chain, Medium, Picture};
 use crate::reel::Reel;
 use crate::reply::Replies;
 use crate::rung::{Rung, Shot, Stretch};
+use crate::x264;
 use crate::zero::grid_of;
 
 /// Pictures on their way to an encoder: enough to ride out a key frame.
@@ -67,6 +69,8 @@ pub(crate) fn pictures(input: Input, plan: &EncodePlan, part: &Part<'_>, replies
         frames: frames.clone(),
         hurry: part.hurry,
     };
+    let ahead = (x264::AHEAD_S * plan.grid.rate.as_f64()).ceil() as u64;
+    let reach = (frames.end + ahead).min(video.frames);
     let missing = thread::scope(|scope| -> Result<u64> {
         let mut lanes = Vec::new();
         let shots = spawn_rungs(scope, &mut lanes, &stretch, &rungs, replies)?;
@@ -76,10 +80,11 @@ pub(crate) fn pictures(input: Input, plan: &EncodePlan, part: &Part<'_>, replies
             video,
             size: (top.width, top.height),
             frames: frames.start as i64..frames.end as i64,
+            reach: reach as i64,
             chain: None,
             before: VecDeque::new(),
             taken: None,
-            holder: Holder::new(frames.clone()),
+            holder: Holder::new(frames.start..reach),
             missing: 0,
             shots,
         };
@@ -131,7 +136,10 @@ struct Way<'a> {
     video: &'a VideoPlan,
     /// Size of the greatest rung.
     size: (u32, u32),
+    /// The stretch,
     frames: Range<i64>,
+    /// and where that ends which the encoders are given.
+    reach: i64,
     /// The graph that pictures of this format go through.
     chain: Option<(PictureFormat, Chain)>,
     /// The last pictures before the stretch: what is shown until its first, and what a deinterlacer
@@ -147,7 +155,7 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// Fills the stretch.
+    /// Fills the stretch, and what the encoders look ahead at.
     fn show(&mut self, reel: Reel<'_>, film_ms: u64, damage: &Damage) -> Result<()> {
         let (mut reel, mut next) = self.find(reel, film_ms)?;
         let mut behind = Vec::new();
@@ -157,7 +165,7 @@ impl Way<'_> {
             // A picture that says no time follows the one before it.
             let (n, end) = places.unwrap_or_else(|| self.taken.map_or((0, 1), |(n, ..)| (n + 1, n + 2)));
             picture.set_pts(n);
-            if n >= self.frames.end {
+            if n >= self.reach {
                 behind.push(picture);
                 if behind.len() == BEHIND {
                     break;
@@ -171,7 +179,7 @@ impl Way<'_> {
         if behind.is_empty() {
             self.miss(self.taken.map_or(self.frames.start, |(_, end, _)| end), self.frames.end);
         }
-        // Nothing before the stretch and nothing in it: what comes first is shown until then.
+        // Nothing before the reach: what comes first is shown until then.
         if self.taken.is_none()
             && let Some(first) = behind.first()
         {
@@ -180,7 +188,7 @@ impl Way<'_> {
             if damage.total() > 0 {
                 self.miss(self.frames.start, self.frames.end);
             }
-            self.place(first, self.frames.start, self.frames.end, damage.total())?;
+            self.place(first, self.frames.start, self.reach, damage.total())?;
         }
         self.filter_before()?;
         // The last picture is not deinterlaced before the next one is seen.
@@ -310,8 +318,8 @@ impl Way<'_> {
             if !chain.take(picture.frame()).map_err(CellError::libav("filter a picture"))? {
                 break;
             }
-            let n = picture.pts().map_or(self.frames.end, |pts| pts * i64::from(num) / i64::from(den.max(1)));
-            if n >= self.frames.end {
+            let n = picture.pts().map_or(self.reach, |pts| pts * i64::from(num) / i64::from(den.max(1)));
+            if n >= self.reach {
                 continue;
             }
             if let Some((frames, before)) = self.holder.put(n, picture) {

@@ -42,6 +42,8 @@ pub(crate) struct Rung<'a> {
     encoder: Encoder,
     /// Frames of the rung before the stretch: the encoder counts from it.
     before: u64,
+    /// Where the stretch ends: what the encoder is given behind it is only looked at.
+    end: u64,
     /// The rung's frame that the encoder is given next.
     fed: u64,
     /// The segment that the next key frame begins.
@@ -66,6 +68,7 @@ impl<'a> Rung<'a> {
             scaler: None,
             encoder,
             before,
+            end: stretch.frames.end.div_ceil(divisor(rung)),
             fed: before,
             next: stretch.segment,
             segments: Segments::new(replies, rung.rendition, ticks, (stretch.segment, before)),
@@ -91,11 +94,13 @@ impl<'a> Rung<'a> {
         }
         // The smaller rungs need not wait for what the encoder still holds.
         drop(below);
-        self.encoder.put(None).map_err(CellError::libav("finish an encoder"))?;
-        self.drain()?;
+        if !self.is_whole() {
+            self.encoder.put(None).map_err(CellError::libav("finish an encoder"))?;
+            self.drain()?;
+        }
         self.segments.cut()?;
-        let (total, end) = (self.segments.total(), self.stretch.frames.end);
-        if total != end.div_ceil(divisor(self.rung)) {
+        if !self.is_whole() {
+            let (total, end) = (self.segments.total(), self.stretch.frames.end);
             return Err(self.segments.off_plan(format!("{total} frames before grid frame {end}")));
         }
         self.replies.end(self.track)
@@ -126,6 +131,9 @@ impl<'a> Rung<'a> {
     fn encode(&mut self, frames: Range<u64>, picture: &Picture) -> Result<()> {
         let divisor = divisor(self.rung);
         for n in frames.start.div_ceil(divisor)..frames.end.div_ceil(divisor) {
+            if self.is_whole() {
+                return Ok(());
+            }
             let mut frame = picture.share().map_err(CellError::libav("share a picture"))?;
             // The bytes of a stretch do not depend on where in the film it is.
             frame.set_pts((n - self.before) as i64);
@@ -133,18 +141,26 @@ impl<'a> Rung<'a> {
             self.next += u32::from(is_start);
             frame.set_key(is_start);
             self.encoder.put(Some(frame.frame())).map_err(CellError::libav("encode a picture"))?;
-            self.fed = n + 1;
+            self.fed = (n + 1).min(self.end);
             self.drain()?;
             self.advance()?;
         }
         Ok(())
     }
 
+    /// Takes what the encoder has ready, up to the stretch's last frame.
     fn drain(&mut self) -> Result<()> {
-        while let Some(coded) = self.encoder.take().map_err(CellError::libav("encode a picture"))? {
+        while !self.is_whole()
+            && let Some(coded) = self.encoder.take().map_err(CellError::libav("encode a picture"))?
+        {
             self.take(&coded)?;
         }
         Ok(())
+    }
+
+    /// Whether every frame of the stretch is coded: none behind it is coded before it is.
+    fn is_whole(&self) -> bool {
+        self.segments.total() >= self.end
     }
 
     fn take(&mut self, coded: &Encoded) -> Result<()> {

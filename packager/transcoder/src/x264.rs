@@ -13,6 +13,13 @@ use crate::reply::Replies;
 /// Presets with motion search of level 6 and more, in which x264 optimises psychovisually.
 const PSYCHOVISUAL: [&str; 6] = ["fast", "medium", "slow", "slower", "veryslow", "placebo"];
 
+/// Seconds of film behind a part that its encoders are given to look at.
+pub(crate) const AHEAD_S: f64 = 2.0;
+/// Frames that an encoder holds beside those that it looks at: in its threads, and reordered.
+const HELD: u32 = 8;
+/// Frames that are looked at however slow the film is.
+const LEAST_AHEAD: u32 = 10;
+
 /// Opens the encoder of a rendition and announces it. The initialisation segment is the same for
 /// every part of the film and whether or not it is in a hurry.
 pub(crate) fn announce(
@@ -63,8 +70,11 @@ fn open(
     let bufsize = rung.bufsize_bits.to_string();
     let references = rung.references.to_string();
     let threads = threads(rung).to_string();
+    let ahead = look_ahead(preset, rate(video, rung)).to_string();
+    // x264 makes a key frame better by its `ipratio` of 1.4 than the frames before it, but not the
+    // first of all. That one begins a chunk, and all of them are to be alike.
     let parameters = format!(
-        "stitchable=1:open-gop=0:scenecut=0:chroma-qp-offset={}",
+        "stitchable=1:open-gop=0:scenecut=0:zones=0,0,b=1.4:chroma-qp-offset={}",
         chroma_offset(preset) - chroma_offset(&rung.preset)
     );
     let options = [
@@ -74,6 +84,7 @@ fn open(
         ("maxrate", &maxrate),
         ("bufsize", &bufsize),
         ("refs", &references),
+        ("rc-lookahead", &ahead),
         ("g", &gop),
         ("keyint_min", &gop),
         ("sc_threshold", "0"),
@@ -91,6 +102,21 @@ fn open(
 /// picture parameter set is its own choice plus ours, and must be the same for all presets.
 fn chroma_offset(preset: &str) -> i32 {
     if PSYCHOVISUAL.contains(&preset) { 2 } else { 0 }
+}
+
+/// How many frames a preset looks ahead, as long as a part's encoders are given so many.
+fn look_ahead(preset: &str, rate: Ratio) -> u32 {
+    let usual = match preset {
+        "slower" | "veryslow" => 60,
+        "slow" => 50,
+        "medium" => 40,
+        "fast" => 30,
+        "faster" => 20,
+        "veryfast" => 10,
+        _ => 0,
+    };
+    let given = (AHEAD_S * rate.as_f64()) as u32;
+    usual.min(given.saturating_sub(HELD).max(LEAST_AHEAD))
 }
 
 fn longest_segment(grid: &SegmentGrid) -> u64 {

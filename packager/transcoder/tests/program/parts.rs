@@ -262,6 +262,23 @@ fn a_part_before_the_first_picture_shows_that() {
 }
 
 #[test]
+fn a_part_is_encoded_as_if_the_film_went_on() {
+    let clips = Clips::new();
+    let film = clips.make("film.mp4", &format!("-f lavfi -i testsrc2=size=320x240:rate=25 -t 9 {X264}"));
+    let mut plan = planned(&film, Ratio::new(25, 1), 225);
+    for rung in &mut plan.video.as_mut().unwrap().rungs {
+        rung.preset = "medium".into();
+        // Little enough that the encoder must save for what comes.
+        (rung.maxrate_bps, rung.bufsize_bits) = (120_000, 180_000);
+    }
+    let whole = work(&film, &plan, pictures(&plan, 0..5));
+    let part = work(&film, &plan, pictures(&plan, 0..2));
+    for (name, part) in &part.renditions {
+        assert!(part.segments[..] == whole.renditions[name].segments[..2], "{name} has other bytes");
+    }
+}
+
+#[test]
 fn what_the_file_no_longer_holds_is_filled_and_counted() {
     let clips = Clips::new();
     let numbered = numbered(&clips);
