@@ -7,6 +7,7 @@ mod bad_input;
 mod browser;
 mod clients;
 mod configuration;
+mod copied;
 mod crash;
 mod delete;
 mod deployment;
