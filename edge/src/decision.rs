@@ -114,8 +114,8 @@ pub(crate) fn by_policy(
     revocations: &Revocations,
     otherwise: ErrorKind,
 ) -> Decision {
-    let policy = policy.filter(|policy| policy.video == route.video && policy.version == route.version);
-    let height = policy.and_then(|policy| policy.height);
+    let policy = policy.filter(|policy| policy.video == route.video && policy.covers(route.version));
+    let height = policy.as_ref().and_then(|policy| policy.height);
     let right = match (route.resource, policy, height) {
         (Resource::Thumbnail, Some(policy), _) if policy.listed => Right::Public { height: 0, asked },
         (_, _, Some(height)) if route.height() <= height && needed(route) == Use::Play => {

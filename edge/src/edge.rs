@@ -206,7 +206,7 @@ impl Edge {
     ) -> Result<Result<Right, ErrorKind>, EdgeError> {
         let decision = match by_grant(route, bearer, &told.revocations, now) {
             Decision::AskPolicy(otherwise) => {
-                let answer = self.0.policies.of(route.video, now).await?;
+                let answer = self.0.policies.of(route.video, route.version, now).await?;
                 by_policy(route, answer, &told.revocations, otherwise)
             }
             decision => decision,

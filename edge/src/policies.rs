@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{PublicPolicy, Timestamp, VideoId};
+use model::{PublicPolicy, Timestamp, VersionId, VideoId};
 use moka::future::Cache;
 
 use crate::config::Config;
@@ -13,8 +13,11 @@ use crate::origin::{Origin, PATIENCE};
 /// Policies that are remembered: a few hundred bytes each, asked for by whoever has no grant.
 const REMEMBERED: u64 = 65_536;
 
+/// How long an answer holds that does not know the version in question.
+const UNKNOWN: Duration = Duration::from_secs(1);
+
 /// What the origin last said about a video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// What everybody may have.
     pub(crate) policy: Option<PublicPolicy>,
@@ -45,12 +48,23 @@ impl Policies {
         }
     }
 
-    /// What everybody may have of `video`, not older than the configuration allows.
-    pub(crate) async fn of(&self, video: VideoId, now: Timestamp) -> Result<Answer, EdgeError> {
+    /// What everybody may have of `video`, not older than the configuration allows. A better version
+    /// may have taken the place of the one that is known: for `version`, if that is another, it is
+    /// asked anew, at most once a second.
+    pub(crate) async fn of(
+        &self,
+        video: VideoId,
+        version: VersionId,
+        now: Timestamp,
+    ) -> Result<Answer, EdgeError> {
         let period = i64::try_from(self.period.as_millis()).unwrap_or(i64::MAX);
         let key = (video, now.as_millis().div_euclid(period));
         if let Some(answer) = self.fresh.get(&key).await {
-            return Ok(answer);
+            let is_unknown = answer.policy.as_ref().is_some_and(|policy| !policy.covers(version));
+            if !is_unknown || now.since(answer.asked) < UNKNOWN {
+                return Ok(answer);
+            }
+            self.fresh.invalidate(&key).await;
         }
         // A failure that is covered by an older answer counts as an answer: an origin that is
         // away is asked once per period and not by every viewer.
@@ -58,7 +72,7 @@ impl Policies {
             match self.ask(video).await {
                 Ok(policy) => {
                     let answer = Answer { policy, asked: now };
-                    self.last.insert(video, answer).await;
+                    self.last.insert(video, answer.clone()).await;
                     Ok(answer)
                 }
                 Err(error) => match self.last.get(&video).await {

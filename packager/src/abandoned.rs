@@ -1,14 +1,15 @@
 //! What there was of versions that were given up.
 
-use catalog::Catalog;
+use catalog::{Catalog, Job, KnownVideo};
 use futures::{StreamExt, TryStreamExt};
-use model::{ObjectKey, VideoId, VideoState};
+use model::{ObjectKey, VideoState};
 use storage::ObjectStore;
 
 use crate::{PackagerError, named};
 
-/// Removes the objects of a failed or cancelled video's versions, so that a disk which they filled
-/// is not full until the sweeper comes. What another worker stores after this is the sweeper's.
+/// Removes the objects of a failed or cancelled video's versions, or of a re-encode that was given
+/// up, so that a disk which they filled is not full until the sweeper comes. What another worker
+/// stores after this is the sweeper's.
 ///
 /// # Errors
 ///
@@ -16,11 +17,11 @@ use crate::{PackagerError, named};
 pub(crate) async fn remove(
     catalog: &Catalog,
     store: &dyn ObjectStore,
-    video: VideoId,
+    job: &Job,
 ) -> Result<(), PackagerError> {
+    let video = job.video;
     let Some(known) = catalog.known_video(video).await? else { return Ok(()) };
-    // The objects of a deleted video go with its row.
-    if known.deleted || !matches!(known.state, VideoState::Failed { .. }) {
+    if !was_given_up(&known, job) {
         return Ok(());
     }
     let objects: Vec<_> = store.list(&ObjectKey::video_prefix(video)).try_collect().await?;
@@ -36,4 +37,15 @@ pub(crate) async fn remove(
     }
     let removing = futures::stream::iter(keys).map(|key| async move { store.delete(&key).await });
     Ok(removing.buffer_unordered(8).try_collect().await?)
+}
+
+/// Whether what the job was a part of will not be.
+fn was_given_up(known: &KnownVideo, job: &Job) -> bool {
+    // The objects of a deleted video go with its row.
+    !known.deleted
+        && match known.state {
+            VideoState::Failed { .. } => true,
+            VideoState::Ready { .. } => job.work.version().is_some_and(|version| !known.names(version)),
+            VideoState::Uploading | VideoState::Queued { .. } | VideoState::Packaging { .. } => false,
+        }
 }

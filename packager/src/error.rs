@@ -26,6 +26,9 @@ pub enum PackagerError {
     /// An object that a finished upload must have left is not there.
     #[error("find `{0}`")]
     Missing(ObjectKey),
+    /// An object is not the one that its version's index names.
+    #[error("read `{0}`, which is damaged")]
+    Damaged(ObjectKey),
     /// Nobody announced the initialisation segments of a version in time.
     #[error("wait for the announcement of version `{0}`")]
     Unannounced(VersionId),
@@ -56,7 +59,7 @@ impl PackagerError {
             Self::Start(_) | Self::Unread | Self::Unannounced(_) => ErrorKind::Unavailable,
             Self::Stranger => ErrorKind::Conflict,
             Self::Missing(_) => ErrorKind::NotFound,
-            Self::Worker(_) | Self::Unfinished(_) => ErrorKind::Internal,
+            Self::Worker(_) | Self::Unfinished(_) | Self::Damaged(_) => ErrorKind::Internal,
         }
     }
 }

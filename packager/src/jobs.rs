@@ -4,6 +4,9 @@
 //! plan ─┬─> sound ───────┐
 //!       ├─> pictures … ──┼─> finish
 //!       └─> stills ──────┘
+//!
+//! a re-encode ─┬─> carry ──────┐
+//!              └─> pictures … ─┴─> finish
 //! ```
 //!
 //! # Consistency
@@ -13,6 +16,7 @@
 //! once, each of which may end anywhere: the version is that of the attempts that committed. What
 //! others stored is never removed by them, since the same bytes have the same key.
 
+mod carry;
 mod encode;
 mod finish;
 mod pictures;
@@ -34,6 +38,7 @@ pub(crate) async fn carry_out(attempt: Attempt<'_>) -> Result<(), Halt> {
             pictures::carry_out(attempt, *version, *lane, segments.clone()).await
         }
         Work::Stills { version } => stills::carry_out(attempt, *version).await,
+        Work::Carry { version } => carry::carry_out(attempt, *version).await,
         Work::Finish { version } => finish::carry_out(attempt, *version).await,
     }
 }
@@ -47,6 +52,7 @@ pub(crate) fn describe(work: &Work) -> String {
             format!("pictures {lane} {}..{}", segments.start, segments.end)
         }
         Work::Stills { .. } => "stills".to_owned(),
+        Work::Carry { .. } => "carry".to_owned(),
         Work::Finish { .. } => "finish".to_owned(),
     }
 }

@@ -13,6 +13,8 @@
 //!   commits nothing.
 //! * A cell sends exactly the planned frames behind exactly the announced init, or nothing of it
 //!   is kept: chunks made anywhere, in any order, fit together.
+//! * A version that was replaced is kept for those who watch it, and goes with the first sweep behind
+//!   the end of the last grant for it.
 //! * What nothing names is rubbish: that of a video that was given up goes at once, what a killed
 //!   worker left goes with the [`sweep`](sweep::sweep), after a day. [`doctor`] shows where rows,
 //!   indexes and objects drift apart.
@@ -42,6 +44,7 @@ mod faults;
 mod halt;
 mod jobs;
 mod named;
+mod outlived;
 mod output;
 pub mod plan;
 mod rendition;

@@ -69,7 +69,7 @@ async fn put_piece(
 
 /// Stores a file. A try whose answer was lost took the file over: then the object is there, and
 /// its key, which holds its hash, says that it is the same.
-async fn put_file(
+pub(crate) async fn put_file(
     store: &dyn ObjectStore,
     key: &ObjectKey,
     file: &Path,

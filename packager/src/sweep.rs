@@ -1,4 +1,5 @@
-//! Removes the objects that nothing names: what killed workers left.
+//! Removes the objects that nothing names: what killed workers left, and versions that were replaced
+//! and that nobody can be watching any more.
 //!
 //! An object is named by its video's row (the original) or by the index of a published version.
 //! While a video is being packaged all its versions are spared, and so is whatever is younger
@@ -12,8 +13,8 @@ use futures::StreamExt;
 use model::{ObjectKey, Timestamp, VersionId, VideoId};
 use storage::ObjectStore;
 
-use crate::PackagerError;
 use crate::named::{self, Found};
+use crate::{PackagerError, outlived};
 
 /// Younger objects may belong to something that is just being made.
 pub const MIN_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -27,7 +28,8 @@ pub struct Swept {
     pub bytes: u64,
 }
 
-/// Sweeps the whole store; `now` is measured against the ages that the store gives.
+/// Sweeps the whole store; `now` is measured against the ages that the store gives, and against the
+/// moments at which the last grants for earlier versions end.
 ///
 /// # Errors
 ///
@@ -39,7 +41,7 @@ pub async fn sweep(
     now: Timestamp,
 ) -> Result<Swept, PackagerError> {
     refuse_stranger(catalog, store).await?;
-    let mut swept = Swept::default();
+    let mut swept = outlived::remove(catalog, store, now).await?;
     let mut judge = Judge { catalog, store, video: None, version: None };
     let mut objects = store.list(ObjectKey::ROOT);
     while let Some(object) = objects.next().await {

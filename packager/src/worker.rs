@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use catalog::{Catalog, CatalogError, Claim, Job, JobFailure};
-use model::{Clock, ErrorKind, FailureReason, VideoId, WorkerId};
+use model::{Clock, ErrorKind, FailureReason, WorkerId};
 use storage::ObjectStore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -93,7 +93,7 @@ impl Packager {
                     let span = tracing::info_span!("package", video.id = %video, work, attempt);
                     async {
                         self.carry_out(&job, stop).await;
-                        self.tidy(job.video).await;
+                        self.tidy(&job).await;
                     }
                     .instrument(span)
                     .await;
@@ -197,9 +197,9 @@ impl Packager {
         }
     }
 
-    /// Removes what there is of the video if it was given up, by this attempt or meanwhile.
-    async fn tidy(&self, video: VideoId) {
-        if let Err(error) = abandoned::remove(&self.catalog, &*self.store, video).await {
+    /// Removes what there is of the job's version if it was given up, by this attempt or meanwhile.
+    async fn tidy(&self, job: &Job) {
+        if let Err(error) = abandoned::remove(&self.catalog, &*self.store, job).await {
             tracing::debug!(error = %Chain(&error), "left what was given up to the sweeper");
         }
     }
@@ -214,7 +214,7 @@ impl Packager {
                 tracing::error!(error = %chain, "an object that must be there is lost");
                 JobFailure::Final(FailureReason::Internal)
             }
-            PackagerError::Unfinished(_) => {
+            PackagerError::Unfinished(_) | PackagerError::Damaged(_) => {
                 tracing::error!(error = %chain, "the parts do not add up");
                 JobFailure::Final(FailureReason::Internal)
             }

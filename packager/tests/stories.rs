@@ -2,6 +2,7 @@
 //! looked into; transcoders that misbehave are shell scripts.
 
 mod house;
+mod reencode;
 
 use std::fmt::Write;
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod lifecycle;
 mod order;
 mod origin;
 mod parts;
+mod reencode;
 mod samples;
 mod serve;
 mod uploaders;
@@ -56,8 +57,12 @@ enum Command {
     /// The three generated clips of a new installation.
     #[command(subcommand)]
     Samples(samples::Command),
-    /// Remove objects that nothing names and that are older than a day.
+    /// Remove objects that nothing names and that are older than a day, and replaced versions
+    /// that nobody can be watching any more.
     Sweep(order::Sweep),
+    /// Encode some renditions of a video anew with a slower preset, behind all other work; it
+    /// plays on meanwhile.
+    Reencode(reencode::Reencode),
     /// List where rows, indexes and objects disagree; exit code 1 if they do.
     Doctor,
     /// The database.
@@ -108,6 +113,7 @@ async fn run(command: Command, config: Config) -> anyhow::Result<ExitCode> {
         Command::Account(command) => account::run(command, &config).await,
         Command::Samples(command) => samples::run(command, &config).await,
         Command::Sweep(sweep) => order::sweep(&sweep, &config).await,
+        Command::Reencode(order) => reencode::run(&order, &config).await,
         Command::Doctor => order::doctor(&config).await,
         Command::Db(command) => database_copy::run(command).await,
     }

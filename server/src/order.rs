@@ -12,7 +12,8 @@ use crate::parts::Parts;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Sweep {
     /// Sweep as it would be done this much later, for example `25h`: also takes what is younger
-    /// than a day. Only when nothing is being uploaded or packaged.
+    /// than a day, and replaced versions that somebody may still be watching. Only when nothing is
+    /// being uploaded or packaged.
     #[arg(long = "in", value_name = "TIME", value_parser = parse_hours)]
     later: Option<Duration>,
 }

@@ -4,8 +4,6 @@ use model::{AUDIENCE, AccountId, Grant, ISSUER, SessionId, Tier, Timestamp, Uses
 
 /// How long a grant of our own player lives; it renews at half of it.
 pub const PLAYER_LIFE: Duration = Duration::from_secs(10 * 60);
-/// The shortest life of a grant for players that cannot renew.
-const FOREIGN_LIFE: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Who will bear a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +42,10 @@ pub fn player_grant(bearer: &Bearer, scope: &Scope, now: Timestamp) -> Grant {
     grant(bearer, scope, PLAYER_LIFE, now)
 }
 
-/// A grant for a player that only has a URL (VLC, a television): six hours, or one and a half
-/// times the film if that is longer, so that pauses don't end it.
+/// A grant for a player that only has a URL (VLC, a television), as long as any may live: six
+/// hours, or one and a half times the film if that is longer.
 pub fn foreign_grant(bearer: &Bearer, scope: &Scope, now: Timestamp) -> Grant {
-    let film = Duration::from_millis(scope.duration_ms.saturating_mul(3) / 2);
-    grant(bearer, scope, FOREIGN_LIFE.max(film), now)
+    grant(bearer, scope, Grant::longest_life(scope.duration_ms), now)
 }
 
 fn grant(bearer: &Bearer, scope: &Scope, life: Duration, now: Timestamp) -> Grant {

@@ -68,6 +68,11 @@ pub(crate) fn keeps_queue(person: Option<&SignedIn>) -> bool {
     person.is_some_and(|person| matches!(person.role, Role::Moderator | Role::Admin))
 }
 
+/// Whether `person` may have videos encoded anew: administrators, since it costs the machine hours.
+pub(crate) fn may_reencode(person: Option<&SignedIn>) -> bool {
+    person.is_some_and(|person| person.role == Role::Admin)
+}
+
 /// Whether `person` may know of the video.
 pub(crate) fn may_see(video: &Video, person: Option<&SignedIn>) -> bool {
     video.visibility.is_shared() || may_edit(video, person)
@@ -130,6 +135,7 @@ pub(crate) mod tests {
             renditions: Vec::new(),
             unfinished: Vec::new(),
             has_stills: true,
+            reencode: None,
         }
     }
 

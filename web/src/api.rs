@@ -97,6 +97,7 @@ fn resources() -> OpenApiRouter<State> {
         .routes(routes!(videos::show, videos::edit, videos::delete))
         .routes(routes!(videos::retry))
         .routes(routes!(videos::cancel))
+        .routes(routes!(videos::reencode))
         .routes(routes!(playback::play))
         .routes(routes!(accounts::create, accounts::list))
         .routes(routes!(accounts::show, accounts::edit))

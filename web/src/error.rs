@@ -43,7 +43,8 @@ impl WebError {
         match self {
             Self::Refused(problem) => problem.as_ref().clone(),
             Self::Subscriptions(error) => problems::of_subscriptions(error),
-            Self::Catalog(_) | Self::Storage(_) => Problem::of(self.kind()),
+            Self::Catalog(error) => problems::of_catalog(error),
+            Self::Storage(_) => Problem::of(self.kind()),
         }
     }
 }

@@ -20,6 +20,7 @@ mod origin;
 mod pages;
 mod playback;
 mod problems;
+mod reencode;
 mod session;
 mod state;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use door::WebDoor;
 pub use erase::{erase, finish_erasures};
 pub use error::WebError;
 pub use origin::is_same_origin;
+pub use reencode::reencode;
 pub use session::{Presented, SESSION_COOKIE};
 pub use state::State;
 

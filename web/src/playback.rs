@@ -23,7 +23,8 @@ pub(crate) struct Playback {
     pub(crate) expires_at: Option<i64>,
 }
 
-/// Lets `person` play `video`.
+/// Lets `person` play `video`: the current version, or the one that they are `watching` already,
+/// while that is kept.
 ///
 /// # Errors
 ///
@@ -31,14 +32,24 @@ pub(crate) struct Playback {
 pub(crate) async fn playback(
     state: &State,
     video: &Video,
+    watching: Option<VersionId>,
     person: Option<&SignedIn>,
     now: Timestamp,
 ) -> Result<Playback, WebError> {
     let Playable { version, right } = may_play(video, person).map_err(listener::Problem::from)?;
+    let earlier = match watching.filter(|watching| *watching != version) {
+        Some(watching) => {
+            state.catalog.played_until(video.id, watching).await?.map(|until| (watching, until))
+        }
+        None => None,
+    };
+    let earlier = earlier.filter(|(_, until)| *until > now);
+    let version = earlier.map_or(version, |(watching, _)| watching);
     let url = multivariant(video.id, version);
     let (Right::Granted { height, until }, Some(person)) = (right, person) else {
         return Ok(Playback { foreign_url: url.clone(), url, token: None, expires_at: None });
     };
+    let until = until.into_iter().chain(earlier.map(|(_, until)| until)).min();
     let scope = scope(video, version, height, until);
     let grant = player_grant(&person.bearer(), &scope, now);
     let foreign = foreign_grant(&person.bearer(), &scope, now);

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use catalog::{CatalogError, ReencodeRefusal};
 use listener::{Problem, Text};
 use model::ErrorKind;
 use subscriptions::SubscriptionsError;
@@ -45,6 +46,52 @@ pub(crate) fn of_subscriptions(error: &SubscriptionsError) -> Problem {
         ),
         _ => plain,
     }
+}
+
+/// What a failure of `catalog` is to a client.
+pub(crate) fn of_catalog(error: &CatalogError) -> Problem {
+    let plain = Problem::of(error.kind());
+    let CatalogError::Reencode(refusal) = error else { return plain };
+    match refusal {
+        ReencodeRefusal::NotReady => not_ready(),
+        ReencodeRefusal::UnderWay => plain.named(
+            "reencode_under_way",
+            Text::new("El video ya se está recodificando", "The video is being re-encoded already"),
+        ),
+        ReencodeRefusal::Nothing => invalid_renditions(Text::new(
+            "Hay que nombrar al menos una calidad de imagen",
+            "Name at least one picture rendition",
+        )),
+        ReencodeRefusal::NoSuchPicture(name) => invalid_renditions(Text {
+            es: format!("El video no tiene una imagen codificada «{name}»").into(),
+            en: format!("The video has no encoded picture “{name}”").into(),
+        }),
+        ReencodeRefusal::NoPlan => plain.named(
+            "no_plan",
+            Text::new(
+                "Lo publicó una versión anterior de Cocuyo, que no guardaba con qué; hay que subirlo otra vez",
+                "It was published by an earlier release of Cocuyo, which did not keep how; upload it again",
+            ),
+        ),
+    }
+}
+
+/// Renditions that cannot be encoded anew.
+fn invalid_renditions(why: Text) -> Problem {
+    Problem::of(ErrorKind::Invalid)
+        .named("invalid_renditions", Text::new("Esas calidades no sirven", "Those renditions won't do"))
+        .because(why)
+}
+
+/// The uploaded file is not in the bucket any more.
+pub(crate) fn original_missing() -> Problem {
+    Problem::of(ErrorKind::Conflict).named(
+        "original_missing",
+        Text::new(
+            "El archivo que se subió ya no está en el almacén",
+            "The file that was uploaded is not in the bucket any more",
+        ),
+    )
 }
 
 /// Whole seconds after which `wait` is over.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use catalog::{Progress, RenditionSummary, Stage, Video};
+use catalog::{Progress, Reencoding, RenditionSummary, Stage, Video};
 use listener::Language;
 use model::{RenditionName, Timestamp, VersionId, VideoState, Visibility};
 use serde::Serialize;
@@ -70,6 +70,21 @@ pub(crate) struct VideoView {
     /// Path of a picture at player size; null for those who may not play the video.
     pub(crate) poster_url: Option<String>,
     pub(crate) renditions: Vec<RenditionView>,
+    /// The re-encode that is under way, if one is; told to those who may edit the video.
+    pub(crate) reencode: Option<ReencodeView>,
+}
+
+/// How far a re-encode is. The video stays as it is meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(title = "Reencode")]
+pub(crate) struct ReencodeView {
+    /// What is encoded anew.
+    #[schema(value_type = Vec<String>)]
+    pub(crate) renditions: Vec<RenditionName>,
+    /// x264's word for how slowly.
+    pub(crate) preset: String,
+    /// Percent of the work.
+    pub(crate) progress: u8,
 }
 
 /// Why a video failed.
@@ -124,7 +139,9 @@ pub(crate) async fn videos(
         let pictures = pictures(state, &video, visitor.person.as_ref(), visitor.now).await?;
         let is_theirs = may_edit(&video, visitor.person.as_ref());
         let view = view(video, owner, pictures, visitor.language, visitor.now);
-        views.push(VideoView { failure: view.failure.filter(|_| is_theirs), ..view });
+        let failure = view.failure.filter(|_| is_theirs);
+        let reencode = view.reencode.filter(|_| is_theirs);
+        views.push(VideoView { failure, reencode, ..view });
     }
     Ok(views)
 }
@@ -144,6 +161,11 @@ fn view(video: Video, owner: String, pictures: Pictures, language: Language, now
         _ => None,
     };
     let version = video.plays();
+    let reencode = video.reencode.clone().map(|Reencoding { renditions, preset, percent }| ReencodeView {
+        renditions,
+        preset,
+        progress: percent,
+    });
     let moving = !matches!(video.state, VideoState::Ready { .. } | VideoState::Failed { .. });
     VideoView {
         id: video.id,
@@ -166,6 +188,7 @@ fn view(video: Video, owner: String, pictures: Pictures, language: Language, now
         thumbnail_url: pictures.thumbnail,
         poster_url: pictures.poster,
         renditions: renditions(&video),
+        reencode,
         title: video.title,
         description: video.description,
     }

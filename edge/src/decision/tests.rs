@@ -91,7 +91,9 @@ fn who_may_have_what() {
         ("1080p file", &[Resource::Mp4(picture(1080))]),
         ("thumbnail", &[Resource::Thumbnail]),
     ];
-    let policy = |version, listed, height| Some(PublicPolicy { video: VIDEO, version, listed, height });
+    let policy = |version, listed, height| {
+        Some(PublicPolicy { video: VIDEO, version, also: Vec::new(), listed, height })
+    };
     let policies = [
         ("absent or private", None),
         ("unlisted, gated", policy(VERSION, false, None)),
@@ -138,7 +140,7 @@ fn who_may_have_what() {
                         word(match by_grant(&route, bearer, revocations, NOW) {
                             Decision::AskPolicy(otherwise) => by_policy(
                                 &route,
-                                Answer { policy: *policy, asked: NOW },
+                                Answer { policy: policy.clone(), asked: NOW },
                                 revocations,
                                 otherwise,
                             ),
@@ -260,15 +262,34 @@ fn a_grant_for_another_item_is_refused_without_asking_anybody() {
     assert_eq!(decision, Decision::Refused(ErrorKind::NotFound));
 }
 
+fn free(version: VersionId, also: Vec<VersionId>) -> PublicPolicy {
+    PublicPolicy { video: VIDEO, version, also, listed: true, height: Some(480) }
+}
+
+#[test]
+fn a_version_that_was_replaced_is_as_free_as_the_one_in_its_place() {
+    let route = Route {
+        video: VIDEO,
+        version: VERSION,
+        resource: Resource::Segment(RenditionName::Video { height: 480 }, 3),
+    };
+    let decide = |also| {
+        let answer = Answer { policy: Some(free(VersionId::from_bits(9), also)), asked: NOW };
+        word(by_policy(&route, answer, &Revocations::default(), ErrorKind::Unauthenticated))
+    };
+    assert_eq!(decide(vec![VersionId::from_bits(8)]), "401");
+    assert!(decide(vec![VersionId::from_bits(8), VERSION]).starts_with("all"));
+}
+
 #[test]
 fn what_was_revoked_after_the_policy_was_asked_for_is_not_free() {
-    let policy = Some(PublicPolicy { video: VIDEO, version: VERSION, listed: true, height: Some(480) });
+    let policy = Some(free(VERSION, Vec::new()));
     let revoked = revoked(Revoked::Version(VERSION), NOW.as_seconds());
     for resource in [Resource::Multivariant, Resource::Thumbnail] {
         let route = Route { video: VIDEO, version: VERSION, resource };
         let decide = |asked| {
             let otherwise = ErrorKind::Unauthenticated;
-            word(by_policy(&route, Answer { policy, asked }, &revoked, otherwise))
+            word(by_policy(&route, Answer { policy: policy.clone(), asked }, &revoked, otherwise))
         };
         assert_eq!(decide(NOW), "401", "{resource:?}");
         assert!(decide(NOW + std::time::Duration::from_millis(1)).starts_with("all"), "{resource:?}");

@@ -332,6 +332,26 @@ async fn a_thumbnail_is_everybodys_where_the_film_is_listed() {
 }
 
 #[tokio::test]
+async fn a_version_that_is_new_to_the_policy_is_asked_about_once_a_second() {
+    let serving = Serving::start().await;
+    serving.said.policy_of(VersionId::from_bits(99), Vec::new());
+    for _ in 0..3 {
+        assert_eq!(serving.get(&path("360p/0.m4s"), &[]).await.status, 401);
+    }
+    assert_eq!(serving.said.policies_asked(), 1);
+    // It has taken the place of the other, or made place for it.
+    for (current, also) in [(VERSION, vec![]), (VersionId::from_bits(99), vec![VERSION])] {
+        let asked = serving.said.policies_asked();
+        serving.said.policy_of(current, also);
+        serving.clock.advance(Duration::from_secs(1));
+        for _ in 0..3 {
+            assert_eq!(serving.get(&path("360p/0.m4s"), &[]).await.status, 200);
+        }
+        assert!(serving.said.policies_asked() <= asked + 1);
+    }
+}
+
+#[tokio::test]
 async fn a_policy_is_asked_for_once_in_five_seconds_and_outlives_the_link_by_an_hour() {
     let serving = Serving::start().await;
     serving.said.policy(true, Some(360));

@@ -125,7 +125,13 @@ impl Said {
 
     pub(crate) fn policy(&self, listed: bool, height: Option<u16>) {
         *self.0.policy.lock().unwrap() =
-            Some(PublicPolicy { video: VIDEO, version: VERSION, listed, height });
+            Some(PublicPolicy { video: VIDEO, version: VERSION, also: Vec::new(), listed, height });
+    }
+
+    /// The same as [`Said::policy`] of another current version.
+    pub(crate) fn policy_of(&self, version: VersionId, also: Vec<VersionId>) {
+        let policy = PublicPolicy { video: VIDEO, version, also, listed: true, height: Some(360) };
+        *self.0.policy.lock().unwrap() = Some(policy);
     }
 
     pub(crate) fn withdraw_policy(&self) {
@@ -180,7 +186,7 @@ impl Origin for Said {
     async fn policy(&self, video: VideoId) -> Result<Option<PublicPolicy>, BoxError> {
         self.0.policies_asked.fetch_add(1, Ordering::SeqCst);
         self.here()?;
-        Ok(self.0.policy.lock().unwrap().filter(|policy| policy.video == video))
+        Ok(self.0.policy.lock().unwrap().clone().filter(|policy| policy.video == video))
     }
 
     async fn revocations(&self) -> Result<Vec<Revocation>, BoxError> {

@@ -23,7 +23,7 @@ pub struct KnownVideo {
     pub state: VideoState,
     /// Whether it is deleted, so that none of its objects is named any more.
     pub deleted: bool,
-    /// Its published versions.
+    /// Its published versions: the current one, and earlier ones that are kept for a while.
     pub versions: Vec<VersionId>,
     /// What there is of its version in the making. More of it may be stored than is named here:
     /// bytes come before the row.
@@ -67,7 +67,8 @@ impl Catalog {
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
         // Growing ones first: what is published meanwhile is then among the versions.
         let mut growing = HashMap::new();
-        for row in rows.iter().filter(|row| row.state == "packaging" && row.deleted_at.is_none()) {
+        let may_grow = |row: &&videos::Model| matches!(row.state.as_str(), "packaging" | "ready");
+        for row in rows.iter().filter(may_grow).filter(|row| row.deleted_at.is_none()) {
             for version in growing::of_video(self.read(), &row.id).await? {
                 let version = Row { table: "growing", id: &row.id }.word("version", &version.version)?;
                 growing.extend(self.growing(version).await?.map(|index| (row.id.as_str(), index)));

@@ -2,6 +2,8 @@ use database::DatabaseError;
 use model::{ErrorKind, InvalidTransition, RenditionName};
 use sea_orm::DbErr;
 
+use crate::ReencodeRefusal;
+
 /// Why the catalog could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -38,6 +40,9 @@ pub enum CatalogError {
     /// The video's state does not allow this.
     #[error(transparent)]
     State(#[from] InvalidTransition),
+    /// The video is not encoded anew.
+    #[error(transparent)]
+    Reencode(#[from] ReencodeRefusal),
     /// One file over the limit per file.
     #[error("a file of {size_bytes} bytes is over the limit of {limit_bytes}")]
     FileTooLarge {
@@ -93,6 +98,10 @@ impl CatalogError {
             Self::MovedOn { .. } | Self::OtherInit { .. } | Self::State(_) | Self::NotEmpty { .. } => {
                 ErrorKind::Conflict
             }
+            Self::Reencode(ReencodeRefusal::Nothing | ReencodeRefusal::NoSuchPicture(_)) => {
+                ErrorKind::Invalid
+            }
+            Self::Reencode(_) => ErrorKind::Conflict,
             Self::FileTooLarge { .. } => ErrorKind::TooLarge,
             Self::TooManyUploads { .. } | Self::QuotaExceeded { .. } => ErrorKind::TooMany,
             Self::Cursor => ErrorKind::Invalid,

@@ -20,7 +20,7 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use crate::convert::{Row, moment, number};
 use crate::error::Result;
 use crate::jobs::{self, Kind};
-use crate::{Catalog, RenditionSummary, progress, videos};
+use crate::{Catalog, Reencode, RenditionSummary, progress, videos};
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "growing")]
@@ -34,6 +34,10 @@ pub(crate) struct Model {
     /// How much of lane A had to be filled, since the source had nothing there.
     pub missing_ms: i64,
     pub started_at: i64,
+    /// Of a re-encode: the version that plays meanwhile,
+    pub from_version: Option<String>,
+    /// and the names of the pictures that are encoded anew, as JSON.
+    pub anew: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -52,6 +56,16 @@ impl Model {
 
     pub(crate) fn started(&self) -> Timestamp {
         moment(self.started_at)
+    }
+
+    /// What it is made from, if another version of the video plays meanwhile.
+    pub(crate) fn reencode(&self) -> Result<Option<Reencode>> {
+        let row = self.row();
+        let from = row.optional_word("from_version", self.from_version.as_deref())?;
+        let Some(from) = from else { return Ok(None) };
+        let anew = row.required("anew", self.anew.as_deref())?;
+        let renditions = serde_json::from_str(anew).map_err(|_| row.unreadable("anew"))?;
+        Ok(Some(Reencode { from, renditions }))
     }
 
     fn index(
@@ -91,15 +105,7 @@ impl Catalog {
         }
         jobs::end_others(&transaction, &row, now).await?;
         abandon(&transaction, &row.video, now).await?;
-        let growing = ActiveModel {
-            version: Set(version.to_string()),
-            video: Set(row.video.clone()),
-            plan: Set(serde_json::to_string(plan).expect("every field of a plan has a JSON form")),
-            revision: Set(1),
-            missing_ms: Set(0),
-            started_at: Set(now.as_millis()),
-        };
-        Entity::insert(growing).exec_without_returning(&transaction).await?;
+        insert(&transaction, version, &row.video, plan, None, now).await?;
         jobs::begin(&transaction, &row, version, plan, now).await?;
         let video = videos::find(&transaction, &row.video).await?;
         if video.version.is_some() {
@@ -250,6 +256,30 @@ impl Catalog {
     }
 }
 
+/// Begins a version of which nothing is there yet.
+pub(crate) async fn insert(
+    connection: &impl ConnectionTrait,
+    version: VersionId,
+    video: &str,
+    plan: &EncodePlan,
+    reencode: Option<&Reencode>,
+    now: Timestamp,
+) -> Result<()> {
+    let anew = reencode.map(|reencode| serde_json::to_string(&reencode.renditions));
+    let growing = ActiveModel {
+        version: Set(version.to_string()),
+        video: Set(video.to_owned()),
+        plan: Set(serde_json::to_string(plan).expect("every field of a plan has a JSON form")),
+        revision: Set(1),
+        missing_ms: Set(0),
+        started_at: Set(now.as_millis()),
+        from_version: Set(reencode.map(|reencode| reencode.from.to_string())),
+        anew: Set(anew.transpose().expect("names have a JSON form")),
+    };
+    Entity::insert(growing).exec_without_returning(connection).await?;
+    Ok(())
+}
+
 /// The plan of a version in the making, whose row is locked.
 pub(crate) async fn lock_plan_of(
     connection: &impl ConnectionTrait,
@@ -397,7 +427,8 @@ async fn end(
     }
     let length_ms = progress::length_ms(&growing.plan()?);
     let missing_ms = u64::try_from(growing.missing_ms).unwrap_or(0);
-    if missing_ms.saturating_mul(10) > length_ms {
+    // A film that was good enough once is so again.
+    if growing.from_version.is_none() && missing_ms.saturating_mul(10) > length_ms {
         let video = videos::find(connection, &growing.video).await?;
         let failed = video.state()?.failed(now, FailureReason::Truncated)?;
         videos::change_state(connection, &video, failed, now).await?;
@@ -411,6 +442,6 @@ fn counts_missing(row: &jobs::Model, plan: &EncodePlan) -> Result<bool> {
     Ok(match row.kind()? {
         Kind::Pictures => row.lane()? == Lane::A,
         Kind::Sound => plan.video.is_none(),
-        Kind::Plan | Kind::Stills | Kind::Finish => false,
+        Kind::Plan | Kind::Stills | Kind::Carry | Kind::Finish => false,
     })
 }

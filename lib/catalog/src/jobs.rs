@@ -4,6 +4,7 @@
 //! a running one the end of its lease. So one condition finds both. What is claimed first is
 //! decided by `rank`, then `priority`, then `turn_at`, then the place in the film.
 
+mod again;
 mod claim;
 mod end;
 mod parts;
@@ -22,6 +23,7 @@ use crate::convert::{Row, number};
 use crate::error::{Result, one_row};
 use crate::{CatalogError, growing};
 
+pub(crate) use again::{begin_again, delete_of_version, forget_ended};
 pub use claim::Claim;
 pub(crate) use end::end_others;
 pub(crate) use parts::{begin, enqueue_finish, is_complete};
@@ -75,11 +77,31 @@ pub enum Work {
         /// Of this version.
         version: VersionId,
     },
+    /// What a re-encode has from the version that plays, inits, chunks and stills, after the inits
+    /// of what it encodes anew.
+    Carry {
+        /// Of this version.
+        version: VersionId,
+    },
     /// The index of everything, and its publication.
     Finish {
         /// Of this version.
         version: VersionId,
     },
+}
+
+impl Work {
+    /// The version that it is a part of; a plan has yet to start one.
+    pub const fn version(&self) -> Option<VersionId> {
+        match *self {
+            Self::Plan => None,
+            Self::Sound { version }
+            | Self::Pictures { version, .. }
+            | Self::Stills { version }
+            | Self::Carry { version }
+            | Self::Finish { version } => Some(version),
+        }
+    }
 }
 
 /// How an attempt ended without its effect.
@@ -104,11 +126,12 @@ pub(crate) enum Kind {
     Sound,
     Pictures,
     Stills,
+    Carry,
     Finish,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Plan, Self::Sound, Self::Pictures, Self::Stills, Self::Finish];
+    const ALL: [Self; 6] = [Self::Plan, Self::Sound, Self::Pictures, Self::Stills, Self::Carry, Self::Finish];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -116,6 +139,7 @@ impl Kind {
             Self::Sound => "sound",
             Self::Pictures => "pictures",
             Self::Stills => "stills",
+            Self::Carry => "carry",
             Self::Finish => "finish",
         }
     }
@@ -134,6 +158,10 @@ pub(crate) enum Rank {
     Rest = 3,
     /// Lane B.
     Better = 4,
+    /// What a re-encode carries over, and its inits: its pictures wait for these.
+    Carried = 5,
+    /// The pictures of a re-encode.
+    Again = 6,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -227,6 +255,7 @@ impl Model {
                 Work::Pictures { version: version()?, lane: self.lane()?, segments: self.segments()? }
             }
             Kind::Stills => Work::Stills { version: version()? },
+            Kind::Carry => Work::Carry { version: version()? },
             Kind::Finish => Work::Finish { version: version()? },
         })
     }
@@ -247,6 +276,7 @@ impl Model {
                 Lane::B => Rank::Better,
             },
             Kind::Stills => Rank::Rest,
+            Kind::Carry => Rank::Carried,
         })
     }
 }

@@ -14,7 +14,8 @@
 //! * A version *grows*: its plan starts it with all its jobs, announces the inits, and each job
 //!   commits the chunks that it has stored. What was first at a place stays. The last job leaves
 //!   the finish, which publishes, and the rows of the growing version go. A video whose job fails
-//!   for good loses them at once, and its other jobs are ended.
+//!   for good loses them at once, and its other jobs are ended; one that plays already, in a version
+//!   that is whole, goes on playing as it was.
 //! * A growing version's row is locked by whoever adds to it, or changes several of its jobs: so of
 //!   two last jobs one leaves the finish.
 //! * An upload's bytes count against its owner's limits from the transaction that creates it.
@@ -31,6 +32,10 @@
 //!       ├─ pictures b0 b2 b6 b14 …     commit_chunks   done │
 //!       └─ stills                      finish_job           ┘
 //! ```
+//!
+//! A video that is whole may have one version more in the making: a [`Reencode`] of some pictures,
+//! with chunks of these and one job that carries the rest over. Its publication puts it in the place
+//! of the other, which is kept for those who watch it.
 //!
 //! A chunk that a viewer waits for ([`Catalog::want_segment`]) is cut out of the queued one that
 //! covers it and comes before the rest, until nobody waits any more.
@@ -58,6 +63,7 @@ mod news;
 mod page;
 mod progress;
 mod publish;
+mod reencode;
 mod renditions;
 mod revocations;
 mod upload_parts;
@@ -74,6 +80,7 @@ pub use error::CatalogError;
 pub use jobs::{Claim, Job, JobFailure, Work};
 pub use page::{Listing, Page};
 pub use progress::Progress;
+pub use reencode::{Reencode, ReencodeRefusal, Reencoding};
 pub use renditions::RenditionSummary;
 pub use upload_parts::UploadPart;
 pub use uploads::{NewUpload, Upload, UploadLimits};

@@ -5,6 +5,7 @@
 
 mod m0001_media;
 mod m0002_growing;
+mod m0003_reencode;
 
 use sea_orm::sea_query::{Alias, IntoIden};
 use sea_orm::{ConnectionTrait, DbErr, DynIden};
@@ -14,7 +15,11 @@ pub(crate) struct Migrations;
 
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_media::Media), Box::new(m0002_growing::Growing)]
+        vec![
+            Box::new(m0001_media::Media),
+            Box::new(m0002_growing::Growing),
+            Box::new(m0003_reencode::Reencode),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

@@ -1,9 +1,9 @@
 //! How far the work on a version is and how long it will take: a pure function of its jobs.
 //!
 //! Each job is so much work by the plan: pixels, how slowly they are encoded, and the decode. What
-//! the jobs of this film took until now says how long such work takes here, for each lane by
-//! itself as soon as there is something to measure. The rest is then dealt to as many workers as
-//! were lately at work on this film.
+//! the jobs of this film took until now of the machines that they shared says how long such work
+//! takes here, for each lane by itself as soon as there is something to measure. The rest is then
+//! dealt to as many machines as were lately at work on this film.
 
 mod estimate;
 mod machines;
@@ -52,6 +52,14 @@ pub(crate) async fn record(
     videos::record_progress(connection, &job.video, progress, now).await
 }
 
+/// How much of the work on a version is done, in percent.
+pub(crate) async fn percent(connection: &impl ConnectionTrait, growing: &growing::Model) -> Result<u8> {
+    let rows = jobs::of_version(connection, &growing.version).await?;
+    let parts = parts(&rows, &growing.plan()?)?;
+    // That does not depend on the time.
+    Ok(estimate(&parts, growing.started(), growing.started()).percent)
+}
+
 /// The jobs in the order in which they will be taken.
 fn parts<'a>(rows: &'a [jobs::Model], plan: &EncodePlan) -> Result<Vec<Part<'a>>> {
     let weights = Weights::of(plan);
@@ -71,7 +79,7 @@ fn parts<'a>(rows: &'a [jobs::Model], plan: &EncodePlan) -> Result<Vec<Part<'a>>
                     weights.lane(lane, hurry),
                 )
             }
-            Kind::Plan | Kind::Stills | Kind::Finish => continue,
+            Kind::Plan | Kind::Stills | Kind::Carry | Kind::Finish => continue,
         };
         let (machine, started, seen) = (row.machine(), moment(row.started_at), moment(row.updated_at));
         let (doing, done_ms) = match row.state()? {

@@ -1,6 +1,7 @@
 //! The end of the work: a version is whole, and everybody may have it.
 
 use model::{JobId, Timestamp};
+use sea_orm::entity::prelude::*;
 
 use crate::error::Result;
 use crate::jobs::{self, Kind};
@@ -8,8 +9,9 @@ use crate::{Catalog, NewVersion, growing, versions, videos};
 
 impl Catalog {
     /// Publishes a version whose objects are all stored: it becomes the one that plays, or goes on
-    /// playing, and the job is done. Asked again by the same attempt for the same version, it
-    /// changes nothing.
+    /// playing, and the job is done. A re-encode takes the place of the version that it was made
+    /// from, which is kept for those who have a grant for it. Asked again by the same attempt for
+    /// the same version, it changes nothing.
     ///
     /// # Errors
     ///
@@ -31,15 +33,24 @@ impl Catalog {
             Kind::Finish => row.version.as_ref() == Some(&version),
             // That may be all the work there is.
             Kind::Plan => row.version.is_none(),
-            Kind::Sound | Kind::Pictures | Kind::Stills => false,
+            Kind::Sound | Kind::Pictures | Kind::Stills | Kind::Carry => false,
         };
         if !is_its {
             return Err(jobs::moved_on(job));
         }
         jobs::done(&transaction, &row, now).await?;
         let video = videos::find(&transaction, &row.video).await?;
-        let ready = video.state()?.ready(now, new.version)?;
-        versions::insert(&transaction, video.id()?, attempt, new, now).await?;
+        let growing = growing::Entity::find_by_id(version.clone()).one(&transaction).await?;
+        let reencode = growing.as_ref().map(growing::Model::reencode).transpose()?.flatten();
+        let ready = match &reencode {
+            Some(reencode) => {
+                versions::replace(&transaction, reencode.from, now).await?;
+                video.state()?.replaced(now, new.version)?
+            }
+            None => video.state()?.ready(now, new.version)?,
+        };
+        let plan = growing.map(|growing| growing.plan);
+        versions::insert(&transaction, video.id()?, attempt, new, plan, now).await?;
         videos::change_state(&transaction, &video, ready, now).await?;
         growing::delete_of_video(&transaction, &video.id).await?;
         jobs::delete_parts(&transaction, &version).await?;

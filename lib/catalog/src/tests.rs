@@ -6,6 +6,7 @@ mod growing;
 mod jobs;
 mod migrations;
 mod progress;
+mod reencode;
 mod uploads;
 mod videos;
 

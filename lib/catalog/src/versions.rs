@@ -1,12 +1,15 @@
 use std::collections::HashMap;
 
-use model::{Timestamp, VersionId, VideoId};
+use model::cell::EncodePlan;
+use model::{Grant, Timestamp, VersionId, VideoId};
 use sea_orm::ActiveValue::Set;
+use sea_orm::QueryOrder;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::ExprTrait;
 
 use crate::convert::{Row, number};
-use crate::error::Result;
-use crate::{RenditionSummary, renditions};
+use crate::error::{Result, one_row};
+use crate::{CatalogError, RenditionSummary, renditions};
 
 /// A packaging whose objects are all in storage, its index last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,10 @@ pub(crate) struct Model {
     pub attempt: i64,
     pub duration_ms: i64,
     pub published_at: i64,
+    /// The [`EncodePlan`] as JSON; absent where an earlier release published it.
+    pub plan: Option<String>,
+    /// When the last grant for it ends; absent while it is the current one.
+    pub played_until: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -40,6 +47,7 @@ pub(crate) async fn insert(
     video: VideoId,
     attempt: i32,
     new: &NewVersion,
+    plan: Option<String>,
     now: Timestamp,
 ) -> Result<()> {
     let row = ActiveModel {
@@ -48,6 +56,8 @@ pub(crate) async fn insert(
         attempt: Set(number(attempt)),
         duration_ms: Set(number(new.duration_ms)),
         published_at: Set(now.as_millis()),
+        plan: Set(plan),
+        played_until: Set(None),
     };
     Entity::insert(row).exec_without_returning(connection).await?;
     renditions::insert(connection, new.version, &new.renditions).await
@@ -55,6 +65,54 @@ pub(crate) async fn insert(
 
 pub(crate) async fn of_video(connection: &impl ConnectionTrait, video: &str) -> Result<Vec<Model>> {
     Ok(Entity::find().filter(Column::Video.eq(video)).all(connection).await?)
+}
+
+/// How a version was planned, where that is known and this release can read it.
+pub(crate) async fn plan_of(
+    connection: &impl ConnectionTrait,
+    version: VersionId,
+) -> Result<Option<EncodePlan>> {
+    let row = Entity::find_by_id(version.to_string()).one(connection).await?;
+    Ok(row.and_then(|row| serde_json::from_str(&row.plan?).ok()))
+}
+
+/// Another version takes the place of this one, which is kept while a grant for it may live.
+pub(crate) async fn replace(
+    connection: &impl ConnectionTrait,
+    version: VersionId,
+    now: Timestamp,
+) -> Result<()> {
+    let id = version.to_string();
+    let row = Entity::find_by_id(id.clone()).one(connection).await?;
+    let row = row.ok_or_else(|| CatalogError::Absent { what: "version", id: id.clone() })?;
+    let duration_ms = Row { table: "versions", id: &id }.number("duration_ms", row.duration_ms)?;
+    let until = now + Grant::longest_life(duration_ms);
+    let change = ActiveModel { played_until: Set(Some(until.as_millis())), ..Default::default() };
+    let current = Column::Id.eq(&id).and(Column::PlayedUntil.is_null());
+    let replaced = Entity::update_many().set(change).filter(current).exec(connection).await?;
+    one_row(replaced.rows_affected, "version", &id)
+}
+
+/// Earlier versions that nobody could have a grant for at `then`.
+pub(crate) async fn outlived(connection: &impl ConnectionTrait, then: Timestamp) -> Result<Vec<Model>> {
+    let outlived = Entity::find().filter(Column::PlayedUntil.lte(then.as_millis()));
+    Ok(outlived.order_by_asc(Column::PlayedUntil).all(connection).await?)
+}
+
+/// Forgets an earlier version that nobody could have a grant for at `then`; whether it did.
+pub(crate) async fn forget(
+    connection: &impl ConnectionTrait,
+    version: &str,
+    then: Timestamp,
+) -> Result<bool> {
+    let outlived = Entity::find_by_id(version.to_owned()).filter(Column::PlayedUntil.lte(then.as_millis()));
+    if outlived.one(connection).await?.is_none() {
+        return Ok(false);
+    }
+    let of_version = renditions::Column::Version.eq(version);
+    renditions::Entity::delete_many().filter(of_version).exec(connection).await?;
+    Entity::delete_by_id(version.to_owned()).exec(connection).await?;
+    Ok(true)
 }
 
 /// Lengths in milliseconds of these versions.

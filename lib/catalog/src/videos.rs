@@ -19,7 +19,8 @@ use crate::convert::{Row, moment};
 use crate::error::Result;
 use crate::page::{Position, cut};
 use crate::{
-    Catalog, CatalogError, Listing, Page, Progress, RenditionSummary, growing, jobs, renditions, versions,
+    Catalog, CatalogError, Listing, Page, Progress, Reencoding, RenditionSummary, growing, jobs, reencode,
+    renditions, versions,
 };
 
 /// An uploaded title, with its current version where it has one.
@@ -66,6 +67,8 @@ pub struct Video {
     pub unfinished: Vec<RenditionName>,
     /// Whether the version that plays has its poster and thumbnail; sound alone never has any.
     pub has_stills: bool,
+    /// The version that is made to take the place of the one that plays.
+    pub reencode: Option<Reencoding>,
 }
 
 /// Where a video is, as its owner sees it.
@@ -241,6 +244,7 @@ impl Model {
             renditions: made.renditions,
             unfinished: made.unfinished,
             has_stills: made.has_stills,
+            reencode: made.reencode,
         })
     }
 }
@@ -252,6 +256,7 @@ struct Made {
     renditions: Vec<RenditionSummary>,
     unfinished: Vec<RenditionName>,
     has_stills: bool,
+    reencode: Option<Reencoding>,
 }
 
 impl Catalog {
@@ -296,7 +301,14 @@ impl Catalog {
         };
         let height = (row.min_tier()? == Tier::NONE).then_some(free_height);
         let listed = visibility == Visibility::Public;
-        Ok(visibility.is_shared().then_some(PublicPolicy { video: id, version, listed, height }))
+        if !visibility.is_shared() {
+            return Ok(None);
+        }
+        let versions = versions::of_video(self.read(), &row.id).await?;
+        let versions = versions.iter().map(|other| row.row().word("version", &other.id));
+        let mut also: Vec<VersionId> = versions.collect::<Result<_>>()?;
+        also.retain(|other| *other != version);
+        Ok(Some(PublicPolicy { video: id, version, also, listed, height }))
     }
 
     async fn list(
@@ -352,6 +364,8 @@ async fn with_renditions(connection: &impl ConnectionTrait, rows: Vec<Model>) ->
     let growing: Vec<_> =
         rows.iter().filter(|row| in_work(row)).filter_map(|row| row.version.clone()).collect();
     let mut outlines = growing::outlines(connection, &growing).await?;
+    let ready: Vec<_> = rows.iter().filter(|row| row.state == "ready").map(|row| row.id.clone()).collect();
+    let mut reencodes = reencode::under_way(connection, &ready).await?;
     let drawn = with_stills(connection, &growing).await?;
     let places = if rows.iter().any(in_work) { jobs::places(connection).await? } else { HashMap::new() };
     rows.iter()
@@ -363,6 +377,7 @@ async fn with_renditions(connection: &impl ConnectionTrait, rows: Vec<Model>) ->
                     renditions: outline.renditions,
                     unfinished: outline.unfinished,
                     has_stills: drawn.contains(version),
+                    reencode: None,
                 },
                 None => {
                     let renditions = summaries.remove(version).unwrap_or_default();
@@ -371,6 +386,7 @@ async fn with_renditions(connection: &impl ConnectionTrait, rows: Vec<Model>) ->
                         has_stills: renditions.iter().any(|rendition| rendition.name.is_video()),
                         renditions,
                         unfinished: Vec::new(),
+                        reencode: reencodes.remove(&row.id),
                     }
                 }
             };

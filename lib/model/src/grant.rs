@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -46,6 +47,14 @@ pub struct Grant {
 impl Grant {
     /// Seconds by which clocks may differ.
     pub const LEEWAY_S: i64 = 30;
+
+    /// How long a grant for a film of this length may live at most: six hours, or one and a half
+    /// times the film if that is longer, so that pauses do not end it for a player that cannot
+    /// renew it.
+    pub fn longest_life(duration_ms: u64) -> Duration {
+        const LEAST: Duration = Duration::from_secs(6 * 60 * 60);
+        LEAST.max(Duration::from_millis(duration_ms.saturating_mul(3) / 2))
+    }
 
     /// When it was issued.
     pub fn issued_at(&self) -> Timestamp {

@@ -75,6 +75,11 @@ impl ObjectKey {
         format!("{}{video}/", Self::ROOT)
     }
 
+    /// The prefix that all objects of `version` of `video`, and no others, have.
+    pub fn version_prefix(video: VideoId, version: VersionId) -> String {
+        format!("{}{version}/", Self::video_prefix(video))
+    }
+
     /// The video that the object belongs to.
     pub const fn video(&self) -> VideoId {
         match *self {

@@ -5,16 +5,26 @@ use crate::{AccountId, SessionId, Timestamp, VersionId, VideoId};
 /// What anybody may have of a video without a grant.
 ///
 /// A document of the origin: edges keep it for 10 s, and up to an hour when the link is down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicPolicy {
     /// Of which video.
     pub video: VideoId,
-    /// Its current version; no other is served without a grant.
+    /// Its current version.
     pub version: VersionId,
+    /// Earlier versions, which are served like it for those who are still watching them.
+    #[serde(default)]
+    pub also: Vec<VersionId>,
     /// Whether the video stands in public lists, so that its thumbnail is everybody's.
     pub listed: bool,
     /// The greatest height that is free for all; `None` when every stream needs a grant.
     pub height: Option<u16>,
+}
+
+impl PublicPolicy {
+    /// Whether it is about this version.
+    pub fn covers(&self, version: VersionId) -> bool {
+        self.version == version || self.also.contains(&version)
+    }
 }
 
 /// Whose grants are void.

@@ -167,6 +167,14 @@ impl VideoState {
         }
     }
 
+    /// `version` takes the place of the one that plays.
+    pub fn replaced(self, at: Timestamp, version: VersionId) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Ready { .. } => Ok(Self::Ready { version, at }),
+            other => Err(other.refuse("ready")),
+        }
+    }
+
     /// It cannot be packaged.
     pub fn failed(self, at: Timestamp, reason: FailureReason) -> Result<Self, InvalidTransition> {
         match self {
@@ -297,6 +305,15 @@ mod tests {
         let ready = VideoState::Ready { version: VERSION, at: T };
         let again = ready.ready(T, VERSION).unwrap_err();
         assert_eq!(again.to_string(), "a video that is ready cannot become ready");
+    }
+
+    #[test]
+    fn only_a_whole_version_is_replaced() {
+        let at = Timestamp::from_millis(9);
+        let next = VersionId::from_bits(8);
+        let ready = VideoState::Ready { version: VERSION, at: T };
+        assert_eq!(ready.replaced(at, next), Ok(VideoState::Ready { version: next, at }));
+        assert!(VideoState::Packaging { since: T, plays: Some(VERSION) }.replaced(at, next).is_err());
     }
 
     #[test]

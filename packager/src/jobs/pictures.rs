@@ -18,8 +18,10 @@ pub(super) async fn carry_out(
     segments: Range<u32>,
 ) -> Result<(), Halt> {
     let growing = attempt.growing(version).await?;
+    let reencode = attempt.tell(|_| attempt.catalog.reencode(version)).await?;
+    let is_made = |name| reencode.as_ref().is_none_or(|reencode| reencode.renditions.contains(&name));
     let of_lane = growing.renditions().filter(|name| growing.lane(*name) == Some(lane));
-    let renditions: Vec<RenditionName> = of_lane.collect();
+    let renditions: Vec<RenditionName> = of_lane.filter(|name| is_made(*name)).collect();
     let (task, stretches) = match lane {
         Lane::Copied => {
             let stretches = Stretch::each(&growing, &renditions, segments.clone());

@@ -20,7 +20,9 @@ pub(super) async fn carry_out(attempt: Attempt<'_>) -> Result<(), Halt> {
         Some(version) => version,
         None => begin(attempt, &scratch).await?,
     };
-    announce(attempt, &scratch, &attempt.growing(version).await?).await?;
+    let growing = attempt.growing(version).await?;
+    let inits = make_inits(attempt, &scratch, &growing).await?;
+    announce(attempt, &growing, inits).await?;
     let Job { id, attempt: number, .. } = *attempt.job;
     attempt.tell(|now| attempt.catalog.finish_job(id, number, now)).await
 }
@@ -59,8 +61,12 @@ async fn probe(attempt: Attempt<'_>, scratch: &Scratch) -> Result<Probe, Halt> {
     }
 }
 
-/// Has the initialisation segments made, stores and announces them.
-async fn announce(attempt: Attempt<'_>, scratch: &Scratch, growing: &GrowingIndex) -> Result<(), Halt> {
+/// Has the initialisation segments of all renditions made.
+pub(super) async fn make_inits(
+    attempt: Attempt<'_>,
+    scratch: &Scratch,
+    growing: &GrowingIndex,
+) -> Result<Vec<(Announced, Bytes)>, Halt> {
     let plan = growing.plan.clone();
     let request = |source| Request::Work { source, plan, task: Task::Announce };
     let mut cell = attempt.start(attempt.media().await?, &scratch.cell(), request).await?;
@@ -70,6 +76,15 @@ async fn announce(attempt: Attempt<'_>, scratch: &Scratch, growing: &GrowingInde
     {
         return Err(Halt::Crashed { how: format!("sent no init of {missing}") });
     }
+    Ok(inits)
+}
+
+/// Stores and announces initialisation segments.
+pub(super) async fn announce(
+    attempt: Attempt<'_>,
+    growing: &GrowingIndex,
+    inits: Vec<(Announced, Bytes)>,
+) -> Result<(), Halt> {
     // Nobody may see other bytes than those that the rows name.
     let is_other = |init: &Announced| growing.announced(init.rendition).is_some_and(|before| before != init);
     if let Some((other, _)) = inits.iter().find(|(init, _)| is_other(init)) {

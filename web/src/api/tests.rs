@@ -2,6 +2,7 @@
 
 mod accounts;
 mod growing;
+mod reencode;
 mod refusals;
 mod session;
 mod videos;

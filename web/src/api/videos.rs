@@ -2,14 +2,14 @@ use axum::Json;
 use axum::extract::State as Shared;
 use catalog::{Video, VideoEdit};
 use http::StatusCode;
-use model::{ErrorKind, Tier, VideoId, Visibility};
+use model::{ErrorKind, RenditionName, SlowPreset, Tier, VideoId, Visibility};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::body::Body;
 use super::extract::{Id, ListParams, Params};
 use super::problem::ProblemView;
-use crate::access::{keeps_queue, may_edit, may_see};
+use crate::access::{keeps_queue, may_edit, may_reencode, may_see};
 use crate::playback::moment_of_change;
 use crate::session::Visitor;
 use crate::views::{self, ListView, VideoView};
@@ -42,6 +42,18 @@ impl VideoPatch {
         let is_some = title.is_some() || description.is_some() || visibility.is_some() || min_tier.is_some();
         is_some || priority.is_none()
     }
+}
+
+/// What is to be encoded anew, and how.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReencodeOrder {
+    /// Encoded pictures of the version that plays: `240p`, `360p`…
+    #[schema(value_type = Vec<String>)]
+    renditions: Vec<RenditionName>,
+    /// `medium`, `slow`, `slower` or `veryslow`: the slower, the fewer bytes.
+    #[schema(value_type = String)]
+    preset: SlowPreset,
 }
 
 /// Which videos are wanted. (`serde(flatten)` would read the numbers as text.)
@@ -184,7 +196,8 @@ pub(super) async fn retry(
 }
 
 /// Stop preparing a video, for its owner, moderators and administrators. It fails with
-/// `cancelled`, what there was of it no longer plays, and it can be retried.
+/// `cancelled`, what there was of it no longer plays, and it can be retried; one that is being
+/// re-encoded stays as it is.
 #[utoipa::path(
     post, path = "/api/v1/videos/{id}/cancel", operation_id = "cancelVideo", tag = "videos", params(("id" = String, Path)),
     security(("bearer" = []), ("cookie" = [])),
@@ -206,6 +219,36 @@ pub(super) async fn cancel(
     }
     state.catalog.cancel_video(id, visitor.now).await?;
     shown(&state, &visitor, id).await
+}
+
+/// Encode some renditions of a video anew with a slower preset, for administrators. It stays ready
+/// and plays on; the new version takes the place of the old one when it is whole, and who is
+/// watching that one then goes on with it.
+#[utoipa::path(
+    post, path = "/api/v1/videos/{id}/reencode", operation_id = "reencodeVideo", tag = "videos", params(("id" = String, Path)),
+    request_body = ReencodeOrder, security(("bearer" = []), ("cookie" = [])),
+    responses(
+        (status = ACCEPTED, description = "It is queued behind all other work.", body = VideoView),
+        (status = BAD_REQUEST, description = "`invalid_renditions`, or no such preset.", body = ProblemView),
+        (status = UNAUTHORIZED, body = ProblemView),
+        (status = FORBIDDEN, description = "Only administrators may.", body = ProblemView),
+        (status = NOT_FOUND, body = ProblemView),
+        (status = CONFLICT, description = "`not_ready`, `reencode_under_way`, `original_missing` or `no_plan`.", body = ProblemView)
+    )
+)]
+pub(super) async fn reencode(
+    Shared(state): Shared<State>,
+    visitor: Visitor,
+    Id(id): Id<VideoId>,
+    Body(order): Body<ReencodeOrder>,
+) -> Result<(StatusCode, Json<VideoView>), WebError> {
+    if !may_reencode(visitor.person.as_ref()) {
+        editable(&state, &visitor, id).await?;
+        return Err(ErrorKind::Forbidden.into());
+    }
+    let (catalog, store) = (&state.catalog, &*state.store);
+    crate::reencode(catalog, store, id, &order.renditions, order.preset, visitor.now).await?;
+    Ok((StatusCode::ACCEPTED, shown(&state, &visitor, id).await?))
 }
 
 /// The video as it is now, for somebody who has just changed it.

@@ -106,6 +106,13 @@ fn notes(video: &VideoView, language: Language) -> Vec<String> {
     if matches!(video.state, "queued" | "packaging") {
         notes.push(text::say(language, &format!("stage_{}", video.stage)).to_owned());
     }
+    if let Some(reencode) = &video.reencode {
+        let names: Vec<_> = reencode.renditions.iter().map(ToString::to_string).collect();
+        let names = names.join(", ");
+        let values: [(&str, &dyn std::fmt::Display); 2] =
+            [("renditions", &names), ("percent", &reencode.progress)];
+        notes.push(text::fill(language, "state_reencode", &values));
+    }
     if let Some(place) = video.queue_place {
         notes.push(text::fill(language, "state_place", &[("place", &place)]));
     }

@@ -120,7 +120,7 @@ pub(crate) async fn page(
                 Right::Granted { height, .. } => height,
                 Right::Free => access::free_height(&state.subscriptions.tier_rights().await?),
             };
-            let playback = playback(&state, &row, person, visit.visitor.now).await?;
+            let playback = playback(&state, &row, None, person, visit.visitor.now).await?;
             Stage::Film(Box::new(film(&video, height, playback, &visit)))
         }
         Err(Refused::NotReady | Refused::Hidden) => notice(has_failed, is_owner, &visit),

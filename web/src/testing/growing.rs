@@ -1,6 +1,6 @@
 //! Films in the making, their jobs carried out by hand.
 
-use catalog::{Job, Work};
+use catalog::{Job, NewVersion, Work};
 use cmaf::{Announced, ChunkRef, SegmentRef};
 use model::cell::{AudioPlan, AudioRung, EncodePlan, Ratio, VideoPlan, VideoRung};
 use model::{ChunkHash, Clock, Lane, RenditionName, SegmentGrid, VersionId, VideoId};
@@ -42,6 +42,36 @@ impl Site {
                 return;
             }
             self.carry_out(&job).await;
+        }
+    }
+
+    /// An upload that is packaged to its end.
+    pub(crate) async fn whole(&self, owner: &Somebody) -> (VideoId, VersionId) {
+        let (video, version) = self.planned(owner).await;
+        self.finish().await;
+        (video, version)
+    }
+
+    /// Does all work of the re-encode that was ordered; the version that plays then.
+    pub(crate) async fn replaced(&self, video: VideoId) -> VersionId {
+        let (job, now) = (self.claim().await, self.clock.now());
+        let Work::Carry { version } = job.work else { panic!("{job:?}") };
+        self.state.catalog.announce(job.id, job.attempt, version, &inits(), now).await.unwrap();
+        self.state.catalog.commit_chunks(job.id, job.attempt, version, &[], 0, true, now).await.unwrap();
+        self.finish().await;
+        self.state.catalog.video(video).await.unwrap().unwrap().version().unwrap()
+    }
+
+    /// Goes on until the version is published.
+    async fn finish(&self) {
+        loop {
+            let job = self.claim().await;
+            let Work::Finish { version } = job.work else {
+                self.carry_out(&job).await;
+                continue;
+            };
+            let new = NewVersion { version, duration_ms: u64::from(SECONDS) * 1000, renditions: Vec::new() };
+            return self.state.catalog.publish(job.id, job.attempt, &new, self.clock.now()).await.unwrap();
         }
     }
 

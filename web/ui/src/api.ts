@@ -40,6 +40,8 @@ export interface Video {
   duration_ms: number | null;
   thumbnail_url: string | null;
   renditions: Rendition[];
+  /** The re-encode that is under way: the video stays as it is meanwhile. */
+  reencode: { renditions: string[]; preset: string; progress: number } | null;
 }
 
 export interface Rendition {
@@ -120,5 +122,7 @@ export const videos = {
   remove: (id: string) => call<void>('DELETE', `/api/v1/videos/${id}`),
   cancel: (id: string) => call<Video>('POST', `/api/v1/videos/${id}/cancel`),
   retry: (id: string) => call<Video>('POST', `/api/v1/videos/${id}/retry`),
-  playback: (id: string) => call<Playback>('POST', `/api/v1/videos/${id}/playback`),
+  /** With the version that is watched already, if one is: a grant for that, while it is kept. */
+  playback: (id: string, version: string) =>
+    call<Playback>('POST', `/api/v1/videos/${id}/playback?version=${encodeURIComponent(version)}`),
 };

@@ -1,6 +1,6 @@
 //! How work ends without its effect, and how it is begun once more.
 
-use model::{FailureReason, JobId, JobState, Timestamp, VideoId};
+use model::{FailureReason, JobId, JobState, Timestamp, VideoId, VideoState};
 use sea_orm::ActiveValue::Set;
 use sea_orm::Condition;
 use sea_orm::entity::prelude::*;
@@ -96,7 +96,7 @@ impl Catalog {
     }
 
     /// Stops the work on a video, as its owner asks: it fails with [`FailureReason::Cancelled`],
-    /// and what there was of it no longer plays.
+    /// and what there was of it no longer plays. One that is being re-encoded plays on as it was.
     ///
     /// # Errors
     ///
@@ -106,9 +106,15 @@ impl Catalog {
         let id = id.to_string();
         super::end_of_video(&transaction, &id, now).await?;
         let video = videos::find(&transaction, &id).await?;
-        // Only what is queued or packaging, both of which `packaging` takes.
-        let failed = video.state()?.packaging(now)?.failed(now, FailureReason::Cancelled)?;
-        videos::change_state(&transaction, &video, failed, now).await?;
+        let is_reencoded = !growing::of_video(&transaction, &id).await?.is_empty();
+        match video.state()? {
+            VideoState::Ready { .. } if is_reencoded => {}
+            // Only what is queued or packaging, both of which `packaging` takes.
+            state => {
+                let failed = state.packaging(now)?.failed(now, FailureReason::Cancelled)?;
+                videos::change_state(&transaction, &video, failed, now).await?;
+            }
+        }
         growing::abandon(&transaction, &id, now).await?;
         transaction.commit().await?;
         self.announce_change();
@@ -130,7 +136,8 @@ impl Catalog {
     }
 }
 
-/// Fails the job, its video and all other work on that.
+/// Fails the job, its video and all other work on that; a video that plays in a version which is
+/// whole goes on so.
 pub(super) async fn give_up(
     connection: &impl ConnectionTrait,
     row: &Model,
@@ -139,9 +146,11 @@ pub(super) async fn give_up(
 ) -> Result<()> {
     end_others(connection, row, now).await?;
     let video = videos::find(connection, &row.video).await?;
-    let failed = video.state()?.failed(now, reason)?;
+    let state = video.state()?;
+    if !matches!(state, VideoState::Ready { .. }) {
+        videos::change_state(connection, &video, state.failed(now, reason)?, now).await?;
+    }
     set_aside(connection, row, now).await?;
-    videos::change_state(connection, &video, failed, now).await?;
     growing::abandon(connection, &row.video, now).await
 }
 

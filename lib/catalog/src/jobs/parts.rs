@@ -108,12 +108,12 @@ pub(super) fn piece(
     .reset_all()
 }
 
-fn chunk_place(lane: Lane, first: u32) -> String {
+pub(super) fn chunk_place(lane: Lane, first: u32) -> String {
     format!("{lane}{first}")
 }
 
 /// A job's id: what it does decides it, so that nothing is queued twice.
-fn id_of(version: VersionId, kind: Kind, place: &str) -> String {
+pub(super) fn id_of(version: VersionId, kind: Kind, place: &str) -> String {
     let hash = ChunkHash::of(format!("{version} {} {place}", kind.as_str()).as_bytes()).to_string();
     let bits = u128::from_str_radix(&hash[..32], 16).expect("a hash is written in hexadecimal digits");
     JobId::from_bits(bits).to_string()

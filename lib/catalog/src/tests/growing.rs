@@ -26,6 +26,7 @@ fn name(job: &Job) -> String {
         Work::Plan => "plan".to_owned(),
         Work::Sound { .. } => "sound".to_owned(),
         Work::Stills { .. } => "stills".to_owned(),
+        Work::Carry { .. } => "carry".to_owned(),
         Work::Finish { .. } => "finish".to_owned(),
         Work::Pictures { lane, segments, .. } => format!("{lane}{}-{}{hurry}", segments.start, segments.end),
     }
@@ -66,7 +67,7 @@ on_both_engines! {
         assert_eq!((found.plays(), found.version(), found.stage()), (Some(id(1)), None, Stage::Playable));
         assert_eq!((found.duration_ms, found.renditions.len(), found.published_at), (Some(60_000), 4, Some(after(3))));
         assert_eq!(catalog.public_videos(&Page::default()).await.unwrap().items, [found]);
-        let policy = PublicPolicy { video, version: id(1), listed: true, height: Some(480) };
+        let policy = PublicPolicy { video, version: id(1), also: vec![], listed: true, height: Some(480) };
         assert_eq!(catalog.public_policy(video, 480).await.unwrap(), Some(policy));
         let index = catalog.growing(id(1)).await.unwrap().unwrap();
         assert!(index.is_playable() && index.chunk_of(sound(), 1).is_some() && index.chunk_of(sound(), 2).is_none());

@@ -132,7 +132,7 @@ on_both_engines! {
     async fn a_policy_tells_what_needs_no_grant(test: &TestDatabase) {
         let catalog = open(test).await;
         let (video, version) = (publish(&catalog, 1).await, version(1).version);
-        let policy = |listed, height| Some(PublicPolicy { video, version, listed, height });
+        let policy = |listed, height| Some(PublicPolicy { video, version, also: vec![], listed, height });
         for (visibility, min_tier, expected) in [
             (Visibility::Draft, 0, None),
             (Visibility::Private, 0, None),

@@ -25,7 +25,7 @@ impl Catalog {
     /// Changes what the owner says about a video, and returns it as it is then.
     ///
     /// Hiding it from everybody else, or asking for a higher tier, makes void all grants for its
-    /// version in the same transaction.
+    /// versions in the same transaction.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl Catalog {
         let visibility = edit.visibility.map_or_else(|| row.visibility(), Ok)?;
         let min_tier = edit.min_tier.unwrap_or(old_tier);
         if (was_shared && !visibility.is_shared()) || min_tier > old_tier {
-            revocations::revoke(&transaction, row.version.clone(), now).await?;
+            revoke_all(&transaction, &row.id, now).await?;
         }
         let listed = visibility == Visibility::Public && row.state()?.plays().is_some();
         let change = ActiveModel {
@@ -78,9 +78,7 @@ impl Catalog {
         if deleted == 0 {
             return Err(CatalogError::Absent { what: "video", id: row });
         }
-        let published = versions::of_video(&transaction, &row).await?.into_iter().map(|version| version.id);
-        let growing = growing::of_video(&transaction, &row).await?.into_iter().map(|growing| growing.version);
-        revocations::revoke(&transaction, published.chain(growing), now).await?;
+        revoke_all(&transaction, &row, now).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -237,6 +235,13 @@ pub(crate) async fn delete_row(connection: &impl ConnectionTrait, id: &str) -> R
     versions::delete_of_video(connection, id).await?;
     Entity::delete_by_id(id.to_owned()).exec(connection).await?;
     Ok(())
+}
+
+/// Makes void all grants for any version of a video.
+async fn revoke_all(connection: &impl ConnectionTrait, video: &str, now: Timestamp) -> Result<()> {
+    let published = versions::of_video(connection, video).await?.into_iter().map(|version| version.id);
+    let growing = growing::of_video(connection, video).await?.into_iter().map(|growing| growing.version);
+    revocations::revoke(connection, published.chain(growing), now).await
 }
 
 fn first_listing(row: &Model, listed: bool, now: Timestamp) -> sea_orm::ActiveValue<Option<i64>> {

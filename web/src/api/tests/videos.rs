@@ -11,7 +11,7 @@ fn path(video: model::VideoId) -> String {
 }
 
 /// The claims of a token, unverified.
-fn claims(token: &Value) -> Value {
+pub(super) fn claims(token: &Value) -> Value {
     let token = jsonwebtoken::dangerous::insecure_decode::<Value>(token.as_str().unwrap());
     token.unwrap().claims
 }
@@ -45,7 +45,8 @@ async fn a_video_is_shown_with_what_a_minute_costs() {
                  "average_bandwidth_bps": 336_000, "mb_per_minute": 3.0, "whole": true},
                 {"name": "720p", "kind": "video", "width": 1280, "height": 720, "bandwidth_bps": 1_537_000,
                  "average_bandwidth_bps": 1_536_000, "mb_per_minute": 12.0, "whole": true}
-            ]
+            ],
+            "reencode": null
         })
     );
     let listed = site.get("/api/v1/videos", None).await.json();

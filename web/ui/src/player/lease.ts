@@ -1,6 +1,6 @@
 import { videos, type Playback } from '../api.js';
 
-type Fetch = (id: string) => Promise<Playback>;
+type Fetch = (id: string, version: string) => Promise<Playback>;
 
 /**
  * The right to play one video, renewed at half of its life.
@@ -43,13 +43,18 @@ export class Lease {
 
   /** Takes a new grant now; callers at the same time share one request. */
   renew(): Promise<void> {
-    this.#renewal ??= this.fetch(this.id)
+    this.#renewal ??= this.fetch(this.id, versionOf(this.url))
       .then((playback) => {
-        // The version may be a new one, yet this player goes on with what it has begun.
+        // A better version may have taken its place; this player goes on with what it has begun.
         this.playback = { ...playback, url: this.playback.url };
         this.#taken = this.now();
       })
       .finally(() => (this.#renewal = null));
     return this.#renewal;
   }
+}
+
+/** The version in `/v/{video}/{version}/multivariant.m3u8`. */
+function versionOf(url: string): string {
+  return url.split('/')[3] ?? '';
 }
