@@ -18,6 +18,7 @@ mod lying;
 mod meter;
 mod order;
 mod playing;
+mod reencode;
 mod samples;
 mod space;
 mod status;
