@@ -6,7 +6,8 @@
 //! | rungs | the rows of [`ladder::ROWS`] up to the source's short side; never upscaled |
 //! | odd sources | no row within 20 % below the source: a top rung at its own even size |
 //! | tiny sources | shorter than 144: one rung at its own even size, at least 16 × 16 |
-//! | empty pixels | above 1080p a rung goes when the whole file has under a quarter of its ceiling |
+//! | empty pixels | above 1080p a rung goes when the whole file has under a quarter of its ceiling (twice as much for HEVC, VP9 and AV1, here and in the next line) |
+//! | small steps | 480p and 1440p go from between their neighbours when the file's rate and a tenth is under the ceiling of the rung below: the one above is no dearer |
 //! | grid | the source's rate snapped to a broadcast rate, ≤ 60, ≤ 30 when no rung reaches 720; below 9.5 a slide show keeps its own rate, at least 1 |
 //! | a rung's rate | the grid ÷ 1, 2 or 4: ≤ 15 for 144p, ≤ 30 below 720p, ≤ 60 above |
 //! | segments | 4 s of grid frames, rounded to a multiple of 4 so that every divisor fits |
@@ -100,7 +101,8 @@ fn plan_video(
     if stored.max(upright.pixels()) > limits.max_pixels || upright.long() > MAX_SIDE {
         return Err(FailureReason::TooLarge);
     }
-    let rows = ladder::rows_for(upright.short(), file_bps, limits.max_height);
+    let worth_bps = file_bps.map(|bps| ladder::worth_bps(&stream.codec, bps));
+    let rows = ladder::rows_for(upright.short(), worth_bps, limits.max_height);
     let top = rows.last().map_or(0, |row| row.height);
     let frame_rate = frame_rate::grid(stream.frame_rate, if top >= 720 { 60 } else { 30 });
     let rungs = rows.iter().map(|row| row.rung(upright.scaled_to(row.height), frame_rate)).collect();
@@ -121,7 +123,7 @@ fn plan_video(
     let starts = match copied::copied(stream, &video, ceiling_bps) {
         Ok(copied) => {
             video.rungs.pop();
-            video.copied = Some(copied.rung);
+            (video.copied, video.frames) = (Some(copied.rung), copied.frames);
             copied.starts
         }
         Err(_why) => SegmentStarts::Every(video.segment_frames),

@@ -87,6 +87,7 @@ fn picture(rung: &VideoRung, gop: u32) -> Vec<String> {
         ("maxrate", rung.maxrate_bps.to_string()),
         ("bufsize", rung.bufsize_bits.to_string()),
         ("refs", rung.references.to_string()),
+        ("bf", rung.b_frames.to_string()),
         ("g", gop.to_string()),
         ("keyint_min", gop.to_string()),
         ("sc_threshold", "0".to_owned()),
@@ -112,11 +113,13 @@ mod tests {
             height: height.into(),
             frame_divisor,
             crf: 26.0,
+            hurried_crf: 26.0,
             maxrate_bps: 44_000,
             bufsize_bits: 66_000,
             preset: "slow".to_owned(),
             hurried_preset: "faster".to_owned(),
             references: 3,
+            b_frames: 3,
             profile: "main".to_owned(),
         };
         let plan = EncodePlan {

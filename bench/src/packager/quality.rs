@@ -1,8 +1,9 @@
 //! What the rungs of slow links cost in bytes for the same VMAF, beside PeerTube's settings.
 //!
-//! Both sides encode the same pictures at the same rate and size with several quality targets, the
-//! ceilings moving with them: ours by the shipped transcoder from the shipped plan, PeerTube's by
-//! its options. Bytes are those that travel: fragmented MP4 with its boxes, without sound.
+//! Both sides encode the same pictures, at the size and frame rate that we ship, with several
+//! quality targets, the ceilings moving with them: ours by the shipped transcoder from the shipped
+//! plan, PeerTube's by its options. Bytes are those that travel: fragmented MP4 with its boxes,
+//! without sound.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -83,10 +84,8 @@ fn ours(
     let video = plan.video.as_mut().context("a clip has a picture")?;
     for rung in &mut video.rungs {
         rung.crf += offset;
-        // As many bits for a picture as shipped.
-        let divisor = std::mem::replace(&mut rung.frame_divisor, 1);
-        rung.maxrate_bps = moved(rung.maxrate_bps * divisor, offset);
-        rung.bufsize_bits = moved(rung.bufsize_bits * divisor, offset);
+        rung.maxrate_bps = moved(rung.maxrate_bps, offset);
+        rung.bufsize_bits = moved(rung.bufsize_bits, offset);
     }
     let files = encode(&plan, clip, folder)?;
     let video = plan.video.as_ref().context("a clip has a picture")?;
@@ -99,14 +98,18 @@ fn theirs(
     offset: f32,
     folder: &Path,
 ) -> anyhow::Result<BTreeMap<RenditionName, Point>> {
-    let (film, video) = (peertube::look(clip)?, plan.video.as_ref().context("a clip has a picture")?);
+    let (own, video) = (peertube::look(clip)?, plan.video.as_ref().context("a clip has a picture")?);
     let mut points = BTreeMap::new();
     for height in HEIGHTS {
         let name = RenditionName::Video { height };
         let rung = video.rung(name).with_context(|| format!("the plan has no {name}"))?;
+        let film = peertube::Film { fps: own.fps / rung.frame_divisor, ..own };
         let file = folder.join("theirs.mp4");
+        // `-r` alone would take other pictures of a faster film than the meter compares.
+        let filter =
+            format!("select='not(mod(n\\,{}))',scale={}:{}", rung.frame_divisor, rung.width, rung.height);
         let mut encode = ffmpeg();
-        encode.arg("-i").arg(clip).args(["-an", "-vf", &format!("scale={}:{}", rung.width, rung.height)]);
+        encode.arg("-i").arg(clip).args(["-an", "-vf", &filter]);
         encode.args(peertube::picture(&film, moved(peertube::target_bps(&film, height.into()), offset)));
         run_command(encode.args(["-crf", &(PEERTUBE_CRF + offset).to_string()]).arg(&file))?;
         points.insert(name, measure(video, name, &peertube::hls(&file)?, clip)?);
@@ -140,14 +143,8 @@ fn encode(plan: &EncodePlan, clip: &Path, folder: &Path) -> anyhow::Result<BTree
 }
 
 fn measure(video: &VideoPlan, name: RenditionName, file: &Path, clip: &Path) -> anyhow::Result<Point> {
-    let rung = video.rung(name).with_context(|| format!("the plan has no {name}"))?;
-    let rate = video.frame_rate;
-    let reference = format!(
-        "fps={}/{},scale={}:{}:flags=bicubic,setsar=1,format=yuv420p",
-        rate.num, rate.den, rung.width, rung.height
-    );
-    let frames = vmaf::frames(file, clip, &reference, rate)?;
-    let seconds = video.frames as f64 / rate.as_f64();
+    let frames = vmaf::of_rendition(video, name, file, clip)?;
+    let seconds = video.frames as f64 / video.frame_rate.as_f64();
     let bytes = file.metadata().context("look at a rendition")?.len();
     Ok(Point { rate: bytes as f64 * 8.0 / seconds, quality: vmaf::mean(&frames) })
 }

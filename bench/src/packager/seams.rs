@@ -40,8 +40,8 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Line>> {
             let (ours, one_piece) = (size(&chunked)?, size(&whole)?);
             lines.push(Line::new(format!("chunking_bytes_ratio_{name}"), format!("{:.4}", ours / one_piece)));
             totals = (totals.0 + ours, totals.1 + one_piece);
-            let chunked = compare(video, name, &chunked, &film)?;
-            let whole = compare(video, name, &whole, &film)?;
+            let chunked = vmaf::of_rendition(video, name, &chunked, &film)?;
+            let whole = vmaf::of_rendition(video, name, &whole, &film)?;
             ensure!(chunked.len() == whole.len(), "{name}: chunks lose or double frames");
             let lost = lost_at_seams(&plan, video, name, &chunked, &whole);
             lines.push(Line::new(format!("worst_seam_dvmaf_{name}"), format!("{lost:.2}")));
@@ -56,17 +56,6 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     lines.push(Line::new("chunking_bytes_ratio", format!("{:.4}", totals.0 / totals.1)));
     lines.push(Line::new("worst_seam_dvmaf", format!("{worst:.2}")));
     Ok(lines)
-}
-
-fn compare(video: &VideoPlan, name: RenditionName, file: &Path, film: &Path) -> anyhow::Result<Vec<f64>> {
-    let rung = video.rung(name).context("the plan has the rung")?;
-    let rate = video.frame_rate;
-    let reference = format!(
-        "fps={}/{},select='not(mod(n\\,{}))',scale={}:{}:flags=bicubic,setsar=1,format=yuv420p",
-        rate.num, rate.den, rung.frame_divisor, rung.width, rung.height
-    );
-    let own = model::cell::Ratio::new(rate.num, rate.den * rung.frame_divisor);
-    vmaf::frames(file, film, &reference, own)
 }
 
 /// Frames of a rendition in the first chunk, which lane A makes in a hurry.

@@ -4,16 +4,33 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use model::cell::Ratio;
+use model::RenditionName;
+use model::cell::{Ratio, VideoPlan};
 
 use super::sources::{quiet, run};
 
 /// The `ffmpeg` that has libvmaf.
 pub(super) const FFMPEG: &str = "ffmpeg-vmaf";
 
+/// VMAF of each frame of a rendition of `film`, against the film at the rendition's size and rate.
+pub(super) fn of_rendition(
+    video: &VideoPlan,
+    name: RenditionName,
+    picture: &Path,
+    film: &Path,
+) -> anyhow::Result<Vec<f64>> {
+    let rung = video.rung(name).with_context(|| format!("the plan has no {name}"))?;
+    let rate = video.frame_rate;
+    let reference = format!(
+        "fps={}/{},select='not(mod(n\\,{}))',scale={}:{}:flags=bicubic,setsar=1,format=yuv420p",
+        rate.num, rate.den, rung.frame_divisor, rung.width, rung.height
+    );
+    frames(picture, film, &reference, Ratio::new(rate.num, rate.den * rung.frame_divisor))
+}
+
 /// VMAF of each frame of `picture` against the same frame of `reference`, which `filter` brings to
 /// the size and rate of the picture.
-pub(super) fn frames(
+fn frames(
     picture: &Path,
     reference: &Path,
     filter: &str,

@@ -129,11 +129,13 @@ impl Film {
             height: height.into(),
             frame_divisor: 1,
             crf: 28.0,
+            hurried_crf: 28.0,
             maxrate_bps: u32::from(height) * 1000,
             bufsize_bits: u32::from(height) * 1500,
             preset: "slow".to_owned(),
             hurried_preset: "veryfast".to_owned(),
             references: 3,
+            b_frames: 3,
             profile: "main".to_owned(),
         };
         let sound = |kbps: u16| AudioRung {

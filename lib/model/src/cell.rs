@@ -244,6 +244,9 @@ impl Copyable {
     /// The most IDR pictures that are listed, so that a probe's answer stays below [`MAX_HEAD`]: 8 h
     /// of one a second. A film that has more is not copied.
     pub const MAX_IDRS: usize = 30_000;
+    /// By how many pictures they may be fewer than the film is long: a careless cut leaves holes
+    /// before the last ones, no more than H.264 reorders.
+    pub const MAX_LOST: u64 = 16;
 }
 
 /// A sound track as the file has it.
@@ -319,6 +322,9 @@ pub struct VideoRung {
     pub frame_divisor: u32,
     /// Quality target of the capped constant rate factor.
     pub crf: f32,
+    /// The target for a chunk that somebody waits for: quick presets need a better one to look
+    /// the same.
+    pub hurried_crf: f32,
     /// Ceiling in bit/s.
     pub maxrate_bps: u32,
     /// Decoder buffer in bits.
@@ -329,6 +335,8 @@ pub struct VideoRung {
     pub hurried_preset: String,
     /// Reference frames, whatever the preset says: they are part of the stream parameters.
     pub references: u32,
+    /// Frames in a row at most that nothing but their like refers to.
+    pub b_frames: u32,
     /// x264 profile: `main` or `high`.
     pub profile: String,
 }

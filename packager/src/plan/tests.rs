@@ -77,8 +77,8 @@ fn a_camera_film_gets_the_whole_ladder() {
         &film(picture(1920, 1080, (30, 1)), Some(sound(2))),
         expect![[r#"
         grid 30/1, 120 frames a segment
-        144p 256x144 /2 crf 29 44000 slow main
-        240p 426x240 /1 crf 28 220000 slow main
+        144p 256x144 /2 crf 29 40000 slow main
+        240p 426x240 /1 crf 28 220000 slow high
         360p 640x360 /1 crf 26 500000 slow high
         480p 854x480 /1 crf 25 1000000 medium high
         720p 1280x720 /1 crf 24 2200000 veryfast high
@@ -94,8 +94,8 @@ fn a_fast_film_is_fast_from_720p_up() {
         &film(picture(1280, 720, (60_000, 1001)), Some(sound(2))),
         expect![[r#"
         grid 60000/1001, 240 frames a segment
-        144p 256x144 /4 crf 29 44000 slow main
-        240p 426x240 /2 crf 28 220000 slow main
+        144p 256x144 /4 crf 29 40000 slow main
+        240p 426x240 /2 crf 28 220000 slow high
         360p 640x360 /2 crf 26 500000 slow high
         480p 854x480 /2 crf 25 1000000 medium high
         720p 1280x720 /1 crf 24 2200000 veryfast high
@@ -110,8 +110,8 @@ fn a_fast_film_below_720p_is_put_on_a_slower_grid() {
         &film(picture(854, 480, (50, 1)), Some(sound(6))),
         expect![[r#"
         grid 25/1, 100 frames a segment
-        144p 256x144 /2 crf 29 44000 slow main
-        240p 428x240 /1 crf 28 220000 slow main
+        144p 256x144 /2 crf 29 40000 slow main
+        240p 428x240 /1 crf 28 220000 slow high
         360p 640x360 /1 crf 26 500000 slow high
         480p 854x480 /1 crf 25 1000000 medium high
         sound 4/1 s: a32x1 a64x2 a128x2
@@ -127,8 +127,8 @@ fn a_telephone_held_upright_is_a_ladder_of_portraits() {
         &film(turned, Some(sound(1))),
         expect![[r#"
         grid 30000/1001, 120 frames a segment
-        144p 144x256 /2 crf 29 44000 slow main
-        240p 240x426 /1 crf 28 220000 slow main
+        144p 144x256 /2 crf 29 40000 slow main
+        240p 240x426 /1 crf 28 220000 slow high
         360p 360x640 /1 crf 26 500000 slow high
         480p 480x854 /1 crf 25 1000000 medium high
         720p 720x1280 /1 crf 24 2200000 veryfast high
@@ -147,8 +147,8 @@ fn oblong_pixels_become_square() {
         &film(dvd, Some(sound(2))),
         expect![[r#"
         grid 25/1, 100 frames a segment
-        144p 256x144 /2 crf 29 44000 slow main
-        240p 426x240 /1 crf 28 220000 slow main
+        144p 256x144 /2 crf 29 40000 slow main
+        240p 426x240 /1 crf 28 220000 slow high
         360p 640x360 /1 crf 26 500000 slow high
         480p 854x480 /1 crf 25 1000000 medium high
         576p 1024x576 /1 crf 24 1760000 veryfast high
@@ -163,8 +163,8 @@ fn a_size_between_two_rungs_is_kept_when_it_shows() {
         &film(picture(641, 352, (24_000, 1001)), None),
         expect![[r#"
         grid 24000/1001, 96 frames a segment
-        144p 262x144 /2 crf 29 44000 slow main
-        240p 438x240 /1 crf 28 220000 slow main
+        144p 262x144 /2 crf 29 40000 slow main
+        240p 438x240 /1 crf 28 220000 slow high
         352p 640x352 /1 crf 26 488000 slow high
     "#]],
     );
@@ -176,7 +176,7 @@ fn a_tiny_film_has_one_rung() {
         &film(picture(128, 97, (15, 1)), Some(sound(2))),
         expect![[r#"
         grid 15/1, 60 frames a segment
-        96p 128x96 /1 crf 29 44000 slow main
+        96p 128x96 /1 crf 29 40000 slow main
         sound 4/1 s: a32x1
     "#]],
     );
@@ -184,7 +184,7 @@ fn a_tiny_film_has_one_rung() {
         &film(picture(1, 1, (25, 1)), None),
         expect![[r#"
         grid 25/1, 100 frames a segment
-        16p 16x16 /2 crf 29 44000 slow main
+        16p 16x16 /2 crf 29 40000 slow main
     "#]],
     );
 }
@@ -195,8 +195,8 @@ fn slides_keep_their_pace() {
         &film(picture(1280, 720, (5, 1)), Some(sound(1))),
         expect![[r#"
         grid 5/1, 20 frames a segment
-        144p 256x144 /1 crf 29 44000 slow main
-        240p 426x240 /1 crf 28 220000 slow main
+        144p 256x144 /1 crf 29 40000 slow main
+        240p 426x240 /1 crf 28 220000 slow high
         360p 640x360 /1 crf 26 500000 slow high
         480p 854x480 /1 crf 25 1000000 medium high
         720p 1280x720 /1 crf 24 2200000 veryfast high
@@ -207,8 +207,8 @@ fn slides_keep_their_pace() {
         &film(picture(320, 240, (1, 10)), None),
         expect![[r#"
         grid 1/1, 4 frames a segment
-        144p 192x144 /1 crf 29 44000 slow main
-        240p 320x240 /1 crf 28 220000 slow main
+        144p 192x144 /1 crf 29 40000 slow main
+        240p 320x240 /1 crf 28 220000 slow high
     "#]],
     );
 }
@@ -221,8 +221,8 @@ fn pixels_without_bits_are_not_encoded() {
         &blown_up,
         expect![[r#"
         grid 30/1, 120 frames a segment
-        144p 256x144 /2 crf 29 44000 slow main
-        240p 426x240 /1 crf 28 220000 slow main
+        144p 256x144 /2 crf 29 40000 slow main
+        240p 426x240 /1 crf 28 220000 slow high
         360p 640x360 /1 crf 26 500000 slow high
         480p 854x480 /1 crf 25 1000000 medium high
         720p 1280x720 /1 crf 24 2200000 veryfast high

@@ -16,11 +16,13 @@ fn plan() -> EncodePlan {
         height: 144,
         frame_divisor: 2,
         crf: 29.0,
+        hurried_crf: 29.0,
         maxrate_bps: 44_000,
         bufsize_bits: 33_000,
         preset: "slow".into(),
         hurried_preset: "faster".into(),
         references: 3,
+        b_frames: 3,
         profile: "main".into(),
     };
     let grid = SegmentGrid::even(Ratio::new(8, 1), 8, 29);

@@ -12,8 +12,13 @@ use crate::media::Media;
 
 /// How far from its place on the grid a picture may be, as a part of a second.
 const TOLERANCE: i128 = 1000;
+/// The most pictures that a film's end may lack or lose: as many as H.264 reorders (§A.3.1).
+const MAX_LOST: usize = Copyable::MAX_LOST as usize;
 
 /// Pictures of an even rate without a gap, none shown twice.
+///
+/// A film that was cut where it was decoded, and not where it is shown, lacks pictures before its
+/// last ones. These are left out.
 pub(crate) struct Coded {
     table: SampleTable,
     /// Which frame of the film each is.
@@ -33,8 +38,9 @@ impl Coded {
             sample.size > 0 && end.is_some_and(|end| end <= media.size())
         };
         let table = table.filter(|table| table.samples.iter().all(is_there));
-        Ok(table.and_then(|table| {
+        Ok(table.and_then(|mut table| {
             let (shown, frame_rate) = places(&table)?;
+            table.samples.truncate(shown.len());
             Some(Self { table, shown, frame_rate })
         }))
     }
@@ -77,31 +83,40 @@ impl Coded {
     }
 }
 
-/// Which frame of the film each sample is, and how many are shown in a second. `None` if the times
-/// are not even, or an edit list leaves pictures out.
+/// Which frame of the film each sample is, up to the last that has all before it, and how many are
+/// shown in a second. `None` if the times are not even, or an edit list leaves pictures out.
 fn places(table: &SampleTable) -> Option<(Vec<u32>, Ratio)> {
-    let times = || table.samples.iter().map(|sample| sample.pts);
-    let (first, last) = (times().min()?, times().max()?);
-    let steps = i128::try_from(table.samples.len()).ok()? - 1;
-    let span = i128::from(last) - i128::from(first);
-    let scale = i128::from(table.timescale);
+    let samples = &table.samples;
+    let (start, end) = (samples.first()?.dts, samples.last()?.dts);
+    let steps = i128::try_from(samples.len()).ok()? - 1;
+    let (span, scale) = (i128::from(end) - i128::from(start), i128::from(table.timescale));
     if steps < 1 || span < steps {
         return None;
     }
+    let first = samples.iter().map(|sample| sample.pts).min()?;
     // Behind this the edit list would begin with the second picture.
     let trimmed = table.start.map_or(0, |start| i128::from(start) - i128::from(first));
     if 2 * trimmed * steps > span {
         return None;
     }
-    let mut is_taken = vec![false; table.samples.len()];
-    let place = |pts: i64| {
-        let at = i128::from(pts) - i128::from(first);
+    let mut is_taken = vec![false; samples.len() + MAX_LOST];
+    let place = |sample: &StoredSample| {
+        let at = i128::from(sample.pts) - i128::from(first);
         let n = (2 * at * steps + span) / (2 * span);
         let is_near = (at * steps - n * span).abs() * TOLERANCE <= scale * steps;
-        let is_free = is_near && !std::mem::replace(is_taken.get_mut(n as usize)?, true);
+        let is_free = is_near && !std::mem::replace(is_taken.get_mut(usize::try_from(n).ok()?)?, true);
         is_free.then_some(n as u32)
     };
-    let shown = times().map(place).collect::<Option<Vec<_>>>()?;
+    let mut shown = samples.iter().map(place).collect::<Option<Vec<_>>>()?;
+    let (mut whole, mut latest) = (0, 0);
+    for (count, n) in (1..).zip(&shown) {
+        latest = latest.max(*n as usize);
+        whole = if latest + 1 == count { count } else { whole };
+    }
+    if whole + MAX_LOST < shown.len() {
+        return None;
+    }
+    shown.truncate(whole);
     Some((shown, ratio(steps * scale, span)))
 }
 
@@ -164,42 +179,60 @@ fn kind_of(media: &mut Media, sample: &StoredSample, sets: &ParameterSets<'_>) -
 mod tests {
     use super::*;
 
-    fn table(timescale: u32, start: Option<u64>, times: &[i64]) -> SampleTable {
-        let sample = |pts: &i64| StoredSample { offset: 0, size: 1, pts: *pts, sync: true };
-        SampleTable { timescale, avcc: Vec::new(), start, samples: times.iter().map(sample).collect() }
-    }
-
-    fn placed(timescale: u32, start: Option<u64>, times: &[i64]) -> Option<(Vec<u32>, (u32, u32))> {
-        let (shown, rate) = places(&table(timescale, start, times))?;
+    /// Where samples stand that are decoded every `step` ticks and shown at these moments.
+    fn placed(
+        timescale: u32,
+        start: Option<u64>,
+        step: i64,
+        times: &[i64],
+    ) -> Option<(Vec<u32>, (u32, u32))> {
+        let sample =
+            |(dts, pts): (i64, &i64)| StoredSample { offset: 0, size: 1, dts, pts: *pts, sync: true };
+        let samples = (0..).map(|n| n * step).zip(times).map(sample).collect();
+        let (shown, rate) = places(&SampleTable { timescale, avcc: Vec::new(), start, samples })?;
         Some((shown, (rate.num, rate.den)))
     }
 
     #[test]
     fn even_pictures_have_places_in_the_order_in_which_they_are_shown() {
         let reordered = [2002, 5005, 3003, 4004, 6006];
-        assert_eq!(placed(30_000, Some(2002), &reordered), Some((vec![0, 3, 1, 2, 4], (30_000, 1001))));
-        assert_eq!(placed(12_800, None, &[0, 512, 1024]), Some((vec![0, 1, 2], (25, 1))));
+        let film = Some((vec![0, 3, 1, 2, 4], (30_000, 1001)));
+        assert_eq!(placed(30_000, Some(2002), 1001, &reordered), film);
+        assert_eq!(placed(12_800, None, 512, &[0, 512, 1024]), Some((vec![0, 1, 2], (25, 1))));
         // Rounded to milliseconds.
-        let rounded: Vec<i64> = (0..1000).map(|n| (n * 1001 + 15) / 30).collect();
-        let (shown, (num, den)) = placed(1000, Some(0), &rounded).unwrap();
-        assert_eq!(shown, (0..1000).collect::<Vec<_>>());
-        assert!((f64::from(num) / f64::from(den) - 30_000.0 / 1001.0).abs() < 0.001);
+        let rounded: Vec<i64> = (0..300).map(|n| (n * 125 + 1) / 3).collect();
+        let sample = |pts: &i64| StoredSample { offset: 0, size: 1, dts: *pts, pts: *pts, sync: true };
+        let samples = rounded.iter().map(sample).collect();
+        let (shown, rate) =
+            places(&SampleTable { timescale: 1000, avcc: vec![], start: None, samples }).unwrap();
+        assert_eq!(shown, (0..300).collect::<Vec<_>>());
+        assert!((rate.as_f64() - 24.0).abs() < 0.001, "{rate:?}");
     }
 
     #[test]
     fn gaps_doubles_drift_and_trimmed_pictures_have_none() {
+        let gap: Vec<i64> = (0..40).map(|n| 40 * n + if n < 20 { 0 } else { 40 }).collect();
         for (times, start, why) in [
-            (&[0, 40, 120, 160][..], None, "a gap"),
+            (&gap[..], None, "a gap"),
             (&[0, 40, 40, 120], None, "a double"),
             (&[0, 40, 85, 120], None, "a picture 5 ms late"),
             (&[0, 40, 80, 120], Some(40), "the first is trimmed"),
             (&[0], None, "one picture has no rate"),
-            (&[0, 0], None, "no time at all"),
             (&[], None, "nothing"),
         ] {
-            assert_eq!(placed(1000, start, times), None, "{why}");
+            assert_eq!(placed(1000, start, 40, times), None, "{why}");
         }
-        assert!(placed(1000, Some(19), &[0, 40, 80, 120]).is_some(), "less than half a picture");
+        assert_eq!(placed(1000, None, 0, &[0, 0]), None, "no time at all");
+        assert!(placed(1000, Some(19), 40, &[0, 40, 80, 120]).is_some(), "less than half a picture");
+    }
+
+    #[test]
+    fn what_a_careless_cut_leaves_behind_a_hole_is_left_out() {
+        // Of the last group 40, 42 and 43 were cut off.
+        let mut times: Vec<i64> = (0..40).map(|n| 40 * n).collect();
+        times.extend([44 * 40, 41 * 40]);
+        let (shown, rate) = placed(1000, None, 40, &times).unwrap();
+        assert_eq!((shown, rate), ((0..40).collect(), (25, 1)));
     }
 
     #[test]

@@ -56,11 +56,13 @@ mod tests {
             height: height.into(),
             frame_divisor: 1,
             crf: 25.0,
+            hurried_crf: 25.0,
             maxrate_bps: 1_000_000,
             bufsize_bits: 1_000_000,
             preset: "slow".into(),
             hurried_preset: "faster".into(),
             references: 3,
+            b_frames: 3,
             profile: "high".into(),
         };
         let video = VideoPlan {

@@ -62,13 +62,14 @@ fn open(
     rung: &VideoRung,
     hurry: bool,
 ) -> Result<Encoder, ffmpeg_next::Error> {
-    let preset = if hurry { &rung.hurried_preset } else { &rung.preset };
+    let (preset, crf) =
+        if hurry { (&rung.hurried_preset, rung.hurried_crf) } else { (&rung.preset, rung.crf) };
     // Every segment's start is forced; the encoder puts no key frame anywhere else.
     let gop = longest_segment(grid).div_ceil(rung.frame_divisor.max(1).into()).to_string();
-    let crf = rung.crf.to_string();
+    let crf = crf.to_string();
     let maxrate = rung.maxrate_bps.to_string();
     let bufsize = rung.bufsize_bits.to_string();
-    let references = rung.references.to_string();
+    let (references, b_frames) = (rung.references.to_string(), rung.b_frames.to_string());
     let threads = threads(rung).to_string();
     let ahead = look_ahead(preset, rate(video, rung)).to_string();
     // x264 makes a key frame better by its `ipratio` of 1.4 than the frames before it, but not the
@@ -84,6 +85,7 @@ fn open(
         ("maxrate", &maxrate),
         ("bufsize", &bufsize),
         ("refs", &references),
+        ("bf", &b_frames),
         ("rc-lookahead", &ahead),
         ("g", &gop),
         ("keyint_min", &gop),
@@ -152,11 +154,13 @@ mod tests {
             height: 240,
             frame_divisor: 1,
             crf: 26.0,
+            hurried_crf: 26.0,
             maxrate_bps: 400_000,
             bufsize_bits: 600_000,
             preset: preset.into(),
             hurried_preset: hurried_preset.into(),
             references: 3,
+            b_frames: 3,
             profile: profile.into(),
         };
         let video = VideoPlan {

@@ -110,11 +110,13 @@ fn plan() -> EncodePlan {
         height: height.into(),
         frame_divisor: 1,
         crf: 26.5,
+        hurried_crf: 26.5,
         maxrate_bps: u32::from(height) * 2000,
         bufsize_bits: u32::from(height) * 3000,
         preset: "slow".to_owned(),
         hurried_preset: "veryfast".to_owned(),
         references: 3,
+        b_frames: 3,
         profile: "high".to_owned(),
     };
     let (rate, frames) = (Ratio::new(25, 1), u64::from(SECONDS) * 25);

@@ -26,11 +26,13 @@ pub(crate) fn plan(seconds: u32) -> EncodePlan {
         height: height.into(),
         frame_divisor: 1,
         crf: 26.5,
+        hurried_crf: 26.5,
         maxrate_bps: u32::from(height) * 2000,
         bufsize_bits: u32::from(height) * 3000,
         preset: preset.to_owned(),
         hurried_preset: "veryfast".to_owned(),
         references: 3,
+        b_frames: 3,
         profile: "high".to_owned(),
     };
     let rate = Ratio::new(25, 1);

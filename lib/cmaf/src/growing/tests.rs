@@ -14,11 +14,13 @@ fn rung(height: u16, frame_divisor: u32, maxrate_bps: u32, bufsize_bits: u32) ->
         height: height.into(),
         frame_divisor,
         crf: 28.0,
+        hurried_crf: 28.0,
         maxrate_bps,
         bufsize_bits,
         preset: "slow".to_owned(),
         hurried_preset: "veryfast".to_owned(),
         references: 3,
+        b_frames: 3,
         profile: "main".to_owned(),
     }
 }

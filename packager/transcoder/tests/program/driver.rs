@@ -206,11 +206,13 @@ pub(crate) fn small_plan(probe: &Probe) -> EncodePlan {
         height: tall,
         frame_divisor,
         crf: 26.0,
+        hurried_crf: 26.0,
         maxrate_bps: 400_000,
         bufsize_bits: 600_000,
         preset: "ultrafast".into(),
         hurried_preset: "ultrafast".into(),
         references: 1,
+        b_frames: 3,
         profile: if height < 240 { "main".into() } else { "high".into() },
     };
     let video = probe.video.as_ref().map(|video| {
