@@ -196,6 +196,26 @@ async fn a_worker_that_dies_over_it_leaves_one_new_version() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pictures_that_were_copied_stay_the_sources_own() {
+    let stack = Stack::start().await;
+    let creator = stack.person("ana", "creator", 0).await;
+    let video = creator.upload("Buena", Clip::Good { seconds: SECONDS }.file()).await;
+    let old = version(&creator.until_ready(&video).await);
+    let order = |renditions: &str| {
+        stack.try_cocuyo(&["reencode", &video, "--renditions", renditions, "--preset", "medium"])
+    };
+    let refused = order("144p,480p");
+    assert!(refused.stderr.contains("no encoded picture `480p`"), "{refused:?}");
+    order("144p,360p").ok();
+    let new = until_replaced(&creator, &video, &old).await;
+    let (before, after) = (index(&stack, &video, &old).await, index(&stack, &video, &new).await);
+    let changed = renditions(&before).zip(renditions(&after)).filter(|((_, was), (_, is))| was != is);
+    assert_eq!(changed.map(|((name, _), _)| name).collect::<Vec<_>>(), ["144p", "360p"]);
+    film::assert_whole(&stack, &creator, &video, SECONDS).await;
+    assert_eq!(stack.cocuyo(&["doctor"]).trim(), "everything is in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_command_says_why_it_does_not() {
     let stack = Stack::start().await;
     let creator = stack.person("ana", "creator", 0).await;
@@ -210,8 +230,8 @@ async fn the_command_says_why_it_does_not() {
         said(&[video, "--renditions", renditions, "--preset", preset])
     };
     let other = model::VideoId::from_bits(7).to_string();
-    assert!(with(&video, "1080p", "slower").contains("no picture rendition `1080p`"));
-    assert!(with(&video, "240p,a32", "slower").contains("no picture rendition `a32`"));
+    assert!(with(&video, "1080p", "slower").contains("no encoded picture `1080p`"));
+    assert!(with(&video, "240p,a32", "slower").contains("no encoded picture `a32`"));
     assert!(with(&video, "240p", "veryfast").contains("medium, slow, slower or veryslow"));
     assert!(with(&other, "240p", "slower").contains("re-encode video"));
     let original = format!("videos/{video}/original").parse().expect("a key");

@@ -46,10 +46,10 @@ pub enum ReencodeRefusal {
     #[error("the video is being re-encoded already")]
     UnderWay,
     /// No rendition was named.
-    #[error("name at least one picture rendition")]
+    #[error("name at least one picture")]
     Nothing,
-    /// Sound, or a rendition that the version which plays does not have.
-    #[error("the video has no picture rendition `{0}`")]
+    /// Sound, copied pictures, or a rendition that the version which plays does not have.
+    #[error("the video has no encoded picture `{0}`")]
     NoSuchPicture(RenditionName),
     /// The version that plays was published by a release that kept no plans.
     #[error("the video was published by an earlier release, which kept no plan of it")]
