@@ -1,12 +1,14 @@
 //! The shipped transcoder, asked directly, as the packager asks it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, bail};
+use cmaf::ChunkWriter;
 use model::RenditionName;
 use model::cell::{EncodePlan, FrameLengths, Probe, Reply, Request, Source, Task, decode_head, encode_head};
 
@@ -48,6 +50,54 @@ pub(crate) fn pictures(
         Ok((name, path))
     };
     files.into_iter().map(write).collect()
+}
+
+/// Copies the pictures of `plan` into `folder` as the packager stores them: an init, and chunks.
+pub(crate) fn copy(film: &Path, plan: &EncodePlan, folder: &Path) -> anyhow::Result<()> {
+    let frames = plan.video.as_ref().map_or(0, |video| video.frames);
+    let chunks = plan.grid.chunks(0..plan.grid.count(frames));
+    // As the catalog cuts the work: the beginning, and all the rest.
+    let (first, rest) = chunks.split_at(chunks.len().min(1));
+    for part in [first, rest].into_iter().filter(|part| !part.is_empty()) {
+        copy_part(film, plan, part, folder)?;
+    }
+    Ok(())
+}
+
+fn copy_part(film: &Path, plan: &EncodePlan, chunks: &[Range<u32>], folder: &Path) -> anyhow::Result<()> {
+    let ends = chunks.first().zip(chunks.last());
+    let (first, last) = ends.context("there is a chunk")?;
+    let task = Task::Copy { segments: first.start..last.end };
+    let mut cell = Cell::ask(film, |source| Request::Work { source, plan: plan.clone(), task })?;
+    let (mut chunks, mut filling) = (chunks.iter().peekable(), None);
+    loop {
+        let (reply, payload) = cell.hear()?;
+        let number = match reply {
+            Reply::Segment { number, .. } => number,
+            Reply::Init { .. } => {
+                std::fs::write(folder.join("init.mp4"), payload).context("keep the init")?;
+                continue;
+            }
+            Reply::Done { .. } => return Ok(()),
+            Reply::Refused { reason, detail } => bail!("the transcoder refuses: {reason}, {detail}"),
+            _ => continue,
+        };
+        let segment = cmaf::read_segment(&payload).context("read a segment")?;
+        let (chunk, file) = match &mut filling {
+            Some(filling) => filling,
+            filling => {
+                let file = File::create(folder.join(format!("{number}.cmaf"))).context("begin a chunk")?;
+                filling.insert((ChunkWriter::new(number, segment.base_decode_time), file))
+            }
+        };
+        chunk.push(&payload).context("index a segment")?;
+        file.write_all(&payload).context("write a chunk")?;
+        if chunks.next_if(|chunk| chunk.end == number + 1).is_some()
+            && let Some((chunk, mut file)) = filling.take()
+        {
+            file.write_all(&chunk.finish().tail).context("end a chunk")?;
+        }
+    }
 }
 
 fn probe(film: &Path) -> anyhow::Result<Probe> {

@@ -3,6 +3,7 @@
 //! Everything of ours goes through the public door: uploads by tus, the API, a browser. Peers are
 //! programs that run on the same machine in turn with it, pair by pair.
 
+mod copying;
 mod first_frame;
 mod hour;
 mod ladder;
@@ -63,13 +64,14 @@ impl Bench {
 /// A measurement and the name to ask for it by.
 type Measurement = (&'static str, fn(&Bench) -> anyhow::Result<Vec<Line>>);
 
-const ALL: [Measurement; 10] = [
+const ALL: [Measurement; 11] = [
     ("first_frame", first_frame::waiting),
     ("first_frame_busy", first_frame::busy),
     ("profile", profile::run),
     ("stalls", stalls::run),
     ("ladder", ladder::run),
     ("memory", ladder::memory),
+    ("copying", copying::run),
     ("worker_scaling", scaling::run),
     ("low_rungs", quality::run),
     ("chunking", seams::run),

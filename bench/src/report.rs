@@ -110,6 +110,7 @@ pub(crate) fn cores() -> usize {
 /// The first word of what a program says that looks like a version.
 fn version(said: &str) -> &str {
     let words = said.split(|c: char| c.is_whitespace() || c == '/');
+    let words = words.map(|word| word.strip_prefix('v').unwrap_or(word));
     words.into_iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit())).unwrap_or("unknown")
 }
 
@@ -130,6 +131,7 @@ mod tests {
     fn versions_are_found_in_what_programs_say() {
         assert_eq!(version("nginx version: nginx/1.22.1\n"), "1.22.1");
         assert_eq!(version("ffmpeg version 5.1.9-0+deb12u1 Copyright (c) 2000-2026"), "5.1.9-0+deb12u1");
+        assert_eq!(version("packager version v3.8.0-75b2faf-release"), "3.8.0-75b2faf-release");
         assert_eq!(version(""), "unknown");
     }
 

@@ -29,7 +29,9 @@ pub struct StoredSample {
     pub offset: u64,
     /// Its bytes.
     pub size: u32,
-    /// When it is shown, in ticks of the media.
+    /// When it is decoded,
+    pub dts: i64,
+    /// and when it is shown, in ticks of the media.
     pub pts: i64,
     /// Whether the file says that decoding can start here.
     pub sync: bool,
@@ -124,7 +126,7 @@ fn samples(stbl: &[u8]) -> Result<Vec<StoredSample>, CmafError> {
         let ahead = if shown.is_some() { ahead.next() } else { Some(0) };
         let (delta, ahead) = deltas.next().zip(ahead).ok_or(broken("a sample without time"))?;
         let sync = sync.as_mut().is_none_or(|sync| sync.next_if_eq(&number).is_some());
-        samples.push(StoredSample { offset, size, pts: dts + ahead, sync });
+        samples.push(StoredSample { offset, size, dts, pts: dts + ahead, sync });
         dts += delta;
     }
     let is_spent = deltas.next().is_none() && ahead.next().is_none();

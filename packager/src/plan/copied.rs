@@ -5,7 +5,7 @@
 //! | heights | above 360p: below, a rung of ours costs viewers fewer bytes, and next to no time |
 //! | picture | as large as the rung, upright, square pixels, progressive, not HDR |
 //! | coding | H.264 up to High and level 4.2, what phones of 2019 decode in hardware |
-//! | frames | all of the plan's, at the plan's rate, none more than [`DRIFT_S`] from its place |
+//! | frames | all of the plan's but the last few, at the plan's rate, none more than [`DRIFT_S`] from its place; the film ends with them |
 //! | key frames | no two IDR pictures more than 8 s apart, of twenty distances one more than 5 s |
 //! | segments | from one IDR picture to the one nearest to 4 s behind it, 3.3 to 8 s |
 //! | bytes | on average 1.5 times the rung's ceiling at most, in its busiest segments 2.5 times |
@@ -40,6 +40,8 @@ const PICTURE_ENTRY: u64 = 8;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Copied {
     pub(super) rung: CopiedRung,
+    /// How many frames the picture has.
+    pub(super) frames: u64,
     pub(super) starts: SegmentStarts,
 }
 
@@ -71,7 +73,8 @@ pub(super) fn copied(
     }
     let length_s = |rate: Ratio| source.frames as f64 / rate.as_f64();
     let drift_s = length_s(source.frame_rate) - length_s(video.frame_rate);
-    if source.frames != video.frames || drift_s.abs() > DRIFT_S {
+    let lost = video.frames.checked_sub(source.frames);
+    if lost.is_none_or(|lost| lost > Copyable::MAX_LOST) || drift_s.abs() > DRIFT_S {
         return Err("other frames than the plan's");
     }
     if !is_in_order(source) {
@@ -94,6 +97,7 @@ pub(super) fn copied(
     let (track, avcc) = (source.track, source.avcc.clone());
     Ok(Copied {
         rung: CopiedRung { rendition, width, height, track, avcc, peak_bps, average_bps },
+        frames: source.frames,
         starts: SegmentStarts::At {
             frames: cuts.into_iter().map(|(frame, _)| frame).collect(),
             then: rest.max(video.segment_frames),

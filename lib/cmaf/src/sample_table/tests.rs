@@ -38,15 +38,15 @@ fn moov(edits: &[(u64, Option<u64>)], tables: mp4_atom::Stbl) -> Vec<u8> {
 fn every_sample_is_found_with_its_time() {
     let table = SampleTable::read(&moov(&[(5000, Some(1000))], tables()), 2).unwrap();
     assert_eq!((table.timescale, &table.avcc[..], table.start), (15_000, AVCC, Some(1000)));
-    let sample = |offset, size, pts, sync| StoredSample { offset, size, pts, sync };
+    let sample = |offset, size, dts, pts, sync| StoredSample { offset, size, dts, pts, sync };
     assert_eq!(
         table.samples,
         [
-            sample(100, 50, 1000, true),
-            sample(150, 10, 3000, false),
-            sample(160, 5, 2000, false),
-            sample(1000, 40, 4000, true),
-            sample(1040, 7, 5000, false),
+            sample(100, 50, 0, 1000, true),
+            sample(150, 10, 1000, 3000, false),
+            sample(160, 5, 2000, 2000, false),
+            sample(1000, 40, 3000, 4000, true),
+            sample(1040, 7, 4000, 5000, false),
         ]
     );
 }

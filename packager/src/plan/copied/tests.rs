@@ -103,12 +103,21 @@ fn the_end_of_the_picture_is_never_cut() {
 }
 
 #[test]
+fn pictures_that_a_careless_cut_left_without_others_end_the_film_sooner() {
+    let mut stream = every(2 * S, 60 * S);
+    stream.end_us += 500_000;
+    let (video, grid) = planned(stream);
+    assert!(video.copied.is_some());
+    assert_eq!((video.frames, grid.frames), (60 * S, 60 * S));
+}
+
+#[test]
 fn each_rule_refuses() {
     type Edit = fn(&mut VideoStream);
     fn of(stream: &mut VideoStream) -> &mut Copyable {
         stream.copyable.as_mut().unwrap()
     }
-    let cases: [(&str, Edit); 17] = [
+    let cases: [(&str, Edit); 18] = [
         ("not in tables, or not even", |stream| stream.copyable = None),
         ("a picture that is turned, stretched or scaled", |stream| stream.rotation = 180),
         ("a picture that is turned, stretched or scaled", |stream| stream.width = 1921),
@@ -122,6 +131,7 @@ fn each_rule_refuses() {
         ("a profile or level that not all decode", |stream| of(stream).avcc.clear()),
         ("other frames than the plan's", |stream| of(stream).frame_rate = Ratio::new(30_000, 1001)),
         ("other frames than the plan's", |stream| of(stream).frames += 1),
+        ("other frames than the plan's", |stream| stream.end_us += 600_000),
         ("IDR pictures out of order", |stream| of(stream).idrs.swap(2, 3)),
         ("IDR pictures out of order", |stream| of(stream).idrs.clear()),
         ("key frames too far apart", |stream| of(stream).idrs.truncate(10)),
