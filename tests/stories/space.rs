@@ -1,9 +1,10 @@
 //! Disks that are full, and memory that is not.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use tests::{Clip, Engines, Stack, Upload};
+use tests::{Clip, Engines, Stack, TINY, Upload, film, until};
 
 /// A small file system of its own; needs root, as CI has it.
 struct SmallDisk(PathBuf);
@@ -14,6 +15,14 @@ impl SmallDisk {
         let options = format!("size={size}");
         mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some(options.as_str())).ok()?;
         Some(Self(path.to_owned()))
+    }
+}
+
+impl SmallDisk {
+    fn grow(&self, size: &str) {
+        let options = format!("size={size}");
+        mount(None::<&str>, &self.0, None::<&str>, MsFlags::MS_REMOUNT, Some(options.as_str()))
+            .expect("grow the small disk");
     }
 }
 
@@ -58,6 +67,34 @@ async fn a_full_disk_is_an_answer_and_playback_goes_on() {
     // Room again: the same upload goes on where it was.
     std::fs::remove_file(&filler).expect("make room");
     upload.patch(&creator, offset, bytes[offset as usize..].to_vec()).await.expect(204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_waits_for_room_to_work_in() {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let scratch = home.path().join("scratch");
+    // Locks and folders find room, a chunk does not.
+    let Some(disk) = SmallDisk::at(&scratch, "48k") else {
+        eprintln!("skipped: mounting a small disk needs root");
+        return;
+    };
+    let stack = Stack::start_in(home, Engines::Embedded, "").await;
+    let creator = stack.person("ana", "creator", 0).await;
+    let video = creator.upload("Sin sitio", TINY.file()).await;
+    until("the disk to be full", Duration::from_secs(60), || async {
+        let log = stack.log();
+        if log.contains("use the scratch folder: No space left") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    assert_eq!(creator.video(&video).await["state"], "packaging");
+
+    disk.grow("64m");
+    creator.until_ready(&video).await;
+    film::assert_whole(&stack, &creator, &video, 20).await;
+    let left: Vec<_> = std::fs::read_dir(&scratch).expect("read the scratch folder").collect();
+    assert!(left.is_empty(), "{left:?}");
+    stack.cocuyo(&["sweep", "--in", "25h"]);
+    assert_eq!(stack.cocuyo(&["doctor"]).trim(), "everything is in order");
 }
 
 #[tokio::test(flavor = "multi_thread")]
