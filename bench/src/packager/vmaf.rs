@@ -30,12 +30,7 @@ pub(super) fn of_rendition(
 
 /// VMAF of each frame of `picture` against the same frame of `reference`, which `filter` brings to
 /// the size and rate of the picture.
-fn frames(
-    picture: &Path,
-    reference: &Path,
-    filter: &str,
-    rate: Ratio,
-) -> anyhow::Result<Vec<f64>> {
+fn frames(picture: &Path, reference: &Path, filter: &str, rate: Ratio) -> anyhow::Result<Vec<f64>> {
     let folder = tempfile::tempdir().context("make a folder")?;
     let log = folder.path().join("vmaf.json");
     // Frames are matched by number, whatever their files say of time.

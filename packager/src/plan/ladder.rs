@@ -1,7 +1,7 @@
 //! The ladder: what each rung may cost, and which rungs a source gets.
 
-use model::{Lane, RenditionName};
 use model::cell::{Ratio, VideoRung};
+use model::{Lane, RenditionName};
 
 use super::{Size, frame_rate};
 
@@ -113,7 +113,8 @@ fn leave_out_small_steps(rows: Vec<Row>, bps: Option<u64>) -> Vec<Row> {
         };
         let is_small = 2 * rows[n].height < 3 * below.height;
         // A new encode costs up to a tenth more than its source.
-        let costs_no_more = bps.is_some_and(|bps| bps.saturating_mul(11) <= u64::from(below.maxrate_bps) * 10);
+        let costs_no_more =
+            bps.is_some_and(|bps| bps.saturating_mul(11) <= u64::from(below.maxrate_bps) * 10);
         !(is_small && costs_no_more)
     };
     (0..rows.len()).filter(|n| adds_something(*n)).map(|n| rows[n]).collect()
@@ -202,7 +203,8 @@ mod tests {
 
     #[test]
     fn newer_codecs_say_more_with_a_bit() {
-        for (codec, worth) in [("h264", 300), ("mpeg2video", 300), ("av1", 600), ("hevc", 600), ("vp9", 600)] {
+        for (codec, worth) in [("h264", 300), ("mpeg2video", 300), ("av1", 600), ("hevc", 600), ("vp9", 600)]
+        {
             assert_eq!(worth_bps(codec, 300), worth, "{codec}");
         }
     }

@@ -159,8 +159,8 @@ mod tests {
             bufsize_bits: 600_000,
             preset: preset.into(),
             hurried_preset: hurried_preset.into(),
-            references: 3,
-            b_frames: 3,
+            references: 5,
+            b_frames: 5,
             profile: profile.into(),
         };
         let video = VideoPlan {
