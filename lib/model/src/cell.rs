@@ -217,7 +217,7 @@ pub struct VideoStream {
     /// Where its last picture ends, in microseconds from the film's zero, as measured.
     pub end_us: u64,
     /// Its coded pictures, if they could be shown as they are.
-    pub copyable: Option<Copyable>,
+    pub copyable: Option<Box<Copyable>>,
 }
 
 /// Coded pictures in the tables of an MP4, each alone on its place of an even grid, the first on

@@ -55,7 +55,7 @@ pub(super) fn copied(
     video: &VideoPlan,
     maxrate_bps: u32,
 ) -> Result<Copied, &'static str> {
-    let source = stream.copyable.as_ref().ok_or("not in tables, or not even")?;
+    let source = stream.copyable.as_deref().ok_or("not in tables, or not even")?;
     let top = video.rungs.last().ok_or("no rung")?;
     if Lane::of(top.rendition) == Lane::A {
         return Err("a small picture");

@@ -15,6 +15,9 @@ const TOLERANCE: i128 = 1000;
 /// The most pictures that a film's end may lack or lose: as many as H.264 reorders (§A.3.1).
 const MAX_LOST: usize = Copyable::MAX_LOST as usize;
 
+/// The longest set of parameters that is read: its length in a record has 16 bits.
+const MAX_SET: u64 = 1 << 16;
+
 /// Pictures of an even rate without a gap, none shown twice.
 ///
 /// A film that was cut where it was decoded, and not where it is shown, lacks pictures before its
@@ -164,10 +167,10 @@ fn kind_of(media: &mut Media, sample: &StoredSample, sets: &ParameterSets<'_>) -
         match unit {
             h264::IDR_SLICE => return Ok(Kind::Idr),
             1..h264::IDR_SLICE => return Ok(Kind::Other),
-            h264::SPS | h264::PPS if at <= end => {
-                if !sets.holds(&media.peek(start, length as usize)?) {
-                    return Ok(Kind::OtherSets);
-                }
+            h264::SPS | h264::PPS
+                if length > MAX_SET || !sets.holds(&media.peek(start, length as usize)?) =>
+            {
+                return Ok(Kind::OtherSets);
             }
             _ => {}
         }

@@ -44,7 +44,7 @@ pub(crate) fn probe(mut input: Input) -> Result<Probe> {
     let used = picture.clone().chain(audio.first().map(|stream| stream.stream));
     let zero = start_of(&input, used)?;
     let copyable = match &video {
-        Some(stream) if !interlaced => copyable(&mut input, stream, zero)?,
+        Some(stream) if !interlaced => copyable(&mut input, stream, zero)?.map(Box::new),
         _ => None,
     };
     let streams: Vec<u32> = picture.chain(audio.iter().map(|stream| stream.stream)).collect();

@@ -31,7 +31,7 @@ fn source(idrs: impl IntoIterator<Item = u64>, frames: u64) -> VideoStream {
         interlaced: false,
         hdr: false,
         end_us: frames * 1_000_000 / S,
-        copyable: Some(copyable),
+        copyable: Some(Box::new(copyable)),
     }
 }
 
