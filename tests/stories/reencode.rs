@@ -202,7 +202,7 @@ async fn pictures_that_were_copied_stay_the_sources_own() {
     let video = creator.upload("Buena", Clip::Good { seconds: SECONDS }.file()).await;
     let old = version(&creator.until_ready(&video).await);
     let order = |renditions: &str| {
-        stack.try_cocuyo(&["reencode", &video, "--renditions", renditions, "--preset", "medium"])
+        stack.try_cocuyo(&["reencode", &video, "--renditions", renditions, "--preset", "slower"])
     };
     let refused = order("144p,480p");
     assert!(refused.stderr.contains("no encoded picture `480p`"), "{refused:?}");

@@ -66,6 +66,10 @@ pub(crate) fn of_catalog(error: &CatalogError) -> Problem {
             es: format!("El video no tiene una imagen codificada «{name}»").into(),
             en: format!("The video has no encoded picture “{name}”").into(),
         }),
+        ReencodeRefusal::NotSlower(name) => invalid_renditions(Text {
+            es: format!("«{name}» ya se codificó así de despacio, o más").into(),
+            en: format!("“{name}” was encoded as slowly already, or more so").into(),
+        }),
         ReencodeRefusal::NoPlan => plain.named(
             "no_plan",
             Text::new(

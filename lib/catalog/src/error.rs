@@ -98,9 +98,9 @@ impl CatalogError {
             Self::MovedOn { .. } | Self::OtherInit { .. } | Self::State(_) | Self::NotEmpty { .. } => {
                 ErrorKind::Conflict
             }
-            Self::Reencode(ReencodeRefusal::Nothing | ReencodeRefusal::NoSuchPicture(_)) => {
-                ErrorKind::Invalid
-            }
+            Self::Reencode(
+                ReencodeRefusal::Nothing | ReencodeRefusal::NoSuchPicture(_) | ReencodeRefusal::NotSlower(_),
+            ) => ErrorKind::Invalid,
             Self::Reencode(_) => ErrorKind::Conflict,
             Self::FileTooLarge { .. } => ErrorKind::TooLarge,
             Self::TooManyUploads { .. } | Self::QuotaExceeded { .. } => ErrorKind::TooMany,

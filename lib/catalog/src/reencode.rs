@@ -51,6 +51,9 @@ pub enum ReencodeRefusal {
     /// Sound, copied pictures, or a rendition that the version which plays does not have.
     #[error("the video has no encoded picture `{0}`")]
     NoSuchPicture(RenditionName),
+    /// It was encoded as slowly before: no byte would be saved.
+    #[error("`{0}` was encoded with that preset, or a slower one, already")]
+    NotSlower(RenditionName),
     /// The version that plays was published by a release that kept no plans.
     #[error("the video was published by an earlier release, which kept no plan of it")]
     NoPlan,
@@ -143,10 +146,28 @@ fn with_preset(
         let rungs = plan.video.iter_mut().flat_map(|video| &mut video.rungs);
         let rung = rungs.into_iter().find(|rung| rung.rendition == *name);
         let rung = rung.ok_or(ReencodeRefusal::NoSuchPicture(*name))?;
+        if rung.preset.parse::<SlowPreset>().is_ok_and(|before| before >= preset) {
+            return Err(ReencodeRefusal::NotSlower(*name));
+        }
+        rung.crf += leeway(preset.as_str()) - leeway(&rung.preset);
+        rung.preset = preset.to_string();
         // Nobody waits for any of it.
-        (rung.preset, rung.hurried_preset) = (preset.to_string(), preset.to_string());
+        (rung.hurried_preset, rung.hurried_crf) = (rung.preset.clone(), rung.crf);
     }
     Ok(plan)
+}
+
+/// By how much the target of an x264 preset may be worse than that of `veryfast` for the same look:
+/// at the same target the slow ones make it better, and of more bytes.
+fn leeway(preset: &str) -> f32 {
+    match preset {
+        "faster" => 2.0,
+        "fast" => 2.25,
+        "medium" => 2.5,
+        "slow" => 3.0,
+        "slower" | "veryslow" => 3.25,
+        _ => 0.0,
+    }
 }
 
 /// How far the re-encodes of these videos are.

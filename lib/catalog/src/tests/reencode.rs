@@ -80,8 +80,9 @@ on_both_engines! {
         assert_eq!(catalog.reencode(id(2)).await.unwrap(), Some(told));
         assert_eq!(catalog.reencode(id(9)).await.unwrap(), None);
         let growing = catalog.growing(id(2)).await.unwrap().unwrap();
-        let presets: Vec<_> = growing.plan.video.iter().flat_map(|video| &video.rungs).map(|rung| &*rung.preset).collect();
-        assert_eq!(presets, ["slow", "slower", "veryfast"]);
+        let rungs = growing.plan.video.iter().flat_map(|video| &video.rungs);
+        let told: Vec<_> = rungs.map(|rung| (&*rung.preset, rung.crf)).collect();
+        assert_eq!(told, [("slow", 26.5), ("slower", 26.75), ("veryfast", 26.5)], "it looks the same");
 
         // It plays as it was, whatever becomes of the other.
         let percent_as_it_plays = async || {
@@ -149,6 +150,8 @@ on_both_engines! {
             let names = [film::video(144), name];
             assert_eq!(refused(reencode(&catalog, 2, &names, NOW).await), ReencodeRefusal::NoSuchPicture(name));
         }
+        let slow = catalog.start_reencode(video_id(1), id(2), &[film::video(360)], SlowPreset::Slow, NOW).await;
+        assert_eq!(refused(slow), ReencodeRefusal::NotSlower(film::video(360)));
         let invalid = reencode(&catalog, 2, &[sound()], NOW).await.unwrap_err();
         assert_eq!(invalid.kind(), ErrorKind::Invalid);
         assert_eq!(claim(&catalog, NOW).await, None, "nothing half done");
