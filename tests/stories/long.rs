@@ -79,11 +79,3 @@ async fn whoever_is_killed_one_video_comes_of_it() {
     let all = futures::stream::iter(stories).try_buffer_unordered(4);
     all.try_collect::<Vec<()>>().await.unwrap_or_else(|what| panic!("LONG_SEED={seed}: {what}"));
 }
-
-/// A browser that decodes beside an encoder and other stories drops pictures on two cores, and a
-/// player that drops pictures keeps to small ones.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "wants the machine for itself: `make test-long`"]
-async fn a_film_is_watched_while_it_is_made() {
-    crate::browser::watched_while_it_is_made().await;
-}
