@@ -32,8 +32,8 @@ impl Catalog {
     /// Leases the job whose turn it is to `worker`, until `now + lease`.
     ///
     /// Plans come first, then what a film needs to begin and to be finished, then chunks that a
-    /// viewer waits for, then the rest of lane A, then lane B; among equals the video of greater
-    /// priority, then who has waited longest, then the earlier place in the film.
+    /// viewer waits for, then the rest of lane A, then lane B, then re-encodes; among equals the video
+    /// of greater priority, then who has waited longest, then the earlier place in the film.
     ///
     /// A job whose lease ran out counts a crash and is claimed again, after a pause that grows;
     /// at the third its video fails with [`FailureReason::Crashed`].
@@ -185,7 +185,7 @@ async fn take(
     };
     update_unchanged(connection, row, change).await?;
     if is_plan(row) {
-        // A video has other jobs only while it is packaging.
+        // A video has other jobs only while it is packaging, or is ready and stays so.
         let video = videos::find(connection, &row.video).await?;
         let packaging = video.state()?.packaging(now)?;
         videos::change_state(connection, &video, packaging, now).await?;
