@@ -368,7 +368,7 @@ async fn chunks_in_any_order_by_two_packagers_give_one_version() {
 async fn a_cell_that_sends_another_init_fails_its_chunk() {
     let house = House::new().await;
     // The stream parameters say how many reference frames there are.
-    let other = r#"sed -i 's/"references":3/"references":1/' request"#;
+    let other = r#"sed -i 's/"references":5/"references":1/' request"#;
     let packager = house.start(house.patient(house.when(SECOND, other)));
     let video = house.upload(clip(12)).await;
     let version = house.until_playing(video).await;
