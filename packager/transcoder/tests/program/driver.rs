@@ -212,7 +212,8 @@ pub(crate) fn small_plan(probe: &Probe) -> EncodePlan {
         preset: "ultrafast".into(),
         hurried_preset: "ultrafast".into(),
         references: 1,
-        b_frames: 3,
+        // As its preset: libav shows all of a film later that has some.
+        b_frames: 0,
         profile: if height < 240 { "main".into() } else { "high".into() },
     };
     let video = probe.video.as_ref().map(|video| {
