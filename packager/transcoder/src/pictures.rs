@@ -2,7 +2,7 @@
 //!
 //! Which frame of the grid a picture becomes depends on the picture's time alone, so runs that are
 //! made by themselves fit together: each begins a key frame earlier and drops what is shown before
-//! it. Each goes on for two seconds, for its encoders to look at: one that does not know what
+//! it. Each goes on for a second or two, for its encoders to look at: one that does not know what
 //! follows spends too little on its last pictures.
 //!
 //! The calling thread reads, decodes and brings pictures to the size of the greatest rung; each
@@ -69,7 +69,7 @@ pub(crate) fn pictures(input: Input, plan: &EncodePlan, part: &Part<'_>, replies
         frames: frames.clone(),
         hurry: part.hurry,
     };
-    let ahead = (x264::AHEAD_S * plan.grid.rate.as_f64()).ceil() as u64;
+    let ahead = (x264::ahead_s(part.hurry) * plan.grid.rate.as_f64()).ceil() as u64;
     let reach = (frames.end + ahead).min(video.frames);
     let missing = thread::scope(|scope| -> Result<u64> {
         let mut lanes = Vec::new();

@@ -13,8 +13,12 @@ use crate::reply::Replies;
 /// Presets with motion search of level 6 and more, in which x264 optimises psychovisually.
 const PSYCHOVISUAL: [&str; 6] = ["fast", "medium", "slow", "slower", "veryslow", "placebo"];
 
-/// Seconds of film behind a part that its encoders are given to look at.
-pub(crate) const AHEAD_S: f64 = 2.0;
+/// Seconds of film behind a part that its encoders are given to look at: quick presets look less
+/// far, and somebody waits for them.
+pub(crate) fn ahead_s(hurry: bool) -> f64 {
+    if hurry { 1.0 } else { 2.0 }
+}
+
 /// Frames that an encoder holds beside those that it looks at: in its threads, and reordered.
 const HELD: u32 = 8;
 /// Frames that are looked at however slow the film is.
@@ -71,7 +75,7 @@ fn open(
     let bufsize = rung.bufsize_bits.to_string();
     let (references, b_frames) = (rung.references.to_string(), rung.b_frames.to_string());
     let threads = threads(rung).to_string();
-    let ahead = look_ahead(preset, rate(video, rung)).to_string();
+    let ahead = look_ahead(preset, ahead_s(hurry) * rate(video, rung).as_f64()).to_string();
     // x264 makes a key frame better by its `ipratio` of 1.4 than the frames before it, but not the
     // first of all. That one begins a chunk, and all of them are to be alike.
     let parameters = format!(
@@ -106,8 +110,8 @@ fn chroma_offset(preset: &str) -> i32 {
     if PSYCHOVISUAL.contains(&preset) { 2 } else { 0 }
 }
 
-/// How many frames a preset looks ahead, as long as a part's encoders are given so many.
-fn look_ahead(preset: &str, rate: Ratio) -> u32 {
+/// How many frames a preset looks ahead, of those that a part's encoder is given to look at.
+fn look_ahead(preset: &str, given: f64) -> u32 {
     let usual = match preset {
         "slower" | "veryslow" => 60,
         "slow" => 50,
@@ -117,8 +121,7 @@ fn look_ahead(preset: &str, rate: Ratio) -> u32 {
         "veryfast" => 10,
         _ => 0,
     };
-    let given = (AHEAD_S * rate.as_f64()) as u32;
-    usual.min(given.saturating_sub(HELD).max(LEAST_AHEAD))
+    usual.min((given as u32).saturating_sub(HELD).max(LEAST_AHEAD))
 }
 
 fn longest_segment(grid: &SegmentGrid) -> u64 {
