@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use catalog::{Catalog, CatalogError, Job};
+use catalog::{Catalog, CatalogError, Job, Work};
 use cmaf::GrowingIndex;
 use model::cell::{Request, Source};
 use model::{Clock, ErrorKind, ObjectKey, Timestamp, VersionId};
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cell::{Cell, Media, Start};
+use crate::cell::{Cell, Media, RightOfWay, Start, Way};
 use crate::halt::Halt;
 use crate::scratch::Scratch;
 use crate::{Config, PackagerError, backoff};
@@ -30,7 +30,7 @@ const ANNOUNCEMENT: Duration = Duration::from_secs(20);
 /// A cell for whose output somebody may be waiting. The server itself, and so the edge, is at 0.
 const URGENT: i32 = 5;
 /// Any other cell: it takes what the urgent ones leave.
-const BULK: i32 = 15;
+pub(crate) const BULK: i32 = 19;
 
 /// What an attempt works with.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) store: &'a Arc<dyn ObjectStore>,
     pub(crate) clock: &'a Arc<dyn Clock>,
     pub(crate) tasks: &'a TaskTracker,
+    pub(crate) right_of_way: &'a RightOfWay,
     /// Ends it: the process stops, or the lease is lost.
     pub(crate) stop: &'a CancellationToken,
     pub(crate) job: &'a Job,
@@ -77,7 +78,14 @@ impl Attempt<'_> {
             tasks: self.tasks,
             stop: self.stop,
         };
-        Ok(Cell::start(start, media, request).await.map_err(PackagerError::Start)?)
+        let way = match self.job.work {
+            Work::Pictures { ref segments, .. } if is_urgent && segments.start == 0 => {
+                self.right_of_way.first()
+            }
+            _ if is_urgent => Way::Own,
+            _ => self.right_of_way.gives(),
+        };
+        Ok(Cell::start(start, way, media, request).await.map_err(PackagerError::Start)?)
     }
 
     /// So much of the job's own stretch of media is done.

@@ -13,6 +13,7 @@ mod frames;
 mod media;
 mod ranges;
 mod stderr;
+mod way;
 
 use std::io;
 use std::path::Path;
@@ -36,6 +37,7 @@ use tracing::{Instrument, Span};
 
 use frames::FrameReader;
 pub(crate) use media::Media;
+pub(crate) use way::{RightOfWay, Way};
 
 /// How long a cell may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +142,9 @@ pub(crate) struct Cell {
     deadline: Instant,
     /// When it was last heard.
     heard: Instant,
+    way: Way,
+    /// Since when it stands still for others.
+    still: Option<Instant>,
     stop: CancellationToken,
     stderr: Option<JoinHandle<String>>,
     reads: Option<JoinHandle<Result<(), StorageError>>>,
@@ -159,6 +164,7 @@ impl Cell {
     /// When the program cannot be started: a defect of the installation, not of the file.
     pub(crate) async fn start(
         start: Start<'_>,
+        way: Way,
         media: Media,
         request: impl FnOnce(Source) -> Request,
     ) -> io::Result<Self> {
@@ -181,7 +187,7 @@ impl Cell {
         drop(command);
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         if let Some(group) = group {
-            give_way(group, niceness);
+            set_niceness(group, niceness);
         }
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
@@ -198,12 +204,15 @@ impl Cell {
             patience,
             deadline: now + patience.grace,
             heard: now,
+            way,
+            still: None,
             stop: stop.clone(),
             stderr: Some(stderr),
             reads,
             ending: None,
         };
         cell.ask(&request(source)).await?;
+        cell.give_or_take_way();
         Ok(cell)
     }
 
@@ -219,13 +228,17 @@ impl Cell {
 
     /// What it says next; after [`Said::Ended`] nothing more.
     pub(crate) async fn next(&mut self) -> Said {
-        if self.ending.is_none() {
+        while self.ending.is_none() {
             let deadline = self.deadline.min(self.heard + self.patience.quiet);
             let heard = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => Err(Ending::Stopped),
+                () = self.way.changed() => {
+                    self.give_or_take_way();
+                    continue;
+                }
                 frame = self.frames.next() => self.judge(frame),
-                () = tokio::time::sleep_until(deadline) => Err(Ending::TimedOut),
+                () = tokio::time::sleep_until(deadline), if self.still.is_none() => Err(Ending::TimedOut),
             };
             match heard {
                 Ok((reply, payload)) => return Said::Message { reply, payload },
@@ -236,9 +249,37 @@ impl Cell {
         Said::Ended(self.settle().await)
     }
 
+    /// Lets it stand still, or go on, as the others ask.
+    fn give_or_take_way(&mut self) {
+        let Some(group) = self.group else { return };
+        match (self.way.is_barred(), self.still) {
+            (true, None) => {
+                _ = killpg(group, Signal::SIGSTOP);
+                self.still = Some(Instant::now());
+            }
+            (false, Some(since)) => {
+                _ = killpg(group, Signal::SIGCONT);
+                self.still = None;
+                self.forgive(since);
+            }
+            _ => {}
+        }
+    }
+
     /// Gives it the time that encoding `media` may take.
     pub(crate) fn extend(&mut self, media: Duration) {
         self.deadline += media.saturating_mul(self.patience.pace);
+    }
+
+    /// From now on it leaves the processor to others, like one that was started with `niceness`
+    /// and this way, and may take the longer for it.
+    pub(crate) fn give_way(&mut self, niceness: i32, way: Way) {
+        if let Some(group) = self.group {
+            set_niceness(group, niceness);
+        }
+        self.patience = self.patience.with_one_that_gives_way();
+        self.way = way;
+        self.give_or_take_way();
     }
 
     /// The time since `since` was ours and not the cell's: it waited for us to listen.
@@ -284,6 +325,7 @@ impl Cell {
         let Some(group) = self.group else { return };
         if matches!(self.ending, Some(Ending::Stopped | Ending::TimedOut)) {
             _ = killpg(group, Signal::SIGTERM);
+            _ = killpg(group, Signal::SIGCONT);
         }
         let is_condemned = matches!(self.ending, Some(Ending::Crashed { .. }));
         let grace = if is_condemned { Duration::from_millis(100) } else { LEAVE };
@@ -341,9 +383,8 @@ impl Cell {
     }
 }
 
-/// Sets the priority of a group whose one process still waits for its request, so that all the
-/// threads it will have inherit it.
-fn give_way(group: Pid, niceness: i32) {
+/// Sets the priority of all threads of a group, and of those that they will start.
+fn set_niceness(group: Pid, niceness: i32) {
     let Some(group) = rustix::process::Pid::from_raw(group.as_raw()) else { return };
     if let Err(error) = rustix::process::setpriority_pgrp(Some(group), niceness) {
         tracing::debug!(%error, niceness, "could not set a cell's priority");

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::attempt::Attempt;
+use crate::cell::RightOfWay;
 use crate::halt::Halt;
 use crate::scratch::Scratch;
 use crate::{Config, PackagerError, abandoned, faults, jobs};
@@ -47,12 +48,14 @@ pub struct Packager {
     store: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
     tasks: TaskTracker,
+    right_of_way: RightOfWay,
 }
 
 impl Packager {
     /// A packager of the videos in `catalog`, whose objects are in `store`.
     pub fn new(config: Config, catalog: Catalog, store: Arc<dyn ObjectStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { config, catalog, store, clock, tasks: TaskTracker::new() }
+        let (tasks, right_of_way) = (TaskTracker::new(), RightOfWay::new());
+        Self { config, catalog, store, clock, tasks, right_of_way }
     }
 
     /// Works until `stop`; then ends its transcoders, gives their jobs back and returns.
@@ -128,6 +131,7 @@ impl Packager {
             store: &self.store,
             clock: &self.clock,
             tasks: &self.tasks,
+            right_of_way: &self.right_of_way,
             stop: &halt,
             job,
             position_ms: &position_ms,

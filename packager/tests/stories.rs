@@ -337,7 +337,7 @@ async fn what_somebody_waits_for_gets_the_processor_before_the_rest() {
     packager.stop().await;
     let nice = |file| std::fs::read_to_string(house.folder().join(file)).unwrap().trim().to_owned();
     // The server itself, and so the edge, is at 0.
-    assert_eq!((nice("first"), nice("second")), ("5".to_owned(), "15".to_owned()));
+    assert_eq!((nice("first"), nice("second")), ("5".to_owned(), "19".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

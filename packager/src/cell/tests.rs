@@ -17,6 +17,7 @@ struct Fake {
     folder: tempfile::TempDir,
     program: PathBuf,
     tasks: TaskTracker,
+    right_of_way: RightOfWay,
     stop: CancellationToken,
 }
 
@@ -28,7 +29,13 @@ impl Fake {
         let program = folder.path().join("fake");
         fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
-        Self { folder, program, tasks: TaskTracker::new(), stop: CancellationToken::new() }
+        Self {
+            folder,
+            program,
+            tasks: TaskTracker::new(),
+            right_of_way: RightOfWay::new(),
+            stop: CancellationToken::new(),
+        }
     }
 
     async fn start(&self, patience: Patience) -> Cell {
@@ -47,7 +54,9 @@ impl Fake {
             tasks: &self.tasks,
             stop: &self.stop,
         };
-        Cell::start(start, media, |source| Request::Probe { source }).await.unwrap()
+        Cell::start(start, self.right_of_way.gives(), media, |source| Request::Probe { source })
+            .await
+            .unwrap()
     }
 
     /// Runs to the end; gives how many messages came before it.
@@ -252,4 +261,20 @@ async fn the_media_is_on_its_descriptor_and_nothing_else_is() {
     let (_, ending) = Fake::new(script, &[]).run(QUICK).await;
     let Ending::Crashed { how } = ending else { panic!("{ending:?}") };
     assert!(how.ends_with(": film"), "{how}");
+}
+
+#[tokio::test]
+async fn a_cell_stands_still_while_another_goes_first_and_has_the_time_for_itself() {
+    let fake = Fake::new("while :; do cat frames; sleep 0.05; done", &[Reply::Progress { position_ms: 1 }]);
+    let mut cell = fake.start(QUICK).await;
+    assert!(matches!(cell.next().await, Said::Message { .. }));
+    let first = fake.right_of_way.first();
+    // What it had said before is still heard; its silence is not held against it.
+    let listen = async { while let Said::Message { .. } = cell.next().await {} };
+    assert!(tokio::time::timeout(QUICK.quiet * 3, listen).await.is_err(), "it ended");
+    let all = running(cell.group.unwrap());
+    assert!(!all.is_empty() && all.iter().all(|stat| stat.contains(") T ")), "{all:?}");
+    drop(first);
+    assert!(matches!(cell.next().await, Said::Message { .. }));
+    cell.halt().await;
 }

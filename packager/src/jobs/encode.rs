@@ -8,7 +8,7 @@ use model::cell::{Reply, Request, Task};
 use model::{RenditionName, VersionId};
 use tokio::time::Instant;
 
-use crate::attempt::Attempt;
+use crate::attempt::{Attempt, BULK};
 use crate::cell::{Cell, Ending, Said};
 use crate::faults;
 use crate::halt::Halt;
@@ -70,6 +70,7 @@ impl Encoding<'_> {
         let mut position = begin;
         let mut claimed = begin;
         let mut is_first = true;
+        let mut gives_way = !self.attempt.job.is_urgent;
         loop {
             if self.storing.is_full() {
                 // Nobody listens to the cell meanwhile, and its pipe fills: it waits with us.
@@ -84,6 +85,10 @@ impl Encoding<'_> {
                     let since = Instant::now();
                     self.commit(stored?).await?;
                     cell.forgive(since);
+                    // A film's sound is one long job, of which it needs the first chunk to begin.
+                    if !std::mem::replace(&mut gives_way, true) {
+                        cell.give_way(BULK, self.attempt.right_of_way.gives());
+                    }
                     continue;
                 }
                 said = cell.next() => said,
