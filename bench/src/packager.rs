@@ -4,6 +4,7 @@
 //! programs that run on the same machine in turn with it, pair by pair.
 
 mod copying;
+mod eta;
 mod first_frame;
 mod hour;
 mod ladder;
@@ -64,10 +65,11 @@ impl Bench {
 /// A measurement and the name to ask for it by.
 type Measurement = (&'static str, fn(&Bench) -> anyhow::Result<Vec<Line>>);
 
-const ALL: [Measurement; 11] = [
+const ALL: [Measurement; 12] = [
     ("first_frame", first_frame::waiting),
     ("first_frame_busy", first_frame::busy),
     ("profile", profile::run),
+    ("eta", eta::run),
     ("stalls", stalls::run),
     ("ladder", ladder::run),
     ("memory", ladder::memory),

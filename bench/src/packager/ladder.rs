@@ -31,7 +31,7 @@ struct Took {
 /// Ours beside both, each round in another order.
 pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     let work = tempfile::tempdir().context("make a folder")?;
-    let film = bench.sources.film(Kind::Camera, bench.size(64, 12))?;
+    let film = bench.sources.film(Kind::OpenGroups, bench.size(64, 12))?;
     let plan = cell::plan(&film)?;
     let theirs = peertube::look(&film)?;
     let installation = Installation::start(Setup::on(Engines::Folder))?;
@@ -76,7 +76,7 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Line>> {
 pub(super) fn memory(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     let installation = Installation::start(Setup::on(Engines::Folder))?;
     let watch = cells::watch(installation.pid());
-    package(&installation, &bench.sources.film(Kind::Camera, bench.size(64, 12))?)?;
+    package(&installation, &bench.sources.film(Kind::OpenGroups, bench.size(64, 12))?)?;
     let cells = watch.stop();
     let peak = cells.iter().map(|cell| cell.peak_kib).max().unwrap_or(0);
     Ok(vec![
