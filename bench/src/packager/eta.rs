@@ -52,7 +52,7 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Line>> {
         let within = good as f64 / percents.len() as f64 * 100.0;
         lines
             .push(Line::new(format!("eta_within_a_quarter_percent_of_looks_{name}"), format!("{within:.0}")));
-        lines.push(Line::median(&format!("eta_error_percent_{name}"), &percents));
+        lines.push(Line::median(format!("eta_error_percent_{name}"), &percents));
         lines.push(Line::new(format!("eta_error_percent_worst_{name}"), format!("{worst:.0}")));
         lines.push(Line::new(format!("eta_error_s_worst_of_the_last_ten_{name}"), format!("{last_s:.1}")));
     }
