@@ -68,18 +68,35 @@ pub fn read_init(bytes: &[u8]) -> Result<Track, CmafError> {
     let moov = only("init", bytes, b"moov")?.body;
     only("moov", moov, b"mvex")?;
     let trak = only("moov", moov, b"trak")?.body;
-    let mdia = only("trak", trak, b"mdia")?.body;
-    let mdhd: Mdhd = leaf("mdhd", only("mdia", mdia, b"mdhd")?.body)?;
-    if mdhd.timescale == 0 {
-        return Err(CmafError::malformed("mdhd", "the timescale is 0"));
-    }
-    let minf = only("mdia", mdia, b"minf")?.body;
-    let stbl = only("minf", minf, b"stbl")?.body;
-    let entry = sample_entry(only("stbl", stbl, b"stsd")?.body)?;
+    let Media { timescale, entry, .. } = Media::of(trak)?;
     match &entry.kind {
-        b"avc1" => video(mdhd.timescale, entry.body),
-        b"mp4a" => audio(mdhd.timescale, entry.body, priming(trak)?),
+        b"avc1" => video(timescale, entry.body),
+        b"mp4a" => audio(timescale, entry.body, priming(trak)?),
         _ => Err(CmafError::malformed("stsd", "a codec that is neither `avc1` nor `mp4a`")),
+    }
+}
+
+/// What a `trak` says of its media, in an init and in a whole file alike.
+pub(crate) struct Media<'a> {
+    /// Ticks in a second, not 0.
+    pub(crate) timescale: u32,
+    /// The inside of the `stbl`.
+    pub(crate) stbl: &'a [u8],
+    /// Its one sample entry.
+    pub(crate) entry: Child<'a>,
+}
+
+impl<'a> Media<'a> {
+    pub(crate) fn of(trak: &'a [u8]) -> Result<Self, CmafError> {
+        let mdia = only("trak", trak, b"mdia")?.body;
+        let mdhd: Mdhd = leaf("mdhd", only("mdia", mdia, b"mdhd")?.body)?;
+        if mdhd.timescale == 0 {
+            return Err(CmafError::malformed("mdhd", "the timescale is 0"));
+        }
+        let minf = only("mdia", mdia, b"minf")?.body;
+        let stbl = only("minf", minf, b"stbl")?.body;
+        let entry = sample_entry(only("stbl", stbl, b"stsd")?.body)?;
+        Ok(Self { timescale: mdhd.timescale, stbl, entry })
     }
 }
 
@@ -116,7 +133,7 @@ pub(crate) fn roll() -> Sgpd {
     }
 }
 
-pub(crate) fn sample_entry(stsd: &[u8]) -> Result<Child<'_>, CmafError> {
+fn sample_entry(stsd: &[u8]) -> Result<Child<'_>, CmafError> {
     let (head, entries) =
         stsd.split_first_chunk::<8>().ok_or(CmafError::malformed("stsd", "shorter than its head"))?;
     let mut entries = walk("stsd", entries);

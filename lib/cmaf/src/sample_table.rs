@@ -1,10 +1,10 @@
 //! The sample tables of a classic MP4: where the coded pictures of one of its tracks are.
 
-use mp4_atom::{Co64, Ctts, Elst, FixedPoint, Mdhd, Stco, Stsc, Stss, Stsz, StszSamples, Stts, Tkhd};
+use mp4_atom::{Co64, Ctts, Elst, FixedPoint, Stco, Stsc, Stss, Stsz, StszSamples, Stts, Tkhd};
 
 use crate::CmafError;
 use crate::boxes::{leaf, maybe, only, walk};
-use crate::init::{VISUAL_ENTRY, sample_entry};
+use crate::init::{Media, VISUAL_ENTRY};
 
 /// The most samples of a track that are read: twelve hours at 60 a second.
 const MAX_SAMPLES: u32 = 12 * 3600 * 60;
@@ -45,21 +45,14 @@ impl SampleTable {
     /// other, or its edit list does more than to say when it begins and ends.
     pub fn read(moov: &[u8], track: u32) -> Result<Self, CmafError> {
         let trak = trak(moov, track)?;
-        let mdia = only("trak", trak, b"mdia")?.body;
-        let mdhd: Mdhd = leaf("mdhd", only("mdia", mdia, b"mdhd")?.body)?;
-        if mdhd.timescale == 0 {
-            return Err(CmafError::malformed("mdhd", "the timescale is 0"));
-        }
-        let minf = only("mdia", mdia, b"minf")?.body;
-        let stbl = only("minf", minf, b"stbl")?.body;
-        let entry = sample_entry(only("stbl", stbl, b"stsd")?.body)?;
+        let Media { timescale, stbl, entry } = Media::of(trak)?;
         if &entry.kind != b"avc1" {
             return Err(CmafError::malformed("stsd", "a codec that is not `avc1`"));
         }
         let short = CmafError::malformed("avc1", "shorter than a visual sample entry");
         let children = entry.body.get(VISUAL_ENTRY..).ok_or(short)?;
         let avcc = only("avc1", children, b"avcC")?.body.to_vec();
-        Ok(Self { timescale: mdhd.timescale, avcc, start: start(trak)?, samples: samples(stbl)? })
+        Ok(Self { timescale, avcc, start: start(trak)?, samples: samples(stbl)? })
     }
 }
 
