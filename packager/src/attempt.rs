@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use catalog::{Catalog, CatalogError, Job, Work};
-use cmaf::GrowingIndex;
+use cmaf::{ChunkRef, GrowingIndex};
 use model::cell::{Request, Source};
-use model::{Clock, ErrorKind, ObjectKey, Timestamp, VersionId};
+use model::{Clock, ErrorKind, ObjectKey, RenditionName, Timestamp, VersionId};
 use storage::ObjectStore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::cell::{Cell, Media, RightOfWay, Start, Way};
 use crate::halt::Halt;
 use crate::scratch::Scratch;
-use crate::{Config, PackagerError, backoff};
+use crate::{Config, PackagerError, backoff, faults};
 
 /// Between two tries to tell the catalog something: often enough that a database which comes back
 /// finds the lease still held.
@@ -30,7 +30,7 @@ const ANNOUNCEMENT: Duration = Duration::from_secs(20);
 /// A cell for whose output somebody may be waiting. The server itself, and so the edge, is at 0.
 const URGENT: i32 = 5;
 /// Any other cell: it takes what the urgent ones leave.
-pub(crate) const BULK: i32 = 19;
+const BULK: i32 = 19;
 
 /// What an attempt works with.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +88,11 @@ impl Attempt<'_> {
         Ok(Cell::start(start, way, media, request).await.map_err(PackagerError::Start)?)
     }
 
+    /// From now on `cell` is one whose work can wait.
+    pub(crate) fn gives_way(&self, cell: &mut Cell) {
+        cell.give_way(BULK, self.right_of_way.gives());
+    }
+
     /// So much of the job's own stretch of media is done.
     pub(crate) fn has_done(&self, media: Duration) {
         let media_ms = u64::try_from(media.as_millis()).unwrap_or(u64::MAX);
@@ -118,6 +123,22 @@ impl Attempt<'_> {
                 told => return Ok(told?),
             }
         }
+    }
+
+    /// Commits chunks that are stored, or the end of the job, or both.
+    pub(crate) async fn commit(
+        &self,
+        version: VersionId,
+        chunks: &[(RenditionName, ChunkRef)],
+        missing_ms: u64,
+        is_done: bool,
+    ) -> Result<(), Halt> {
+        let Job { id, attempt, .. } = *self.job;
+        let catalog = self.catalog;
+        self.tell(|now| catalog.commit_chunks(id, attempt, version, chunks, missing_ms, is_done, now))
+            .await?;
+        faults::at(faults::COMMITTED);
+        Ok(())
     }
 
     /// What is known of a version in the making.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use bytes::Bytes;
-use catalog::{Job, Reencode};
+use catalog::Reencode;
 use cmaf::{Announced, ChunkRef, GrowingIndex, VersionIndex};
 use model::{ChunkHash, ErrorKind, ObjectKey, RenditionName, VersionId, VideoId};
 use tokio::fs::File;
@@ -35,7 +35,7 @@ pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Resul
                 let from = old.chunk_key(rendition.name, chunk);
                 let to = growing.chunk_key(rendition.name, chunk);
                 carry_chunk(attempt, &scratch, from, to, chunk).await?;
-                write(attempt, version, &[(rendition.name, chunk.clone())], false).await?;
+                attempt.commit(version, &[(rendition.name, chunk.clone())], 0, false).await?;
             }
         }
     }
@@ -46,7 +46,7 @@ pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Resul
             attempt.put(still(video, version), bytes).await?;
         }
     }
-    write(attempt, version, &[], true).await
+    attempt.commit(version, &[], 0, true).await
 }
 
 fn poster(video: VideoId, version: VersionId) -> ObjectKey {
@@ -166,20 +166,6 @@ fn present(key: ObjectKey, read: Result<Bytes, storage::StorageError>) -> Result
         Err(error) if error.kind() == ErrorKind::Range => Err(PackagerError::Damaged(key).into()),
         read => Ok(read?),
     }
-}
-
-/// Commits what was carried, or the end of the job.
-async fn write(
-    attempt: Attempt<'_>,
-    version: VersionId,
-    chunks: &[(RenditionName, ChunkRef)],
-    is_done: bool,
-) -> Result<(), Halt> {
-    let Job { id, attempt: number, .. } = *attempt.job;
-    let catalog = attempt.catalog;
-    attempt.tell(|now| catalog.commit_chunks(id, number, version, chunks, 0, is_done, now)).await?;
-    faults::at(faults::COMMITTED);
-    Ok(())
 }
 
 #[cfg(test)]

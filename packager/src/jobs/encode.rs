@@ -8,7 +8,7 @@ use model::cell::{Reply, Request, Task};
 use model::{RenditionName, VersionId};
 use tokio::time::Instant;
 
-use crate::attempt::{Attempt, BULK};
+use crate::attempt::Attempt;
 use crate::cell::{Cell, Ending, Said};
 use crate::faults;
 use crate::halt::Halt;
@@ -87,7 +87,7 @@ impl Encoding<'_> {
                     cell.forgive(since);
                     // A film's sound is one long job, of which it needs the first chunk to begin.
                     if !std::mem::replace(&mut gives_way, true) {
-                        cell.give_way(BULK, self.attempt.right_of_way.gives());
+                        self.attempt.gives_way(cell);
                     }
                     continue;
                 }
@@ -165,12 +165,8 @@ async fn write(
     missing_ms: u64,
     is_done: bool,
 ) -> Result<(), Halt> {
-    let Job { id, attempt: number, .. } = *attempt.job;
     let pieces = batch.iter().flat_map(|batch| &batch.pieces);
     let chunks: Vec<(RenditionName, ChunkRef)> =
         pieces.map(|piece| (piece.rendition, piece.chunk.clone())).collect();
-    let catalog = attempt.catalog;
-    attempt.tell(|now| catalog.commit_chunks(id, number, version, &chunks, missing_ms, is_done, now)).await?;
-    faults::at(faults::COMMITTED);
-    Ok(())
+    attempt.commit(version, &chunks, missing_ms, is_done).await
 }
