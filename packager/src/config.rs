@@ -14,7 +14,7 @@ pub struct Config {
     /// The program `cocuyo-transcoder`; if absent, the one beside the running program.
     pub transcoder: Option<PathBuf>,
     /// Parts of films worked on at once; if absent, one for each core. Two more may be at work on
-    /// what somebody waits for.
+    /// what somebody waits for, and two on the rest of a film's sound.
     pub slots: Option<NonZeroUsize>,
     /// Seconds without a heartbeat after which another worker may take a job over, at least 3.
     pub lease_s: u32,
@@ -26,6 +26,9 @@ pub struct Config {
     /// How long a transcoder may take.
     #[serde(skip)]
     pub patience: Patience,
+    /// The longest time between two heartbeats, for who looks on at the progress.
+    #[serde(skip)]
+    pub heartbeat: Duration,
 }
 
 impl Default for Config {
@@ -37,6 +40,7 @@ impl Default for Config {
             scratch: None,
             limits: Limits::default(),
             patience: Patience::default(),
+            heartbeat: Duration::from_secs(2),
         }
     }
 }
@@ -49,10 +53,9 @@ impl Config {
         Duration::from_secs(self.lease_s.max(3).into())
     }
 
-    /// Six chances to say that a worker lives before its lease ends, and often enough that
-    /// somebody who looks on sees how it goes.
+    /// Six chances to say that a worker lives before its lease ends, or more.
     pub(crate) fn heartbeat(&self) -> Duration {
-        (self.lease() / 6).min(Duration::from_secs(2))
+        (self.lease() / 6).min(self.heartbeat)
     }
 
     pub(crate) fn slots(&self) -> usize {

@@ -119,9 +119,9 @@ impl House {
         }
     }
 
-    /// With leases that time does not end.
+    /// With leases that time does not end, and workers that do not ask whether they still have theirs.
     pub(crate) fn patient(&self, transcoder: PathBuf) -> Config {
-        Config { lease_s: 6000, ..self.config(transcoder) }
+        Config { lease_s: 6000, heartbeat: Duration::MAX, ..self.config(transcoder) }
     }
 
     pub(crate) fn scratch(&self) -> PathBuf {
