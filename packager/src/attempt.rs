@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::cell::{Cell, Media, RightOfWay, Start, Way};
 use crate::halt::Halt;
 use crate::scratch::Scratch;
+use crate::turn::Turn;
 use crate::{Config, PackagerError, backoff, faults};
 
 /// Between two tries to tell the catalog something: often enough that a database which comes back
@@ -44,6 +45,7 @@ pub(crate) struct Attempt<'a> {
     /// Ends it: the process stops, or the lease is lost.
     pub(crate) stop: &'a CancellationToken,
     pub(crate) job: &'a Job,
+    pub(crate) turn: &'a Turn,
     /// How much of its own stretch is done, in milliseconds of media, for the heartbeat.
     pub(crate) position_ms: &'a AtomicU64,
 }
@@ -91,6 +93,9 @@ impl Attempt<'_> {
     /// From now on `cell` is one whose work can wait.
     pub(crate) fn gives_way(&self, cell: &mut Cell) {
         cell.give_way(BULK, self.right_of_way.gives());
+        if matches!(self.job.work, Work::Sound { .. }) {
+            self.turn.has_begun();
+        }
     }
 
     /// So much of the job's own stretch of media is done.

@@ -51,6 +51,7 @@ mod rendition;
 mod scratch;
 mod storing;
 pub mod sweep;
+mod turn;
 mod verify;
 mod worker;
 

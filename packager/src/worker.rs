@@ -7,6 +7,7 @@ use std::time::Duration;
 use catalog::{Catalog, CatalogError, Claim, Job, JobFailure};
 use model::{Clock, ErrorKind, FailureReason, WorkerId};
 use storage::ObjectStore;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,11 +17,18 @@ use crate::attempt::Attempt;
 use crate::cell::RightOfWay;
 use crate::halt::Halt;
 use crate::scratch::Scratch;
+use crate::turn::Turn;
 use crate::{Config, PackagerError, abandoned, faults, jobs};
 
 /// Workers on top of the configured ones that take only what somebody waits for: however many long
 /// encodes are under way, a film may begin. One of them leaves sound to the others.
 const EXPRESS: [Claim; 2] = [Claim::Express, Claim::Brief];
+/// How many jobs that are made and only to be stored go on beside what their worker takes next: a
+/// processor need not wait for a disk, and scratch space is bounded.
+const STORED_BESIDE: usize = 1;
+/// How many films' sound, past its first chunk, an express worker leaves to go on. Sound is one long
+/// job, of which a film needs the first chunk to begin.
+const SOUND_BESIDE: usize = 2;
 
 /// How long an idle worker waits before it looks for a job that another process queued, or whose
 /// time has come.
@@ -78,33 +86,43 @@ impl Packager {
             })
             .collect();
         let worked = futures::future::try_join_all(workers).await;
+        let worked = worked.and_then(|ended| ended.into_iter().collect::<Result<(), JoinError>>());
         if worked.is_err() {
             stop.cancel();
         }
         packager.tasks.close();
         packager.tasks.wait().await;
-        worked.map(drop).map_err(PackagerError::Worker)
+        worked.map_err(PackagerError::Worker)
     }
 
-    async fn work(&self, worker: &WorkerId, claim: Claim, stop: &CancellationToken) {
+    /// One worker; fails if a job dies of a defect.
+    async fn work(
+        self: &Arc<Self>,
+        worker: &WorkerId,
+        claim: Claim,
+        stop: &CancellationToken,
+    ) -> Result<(), JoinError> {
+        let is_express = claim == Claim::Express;
+        let beside = STORED_BESIDE + if is_express { SOUND_BESIDE } else { 0 };
+        let mut under_way = JoinSet::new();
         while !stop.is_cancelled() {
             match self.catalog.claim_next_job(worker, claim, self.clock.now(), self.config.lease()).await {
                 Ok(Some(job)) => {
                     faults::at(faults::CLAIMED);
-                    let Job { video, attempt, .. } = job;
-                    let work = jobs::describe(&job.work);
-                    let span = tracing::info_span!("package", video.id = %video, work, attempt);
-                    async {
-                        self.carry_out(&job, stop).await;
-                        self.tidy(&job).await;
+                    let turn = Turn::new(is_express);
+                    under_way.spawn(self.clone().see_to(job, turn.clone(), stop.clone()));
+                    turn.over().await;
+                    while under_way.len() > beside
+                        && let Some(ended) = under_way.join_next().await
+                    {
+                        ended?;
                     }
-                    .instrument(span)
-                    .await;
                     continue;
                 }
                 Ok(None) => tokio::select! {
                     biased;
                     () = stop.cancelled() => {}
+                    Some(ended) = under_way.join_next() => ended?,
                     () = self.catalog.job_queued() => {}
                     () = tokio::time::sleep(IDLE) => {}
                 },
@@ -118,10 +136,28 @@ impl Packager {
                 }
             }
         }
+        while let Some(ended) = under_way.join_next().await {
+            ended?;
+        }
+        Ok(())
+    }
+
+    /// Carries out one attempt and clears up behind it. Its turn is over at its end at the latest.
+    async fn see_to(self: Arc<Self>, job: Job, turn: Turn, stop: CancellationToken) {
+        let Job { video, attempt, .. } = job;
+        let work = jobs::describe(&job.work);
+        let span = tracing::info_span!("package", video.id = %video, work, attempt);
+        let _at_its_end = turn.end_when_dropped();
+        async {
+            self.carry_out(&job, &turn, &stop).await;
+            self.tidy(&job).await;
+        }
+        .instrument(span)
+        .await;
     }
 
     /// Carries out one attempt; what becomes of the job is in the catalog when this returns.
-    async fn carry_out(&self, job: &Job, stop: &CancellationToken) {
+    async fn carry_out(&self, job: &Job, turn: &Turn, stop: &CancellationToken) {
         let started = Instant::now();
         let (halt, ended) = (stop.child_token(), CancellationToken::new());
         let position_ms = AtomicU64::new(0);
@@ -134,6 +170,7 @@ impl Packager {
             right_of_way: &self.right_of_way,
             stop: &halt,
             job,
+            turn,
             position_ms: &position_ms,
         };
         let run = async {

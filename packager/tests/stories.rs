@@ -3,6 +3,7 @@
 
 mod house;
 mod reencode;
+mod turns;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -323,21 +324,6 @@ async fn an_attempt_that_lost_its_lease_commits_nothing() {
     assert_eq!(house.until_ready(video).await, version);
     packager.stop().await;
     assert_eq!(doctor::examine(&house.catalog, &*house.store).await.unwrap(), [], "its bytes were the same");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_somebody_waits_for_gets_the_processor_before_the_rest() {
-    let house = House::new().await;
-    let folder = house.folder().display();
-    let told = |pattern, file| format!("{pattern}) cut -d' ' -f19 /proc/$$/stat > {folder}/{file} ;;");
-    let action = format!("case $(cat request) in {} {} esac", told(FIRST, "first"), told(SECOND, "second"));
-    let packager = house.start(house.config(house.when("*", &action)));
-    let video = house.upload(clip(12)).await;
-    house.until_ready(video).await;
-    packager.stop().await;
-    let nice = |file| std::fs::read_to_string(house.folder().join(file)).unwrap().trim().to_owned();
-    // The server itself, and so the edge, is at 0.
-    assert_eq!((nice("first"), nice("second")), ("5".to_owned(), "19".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

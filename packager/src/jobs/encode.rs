@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use catalog::Job;
 use cmaf::{ChunkRef, GrowingIndex};
 use model::cell::{Reply, Request, Task};
 use model::{RenditionName, VersionId};
@@ -131,6 +130,7 @@ impl Encoding<'_> {
 
     /// Commits what is left, and that the job is done.
     async fn finish(&mut self, missing_ms: u64) -> Result<(), Halt> {
+        self.attempt.turn.is_made();
         while !self.storing.is_idle() {
             self.store_one().await?;
         }
