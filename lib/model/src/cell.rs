@@ -40,7 +40,8 @@ pub enum Source {
         size: u64,
     },
     /// [`MEDIA_FD`] is a socket. For each read the cell writes `u64 LE offset, u32 LE length`
-    /// and is sent exactly that many bytes; a closed socket is a failed read.
+    /// and is sent exactly that many bytes, in the order in which it asked, which may be for many
+    /// reads before the first is answered; a closed socket is a failed read.
     Ranges {
         /// Length of the whole file in bytes.
         size: u64,

@@ -60,30 +60,59 @@ impl Coded {
     }
 
     /// What a plan has to know of them, if there is one set of parameters for all and they begin with
-    /// an IDR picture.
-    pub(crate) fn copyable(&self, media: &mut Media, track: u32) -> io::Result<Option<Copyable>> {
+    /// an IDR picture; `None`, too, if it gets late before all are looked at that could be one.
+    pub(crate) fn copyable(
+        &self,
+        media: &mut Media,
+        track: u32,
+        is_late: impl Fn() -> bool,
+    ) -> io::Result<Option<Copyable>> {
         let Some(avcc) = normal(&self.table.avcc) else { return Ok(None) };
         let Some(sets) = ParameterSets::of(&avcc) else { return Ok(None) };
-        let (mut idrs, mut bytes) = (Vec::new(), 0);
-        let (mut looked_at, mut latest) = (0, None);
-        for (n, (sample, shown)) in (0u64..).zip(self.table.samples.iter().zip(&self.shown)) {
-            // All before it are shown before it, so the film can be cut here.
-            let is_cut = u64::from(*shown) == n && latest < Some(*shown);
-            if sample.sync && is_cut {
-                looked_at += 1;
+        let (cuts, bytes) = self.cuts();
+        if cuts.len() > Copyable::MAX_IDRS {
+            return Ok(None);
+        }
+        let mut idrs = Vec::new();
+        for some in cuts.chunks(Media::GLANCES) {
+            if is_late() {
+                return Ok(None);
+            }
+            media.glance(&some.iter().map(|cut| cut.sample.offset).collect::<Vec<_>>())?;
+            for Cut { frame, before, sample } in some {
                 match kind_of(media, sample, &sets)? {
-                    _ if looked_at > Copyable::MAX_IDRS => return Ok(None),
-                    Kind::Idr => idrs.push((n, bytes)),
+                    Kind::Idr => idrs.push((*frame, *before)),
                     Kind::OtherSets => return Ok(None),
                     Kind::Other => {}
                 }
             }
-            latest = latest.max(Some(*shown));
-            bytes += u64::from(sample.size);
         }
         let found = Copyable { track, avcc, frame_rate: self.frame_rate, frames: self.len(), bytes, idrs };
         Ok(Some(found).filter(|found| found.idrs.first().is_some_and(|(frame, _)| *frame == 0)))
     }
+
+    /// The pictures that are said to be key frames and before which everything is shown that is
+    /// stored before them, and the bytes of all pictures.
+    fn cuts(&self) -> (Vec<Cut>, u64) {
+        let (mut cuts, mut bytes, mut latest) = (Vec::new(), 0, None);
+        for (n, (sample, shown)) in (0u64..).zip(self.table.samples.iter().zip(&self.shown)) {
+            if sample.sync && u64::from(*shown) == n && latest < Some(*shown) {
+                cuts.push(Cut { frame: n, before: bytes, sample: *sample });
+            }
+            latest = latest.max(Some(*shown));
+            bytes += u64::from(sample.size);
+        }
+        (cuts, bytes)
+    }
+}
+
+/// Where a film may be cut, if the picture there is an IDR picture.
+struct Cut {
+    /// Its number, where it is decoded and where it is shown.
+    frame: u64,
+    /// Bytes of all pictures before it.
+    before: u64,
+    sample: StoredSample,
 }
 
 /// Which frame of the film each sample is, up to the last that has all before it, and how many are

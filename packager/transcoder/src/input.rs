@@ -121,9 +121,9 @@ impl Input {
         self.media.size()
     }
 
-    /// The file itself, where reading here and there costs next to nothing.
-    pub(crate) fn near(&mut self) -> Option<&mut Media> {
-        Some(&mut self.media).filter(|media| media.is_near())
+    /// The file itself.
+    pub(crate) fn media(&mut self) -> &mut Media {
+        &mut self.media
     }
 
     /// Whether the file ends before it says that it does.

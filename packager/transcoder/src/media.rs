@@ -1,6 +1,6 @@
 //! The media file as libav reads it: a descriptor, or ranges asked of the parent.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
@@ -14,6 +14,10 @@ use model::cell::Source;
 const BLOCK: u64 = 1 << 20;
 /// Blocks kept: the interleaving of badly muxed files jumps between a few places.
 const KEPT_BLOCKS: usize = 16;
+/// Bytes of a glance: the parent fetches no more for one.
+const GLANCE: u64 = 512;
+/// Glances that are asked for at once.
+const GLANCES: usize = 64;
 
 /// The media file, with a position.
 #[derive(Debug)]
@@ -27,7 +31,12 @@ pub(crate) struct Media {
 #[derive(Debug)]
 enum Origin {
     File(File),
-    Ranges { socket: UnixStream, blocks: VecDeque<(u64, Vec<u8>)> },
+    Ranges {
+        socket: UnixStream,
+        blocks: VecDeque<(u64, Vec<u8>)>,
+        /// What was glanced at last, by its offset.
+        glances: BTreeMap<u64, Vec<u8>>,
+    },
 }
 
 /// The first failed read, told apart from the end of the file: libav reports both alike.
@@ -45,9 +54,7 @@ impl Media {
     pub(crate) fn new(descriptor: OwnedFd, source: Source) -> Self {
         let (origin, size) = match source {
             Source::File { size } => (Origin::File(descriptor.into()), size),
-            Source::Ranges { size } => {
-                (Origin::Ranges { socket: descriptor.into(), blocks: VecDeque::new() }, size)
-            }
+            Source::Ranges { size } => (Origin::far(descriptor.into()), size),
         };
         Self { origin, size, position: 0, failure: ReadFailure::default() }
     }
@@ -57,9 +64,7 @@ impl Media {
     pub(crate) fn again(&self) -> io::Result<Self> {
         let origin = match &self.origin {
             Origin::File(file) => Origin::File(file.try_clone()?),
-            Origin::Ranges { socket, .. } => {
-                Origin::Ranges { socket: socket.try_clone()?, blocks: VecDeque::new() }
-            }
+            Origin::Ranges { socket, .. } => Origin::far(socket.try_clone()?),
         };
         Ok(Self { origin, size: self.size, position: 0, failure: ReadFailure::default() })
     }
@@ -68,9 +73,23 @@ impl Media {
         self.size
     }
 
-    /// Whether reading here and there costs next to nothing.
-    pub(crate) fn is_near(&self) -> bool {
-        matches!(self.origin, Origin::File(_))
+    /// Whether to glance at so many places, some bytes at each, costs time.
+    pub(crate) fn is_far(&self) -> bool {
+        matches!(self.origin, Origin::Ranges { .. })
+    }
+
+    /// How many places can be glanced at at once.
+    pub(crate) const GLANCES: usize = GLANCES;
+
+    /// Makes the next small reads at these offsets, not more than [`Media::GLANCES`], quick: where each
+    /// would be a request to a store, they are one.
+    pub(crate) fn glance(&mut self, offsets: &[u64]) -> io::Result<()> {
+        let Origin::Ranges { socket, glances, .. } = &mut self.origin else { return Ok(()) };
+        let wanted = offsets.iter().filter(|offset| **offset < self.size);
+        let wanted: Vec<(u64, u64)> =
+            wanted.map(|offset| (*offset, GLANCE.min(self.size - offset))).take(GLANCES).collect();
+        *glances = wanted.iter().map(|(offset, _)| *offset).zip(fetch(socket, &wanted)?).collect();
+        Ok(())
     }
 
     /// A handle that tells later whether reading failed.
@@ -82,25 +101,48 @@ impl Media {
     pub(crate) fn peek(&mut self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let left = usize::try_from(self.size.saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; length.min(left)];
+        self.fill(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Fills `bytes` with those at `offset`; the position stays. That the file ends before is a
+    /// failure.
+    pub(crate) fn fill(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         let mut filled = 0;
         while filled < bytes.len() {
-            filled += self.origin.read_at(&mut bytes[filled..], offset + filled as u64, self.size)?;
+            let at = offset.saturating_add(filled as u64);
+            if at >= self.size {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            filled += self.origin.read_at(&mut bytes[filled..], at, self.size)?;
         }
-        Ok(bytes)
+        Ok(())
     }
 }
 
 impl Origin {
+    fn far(socket: UnixStream) -> Self {
+        Self::Ranges { socket, blocks: VecDeque::new(), glances: BTreeMap::new() }
+    }
+
     /// Reads at least one byte at `offset`, which lies before `size`.
     fn read_at(&mut self, buffer: &mut [u8], offset: u64, size: u64) -> io::Result<usize> {
         let read = match self {
             Self::File(file) => file.read_at(buffer, offset)?,
-            Self::Ranges { socket, blocks } => {
+            Self::Ranges { glances, .. } if let Some(seen) = seen(glances, offset) => {
+                let read = seen.len().min(buffer.len());
+                buffer[..read].copy_from_slice(&seen[..read]);
+                read
+            }
+            Self::Ranges { socket, blocks, .. } => {
                 let start = offset - offset % BLOCK;
                 let found = blocks.iter().position(|(at, _)| *at == start);
                 let block = match found.and_then(|index| blocks.remove(index)) {
                     Some(block) => block,
-                    None => (start, fetch(socket, start, BLOCK.min(size - start))?),
+                    None => {
+                        let fetched = fetch(socket, &[(start, BLOCK.min(size - start))])?;
+                        (start, fetched.into_iter().next().unwrap_or_default())
+                    }
                 };
                 let rest = &block.1[(offset - start) as usize..];
                 let read = rest.len().min(buffer.len());
@@ -118,15 +160,24 @@ impl Origin {
     }
 }
 
-/// Asks the parent for a range; see [`Source::Ranges`].
-fn fetch(socket: &mut UnixStream, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-    let mut request = [0; 12];
-    request[..8].copy_from_slice(&offset.to_le_bytes());
-    request[8..].copy_from_slice(&(length as u32).to_le_bytes());
-    socket.write_all(&request)?;
-    let mut bytes = vec![0; length as usize];
-    socket.read_exact(&mut bytes)?;
-    Ok(bytes)
+/// What was glanced at from `offset` on.
+fn seen(glances: &BTreeMap<u64, Vec<u8>>, offset: u64) -> Option<&[u8]> {
+    let (start, bytes) = glances.range(..=offset).next_back()?;
+    bytes.get(usize::try_from(offset - start).ok()?..).filter(|rest| !rest.is_empty())
+}
+
+/// Asks the parent for ranges, each an offset and a length; see [`Source::Ranges`].
+fn fetch(socket: &mut UnixStream, ranges: &[(u64, u64)]) -> io::Result<Vec<Vec<u8>>> {
+    let request = |(offset, length): &(u64, u64)| {
+        [&offset.to_le_bytes()[..], &(*length as u32).to_le_bytes()[..]].concat()
+    };
+    socket.write_all(&ranges.iter().flat_map(request).collect::<Vec<u8>>())?;
+    let answer = |(_, length): &(u64, u64)| {
+        let mut bytes = vec![0; *length as usize];
+        socket.read_exact(&mut bytes)?;
+        Ok(bytes)
+    };
+    ranges.iter().map(answer).collect()
 }
 
 impl Read for Media {

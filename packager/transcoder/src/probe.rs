@@ -1,5 +1,7 @@
 //! What a file holds, as far as a plan must know.
 
+use std::time::{Duration, Instant};
+
 use ffmpeg_next::{Error, Stream};
 use model::cell::{AudioStream, Copyable, Probe, Ratio, VideoStream};
 
@@ -17,6 +19,9 @@ const LOOKED_AT: u32 = 48;
 const LOOKED_AT_AGAIN: u32 = 4;
 /// Packets of any stream read for them.
 const MAX_PACKETS: u32 = 2000;
+
+/// How long key frames in a store may be looked at: somebody waits for the film.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// PQ and HLG among the transfer characteristics of ITU-T H.273.
 const HDR_TRANSFERS: [i32; 2] = [16, 18];
@@ -86,8 +91,8 @@ fn video_stream(stream: &Stream<'_>) -> VideoStream {
     }
 }
 
-/// The stream's coded pictures, if they could be shown as they are: where reading the file's tables
-/// does not cost the time in which a film should play.
+/// The stream's coded pictures, if they could be shown as they are and that can be found out in the
+/// time in which a film should play.
 fn copyable(input: &mut Input, video: &VideoStream, zero: Seconds) -> Result<Option<Copyable>> {
     let stream = input.stream(video.stream)?;
     let is_h264 = stream.parameters().id() == ffmpeg_next::codec::Id::H264;
@@ -96,9 +101,12 @@ fn copyable(input: &mut Input, video: &VideoStream, zero: Seconds) -> Result<Opt
     }
     let Ok(track) = u32::try_from(stream.id()) else { return Ok(None) };
     let first = start_of(input, [video.stream])?;
-    let Some(media) = input.near() else { return Ok(None) };
+    let begin = Instant::now();
+    let media = input.media();
+    let is_far = media.is_far();
     let Some(coded) = Coded::read(media, track).map_err(CellError::Read)? else { return Ok(None) };
-    let found = coded.copyable(media, track).map_err(CellError::Read)?;
+    let is_late = || is_far && begin.elapsed() > PATIENCE;
+    let found = coded.copyable(media, track, is_late).map_err(CellError::Read)?;
     // What begins later than the sound would have to be filled up.
     Ok(found.filter(|found| Grid::new(found.frame_rate, first, zero).frame_at(first) == 0))
 }

@@ -134,9 +134,25 @@ fn what_does_not_fit_is_not_offered() {
     assert!(found(&good).copyable.is_some());
     let trimmed = clips.make("trimmed.mp4", "-ss 1 -i good.mp4 -c copy");
     assert!(found(&trimmed).copyable.is_none(), "an edit list that leaves pictures out");
-    let from_afar =
-        ask_for_ranges(std::fs::read(&good).unwrap(), usize::MAX, |source| Request::Probe { source });
-    assert!(from_afar.probe.unwrap().video.unwrap().copyable.is_none(), "a file that is not here");
+}
+
+#[test]
+fn a_film_in_a_store_is_looked_at_and_copied_as_one_that_is_here() {
+    let clips = Clips::new();
+    // More key frames than are asked for at once, and more bytes than are fetched at once.
+    let film = clips.make("many.mp4", &format!("{BARS}=25 -t 30 {H264} -g 5 -crf 5"));
+    let bytes = std::fs::read(&film).unwrap();
+    assert!(bytes.len() > 3 << 20, "{} bytes", bytes.len());
+    let near = found(&film).copyable.unwrap();
+    assert_eq!(near.idrs.len(), 150);
+    let far = ask_for_ranges(bytes.clone(), usize::MAX, |source| Request::Probe { source });
+    assert_eq!(far.probe.unwrap().video.unwrap().copyable.as_ref(), Some(&near));
+
+    let plan = plan(&film, vec![0, 250, 500]);
+    let task = Task::Copy { segments: 1..3 };
+    let here = work(&film, &plan, task.clone());
+    let there = ask_for_ranges(bytes, usize::MAX, |source| Request::Work { source, plan, task });
+    assert!(there.rendition("480p").segments == here.rendition("480p").segments);
 }
 
 #[test]
