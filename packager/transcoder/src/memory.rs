@@ -38,7 +38,7 @@ pub(crate) fn to_work(plan: &EncodePlan, task: &Task) -> u64 {
 
 fn of_rung(rung: &VideoRung) -> u64 {
     let pixels = u64::from(rung.width).saturating_mul(rung.height.into());
-    let threads = u64::from(x264::threads(rung)) + RUNG_THREADS;
+    let threads = u64::from(x264::threads(rung, true)) + RUNG_THREADS;
     RUNG.saturating_mul(pixels).saturating_add(THREAD * threads)
 }
 

@@ -31,8 +31,9 @@ use crate::zero::grid_of;
 
 /// Pictures on their way to an encoder: enough to ride out a key frame.
 const SHOTS: usize = 6;
-/// Threads of the picture decoder.
-const DECODER_THREADS: &str = "2";
+/// Threads of the picture decoder, where somebody waits and where nobody does: what runs beside it
+/// fills the machine better.
+const DECODER_THREADS: [&str; 2] = ["2", "1"];
 /// Pictures that a deinterlacer must have seen before the first that counts.
 const FIELDS_BEFORE: i64 = 2;
 /// How often an earlier key frame is looked for before the film is read from its beginning.
@@ -74,7 +75,9 @@ pub(crate) fn pictures(input: Input, plan: &EncodePlan, part: &Part<'_>, replies
     let missing = thread::scope(|scope| -> Result<u64> {
         let mut lanes = Vec::new();
         let shots = spawn_rungs(scope, &mut lanes, &stretch, &rungs, replies)?;
-        let reel = Reel::open(input, video.stream, DECODER_THREADS, &damage)?;
+        let [hurried, calm] = DECODER_THREADS;
+        let threads = if part.hurry { hurried } else { calm };
+        let reel = Reel::open(input, video.stream, threads, &damage)?;
         let mut way = Way {
             grid,
             video,

@@ -74,7 +74,7 @@ fn open(
     let maxrate = rung.maxrate_bps.to_string();
     let bufsize = rung.bufsize_bits.to_string();
     let (references, b_frames) = (rung.references.to_string(), rung.b_frames.to_string());
-    let threads = threads(rung).to_string();
+    let threads = threads(rung, hurry).to_string();
     let ahead = look_ahead(preset, ahead_s(hurry) * rate(video, rung).as_f64()).to_string();
     // x264 makes a key frame better by its `ipratio` of 1.4 than the frames before it, but not the
     // first of all. That one begins a chunk, and all of them are to be alike.
@@ -134,13 +134,17 @@ fn longest_segment(grid: &SegmentGrid) -> u64 {
     }
 }
 
-/// Threads of an encoder: fixed by its size, because the bytes that x264 makes depend on them.
-/// Small rungs run beside each other instead.
-pub(crate) fn threads(rung: &VideoRung) -> u32 {
+/// Threads of an encoder: fixed by its size and its hurry, because the bytes that x264 makes depend
+/// on them. The rungs run beside each other, and jobs do, one for each core; threads within a rung
+/// would cost 3 % more time of processors, and are for who waits.
+pub(crate) fn threads(rung: &VideoRung, hurry: bool) -> u32 {
     match rung.width.saturating_mul(rung.height) {
         0..300_000 => 1,
-        300_000..700_000 => 2,
-        _ => 4,
+        300_000..700_000 if hurry => 2,
+        700_000.. if hurry => 4,
+        // 1440p and more would hold up the others of its part.
+        2_500_000.. => 2,
+        _ => 1,
     }
 }
 
