@@ -37,6 +37,13 @@ pub struct StoredSample {
     pub sync: bool,
 }
 
+impl StoredSample {
+    /// Where its bytes end in the file.
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(self.size.into())
+    }
+}
+
 impl SampleTable {
     /// Reads the track with this id from the inside of a `moov`.
     ///

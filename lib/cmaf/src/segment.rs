@@ -67,22 +67,37 @@ pub fn media_segment(
     samples: &[Sample],
     payload: &[u8],
 ) -> Result<Bytes, CmafError> {
-    check_samples(samples, payload.len())?;
+    let mut bytes = segment_head(sequence, base_decode_time, samples, payload.len())?;
+    bytes.extend_from_slice(payload);
+    Ok(bytes.into())
+}
+
+/// What stands before the payload of a segment, see [`media_segment`]: for whoever need not have
+/// both in one piece.
+///
+/// # Errors
+/// Those of [`media_segment`].
+pub fn segment_head(
+    sequence: u32,
+    base_decode_time: u64,
+    samples: &[Sample],
+    payload_len: usize,
+) -> Result<Vec<u8>, CmafError> {
+    check_samples(samples, payload_len)?;
     let mut moof =
         Moof { mfhd: Mfhd { sequence_number: sequence }, traf: vec![traf(base_decode_time, samples)] };
-    let mut bytes = Vec::with_capacity(128 + 16 * samples.len() + payload.len());
+    let mut bytes = Vec::with_capacity(128 + 16 * samples.len());
     put("moof", &moof, &mut bytes)?;
     // The payload begins behind the `moof` and the header of the `mdat`, counted from the `moof`
     // (`default-base-is-moof`, §8.8.7); the length of the box does not depend on the value.
-    let mdat_size = u32::try_from(payload.len() + 8)
+    let mdat_size = u32::try_from(payload_len + 8)
         .map_err(|_| CmafError::malformed("mdat", "longer than a segment may be"))?;
     moof.traf[0].trun[0].data_offset = i32::try_from(bytes.len() + 8).ok();
     bytes.clear();
     put("moof", &moof, &mut bytes)?;
     bytes.extend_from_slice(&mdat_size.to_be_bytes());
     bytes.extend_from_slice(b"mdat");
-    bytes.extend_from_slice(payload);
-    Ok(bytes.into())
+    Ok(bytes)
 }
 
 /// Reads a segment as [`media_segment`] writes them; a `styp` before it is allowed.

@@ -1,7 +1,6 @@
 //! The copied rendition: the source's coded pictures in segments of ours. Nothing is decoded; which
 //! frame a picture is and where it lies in the file, tables say.
 
-use std::io;
 use std::ops::Range;
 
 use cmaf::{Track, VideoTrack};
@@ -46,16 +45,24 @@ pub(crate) fn copy(
     let (first, ticks) = (frames(segments.start).start, video.timescale(1).1);
     let mut cut = Segments::new(replies, copied.rendition, ticks, (segments.start, first));
     let track = replies.track();
+    let mut bytes = Vec::new();
     for number in segments.clone() {
         let frames = frames(number);
-        for n in frames.clone() {
-            let (sample, shown) = coded.get(n).ok_or_else(|| other_file("a frame that is not there"))?;
-            let bytes = media.peek(sample.offset, sample.size as usize).map_err(CellError::Read)?;
-            if bytes.len() != sample.size as usize {
-                return Err(CellError::Read(io::ErrorKind::UnexpectedEof.into()));
+        let samples: Option<Vec<_>> = frames.clone().map(|n| coded.get(n)).collect();
+        let samples = samples.ok_or_else(|| other_file("a frame that is not there"))?;
+        let mut is_first = true;
+        // Pictures that lie behind each other are read at once.
+        for run in samples.chunk_by(|(one, _), (next, _)| one.end() == next.offset) {
+            let (start, end) = (run[0].0.offset, run[run.len() - 1].0.end());
+            bytes.resize((end - start) as usize, 0);
+            media.fill(start, &mut bytes).map_err(CellError::Read)?;
+            let mut rest = &bytes[..];
+            for (sample, shown) in run {
+                let (picture, behind) = rest.split_at(sample.size as usize);
+                // Inside a segment key frames may be open, and nobody begins there.
+                cut.push(*shown, std::mem::take(&mut is_first), picture)?;
+                rest = behind;
             }
-            // Inside a segment key frames may be open, and nobody begins there.
-            cut.push(shown, n == frames.start, &bytes)?;
         }
         cut.cut()?;
         replies.advance(track, (plan.grid.seconds(frames.end) * 1000.0) as u64)?;

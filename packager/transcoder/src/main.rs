@@ -58,8 +58,8 @@ const CPU_BASE_S: u64 = 600;
 const CPU_PER_SECOND: u64 = 200;
 
 fn main() -> ExitCode {
-    let replies = Replies::new(io::stdout());
-    match run(&replies) {
+    let ran = process::output().map_err(CellError::Gone).and_then(|output| run(&Replies::new(output)));
+    match ran {
         Ok(()) | Err(CellError::Gone(_)) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "failed to {}", chain(&error));

@@ -1,10 +1,15 @@
 //! What the process has from its parent, and what it denies itself before it reads anything.
 #![expect(unsafe_code, reason = "the media descriptor and resource limits are C's")]
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use model::cell::MEDIA_FD;
+
+/// Bytes that a pipe may hold between us and the parent: the most that the kernel grants everybody.
+/// With its 64 KiB both would wait for each other dozens of times in each segment.
+const PIPE: libc::c_int = 1 << 20;
 
 /// Nobody needs more: three streams, the media, what a library opens in passing.
 const OPEN_FILES: u64 = 32;
@@ -18,6 +23,15 @@ pub(crate) fn media() -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is open (checked above), was inherited for this purpose, and nothing
     // else in the process knows its number.
     Ok(unsafe { OwnedFd::from_raw_fd(MEDIA_FD) })
+}
+
+/// Standard output as it is, unbuffered: replies are written whole.
+pub(crate) fn output() -> io::Result<File> {
+    let output = io::stdout().as_fd().try_clone_to_owned()?;
+    // Where it is no pipe, or the kernel grants less, it works as well.
+    // SAFETY: F_SETPIPE_SZ takes a number and touches no memory of ours; the descriptor is open.
+    let _ = unsafe { libc::fcntl(output.as_raw_fd(), libc::F_SETPIPE_SZ, PIPE) };
+    Ok(output.into())
 }
 
 /// No new privileges, no core dump, no byte to a file, few descriptors. Replies go to a pipe, which

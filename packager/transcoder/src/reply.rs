@@ -36,7 +36,12 @@ impl Replies {
 
     /// Sends one reply.
     pub(crate) fn send(&self, reply: &Reply, payload: &[u8]) -> Result<()> {
-        self.state().send(reply, payload)
+        self.send_in_two(reply, payload, &[])
+    }
+
+    /// Sends one reply whose payload is in two places: megabytes are not put together first.
+    pub(crate) fn send_in_two(&self, reply: &Reply, payload: &[u8], rest: &[u8]) -> Result<()> {
+        self.state().send(reply, payload, rest)
     }
 
     /// Adds a track. To be called before any advances.
@@ -63,11 +68,12 @@ impl Replies {
 }
 
 impl State {
-    fn send(&mut self, reply: &Reply, payload: &[u8]) -> Result<()> {
-        let head = encode_head(reply, payload.len())?;
+    fn send(&mut self, reply: &Reply, payload: &[u8], rest: &[u8]) -> Result<()> {
+        let mut frame = encode_head(reply, payload.len() + rest.len())?;
+        frame.extend_from_slice(payload);
         let mut write = || -> io::Result<()> {
-            self.out.write_all(&head)?;
-            self.out.write_all(payload)?;
+            self.out.write_all(&frame)?;
+            self.out.write_all(rest)?;
             self.out.flush()
         };
         write().map_err(CellError::Gone)
@@ -82,7 +88,7 @@ impl State {
             return Ok(());
         }
         (self.said, self.said_at) = (slowest, Some(now));
-        self.send(&Reply::Progress { position_ms: slowest }, &[])
+        self.send(&Reply::Progress { position_ms: slowest }, &[], &[])
     }
 }
 

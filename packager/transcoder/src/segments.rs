@@ -1,6 +1,6 @@
 //! Coded frames become segments on the grid.
 
-use cmaf::{Sample, media_segment};
+use cmaf::{Sample, segment_head};
 use model::RenditionName;
 use model::cell::Reply;
 
@@ -63,9 +63,9 @@ impl<'a> Segments<'a> {
         }
         let decode_time = self.before * u64::from(self.sample_duration);
         // `mfhd` counts from 1 (ISO/IEC 14496-12 §8.8.5).
-        let segment = media_segment(self.number + 1, decode_time, &self.samples, &self.payload)?;
+        let head = segment_head(self.number + 1, decode_time, &self.samples, self.payload.len())?;
         let reply = Reply::Segment { rendition: self.rendition, number: self.number };
-        self.replies.send(&reply, &segment)?;
+        self.replies.send_in_two(&reply, &head, &self.payload)?;
         self.before = self.total();
         self.number += 1;
         self.samples.clear();
