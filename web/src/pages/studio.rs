@@ -6,18 +6,28 @@ use axum::response::Response;
 use catalog::Page;
 use http::StatusCode;
 use listener::Language;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::assets::Island;
 use super::format::{decimal, time_left};
 use super::frame::{Frame, Member, inline_json, show};
 use super::text;
+use crate::access::keeps_queue;
 use crate::views::{self, ListView, VideoView};
 use crate::{State, WebError};
 
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Place {
     cursor: Option<String>,
+}
+
+/// What the island begins with.
+#[derive(Serialize)]
+struct Boot {
+    #[serde(flatten)]
+    list: ListView<VideoView>,
+    /// Whether the reader may put videos ahead of others.
+    keeps_queue: bool,
 }
 
 #[derive(Template)]
@@ -57,12 +67,12 @@ pub(crate) async fn page(
     let listing = state.catalog.videos_of(person.account, &page).await?;
     let items = views::videos(&state, &visit.visitor, listing.items).await?;
     let language = visit.language();
-    let view = ListView { items, next: listing.next };
+    let view = Boot { list: ListView { items, next: listing.next }, keeps_queue: keeps_queue(Some(&person)) };
     let studio = Studio {
         frame: Frame::new(&visit, text::say(language, "studio_title"), Some(Island::Studio)),
         boot: inline_json(&view),
-        rows: view.items.into_iter().map(|video| row(video, language)).collect(),
-        next: view.next,
+        rows: view.list.items.into_iter().map(|video| row(video, language)).collect(),
+        next: view.list.next,
         is_deleted: query.as_deref() == Some("deleted"),
     };
     Ok(show(StatusCode::OK, &studio.frame, &studio))
@@ -115,6 +125,9 @@ fn notes(video: &VideoView, language: Language) -> Vec<String> {
     }
     if let Some(place) = video.queue_place {
         notes.push(text::fill(language, "state_place", &[("place", &place)]));
+    }
+    if matches!(video.state, "queued" | "packaging") && video.priority > 0 {
+        notes.push(text::say(language, "state_priority").to_owned());
     }
     if video.state == "packaging" {
         notes.push(text::fill(language, "state_progress", &[("percent", &video.progress)]));

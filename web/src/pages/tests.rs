@@ -135,6 +135,10 @@ async fn a_film_in_the_making_is_played_by_scripts_and_said_to_be_prepared_witho
     let cookie = sign_in(&site, "ana").await;
     let list = page(&site, "/my/videos", &cookie).await;
     assert!(list.contains("Se prepara el resto del video."), "{list}");
+    assert!(!list.contains("puesto delante de otros") && list.contains(r#""keeps_queue":false"#), "{list}");
+    site.state.catalog.set_priority(video, 1, site.clock.now()).await.unwrap();
+    let list = page(&site, "/my/videos", &cookie).await;
+    assert!(list.contains("puesto delante de otros"), "{list}");
     assert!(list.contains(&format!(r#"href="/watch/{video}""#)));
     site.whole_lane_a().await;
     let html = page(&site, &format!("/watch/{video}"), "").await;

@@ -31,6 +31,8 @@ export interface Video {
   plays: boolean;
   /** How many are served before it, and itself; null when it does not wait. */
   queue_place: number | null;
+  /** How much it comes before others: 0 unless somebody has set it. */
+  priority: number;
   /** Seconds of film that are made in a second. */
   speed: number | null;
   /** Percent, 0 to 100. */
@@ -120,6 +122,7 @@ export const videos = {
   get: (id: string) => call<Video>('GET', `/api/v1/videos/${id}`),
   edit: (id: string, edit: VideoEdit) => call<Video>('PATCH', `/api/v1/videos/${id}`, edit),
   remove: (id: string) => call<void>('DELETE', `/api/v1/videos/${id}`),
+  prefer: (id: string, priority: number) => call<Video>('PATCH', `/api/v1/videos/${id}`, { priority }),
   cancel: (id: string) => call<Video>('POST', `/api/v1/videos/${id}/cancel`),
   retry: (id: string) => call<Video>('POST', `/api/v1/videos/${id}/retry`),
   /** With the version that is watched already, if one is: a grant for that, while it is kept. */

@@ -4,4 +4,4 @@ import { boot, region } from './boot.js';
 import './locale.js';
 import Studio from './studio/Studio.svelte';
 
-mount(Studio, { target: region('studio'), props: boot<Listing<Video>>() });
+mount(Studio, { target: region('studio'), props: boot<Listing<Video> & { keeps_queue: boolean }>() });
