@@ -37,7 +37,7 @@ pub(crate) fn pictures(
         let (reply, payload) = cell.hear()?;
         match reply {
             Reply::Init { rendition } | Reply::Segment { rendition, .. } => {
-                files.entry(rendition).or_default().extend_from_slice(&payload);
+                files.entry(rendition).or_default().extend_from_slice(payload);
             }
             Reply::Done { .. } => break,
             Reply::Refused { reason, detail } => bail!("the transcoder refuses: {reason}, {detail}"),
@@ -82,7 +82,7 @@ fn copy_part(film: &Path, plan: &EncodePlan, chunks: &[Range<u32>], folder: &Pat
             Reply::Refused { reason, detail } => bail!("the transcoder refuses: {reason}, {detail}"),
             _ => continue,
         };
-        let segment = cmaf::read_segment(&payload).context("read a segment")?;
+        let segment = cmaf::read_segment(payload).context("read a segment")?;
         let (chunk, file) = match &mut filling {
             Some(filling) => filling,
             filling => {
@@ -90,8 +90,8 @@ fn copy_part(film: &Path, plan: &EncodePlan, chunks: &[Range<u32>], folder: &Pat
                 filling.insert((ChunkWriter::new(number, segment.base_decode_time), file))
             }
         };
-        chunk.push(&payload).context("index a segment")?;
-        file.write_all(&payload).context("write a chunk")?;
+        chunk.push(payload).context("index a segment")?;
+        file.write_all(payload).context("write a chunk")?;
         if chunks.next_if(|chunk| chunk.end == number + 1).is_some()
             && let Some((chunk, mut file)) = filling.take()
         {
@@ -114,6 +114,8 @@ struct Cell {
     output: ChildStdout,
     // A closed input tells it to leave.
     _input: ChildStdin,
+    /// What came with the last reply; as in the packager, its memory serves the next one, too.
+    payload: Vec<u8>,
 }
 
 impl Cell {
@@ -131,19 +133,19 @@ impl Cell {
         let mut input = process.stdin.take().context("its input is piped")?;
         let output = process.stdout.take().context("its output is piped")?;
         input.write_all(&encode_head(&request(Source::File { size }), 0)?)?;
-        Ok(Self { process, output, _input: input })
+        Ok(Self { process, output, _input: input, payload: Vec::new() })
     }
 
     /// The next reply and what comes with it.
-    fn hear(&mut self) -> anyhow::Result<(Reply, Vec<u8>)> {
+    fn hear(&mut self) -> anyhow::Result<(Reply, &[u8])> {
         let mut lengths = [0; FrameLengths::SIZE];
         self.output.read_exact(&mut lengths).context("hear the transcoder")?;
         let lengths = FrameLengths::parse(lengths)?;
         let mut head = vec![0; lengths.head as usize];
         self.output.read_exact(&mut head).context("hear the transcoder")?;
-        let mut payload = vec![0; lengths.payload as usize];
-        self.output.read_exact(&mut payload).context("hear the transcoder")?;
-        Ok((decode_head(&head)?, payload))
+        self.payload.resize(lengths.payload as usize, 0);
+        self.output.read_exact(&mut self.payload).context("hear the transcoder")?;
+        Ok((decode_head(&head)?, &self.payload))
     }
 }
 
