@@ -9,6 +9,9 @@ use mp4_atom::{
 
 use crate::{CmafError, Track};
 
+/// `objectTypeIndication` of ISO/IEC 14496-3 audio (14496-1 table 5).
+pub(crate) const MPEG4_AUDIO: u8 = 0x40;
+
 /// A box inside other bytes: its kind, where it lies there, and its body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Child<'a> {
@@ -179,8 +182,8 @@ fn sample_entry(track: &Track) -> Result<Codec, CmafError> {
             esds: Esds {
                 es_desc: esds::EsDescriptor {
                     dec_config: esds::DecoderConfig {
-                        object_type_indication: 0x40, // Audio ISO/IEC 14496-3
-                        stream_type: 0x05,            // audio
+                        object_type_indication: MPEG4_AUDIO,
+                        stream_type: 0x05, // audio
                         dec_specific: Some(esds::DecoderSpecific {
                             raw: audio.asc.clone(),
                             ..esds::DecoderSpecific::default()

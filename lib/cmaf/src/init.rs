@@ -6,7 +6,7 @@ use mp4_atom::{
     Trex,
 };
 
-use crate::boxes::{Child, Timing, edit, leaf, maybe, only, put, trak, walk};
+use crate::boxes::{Child, MPEG4_AUDIO, Timing, edit, leaf, maybe, only, put, trak, walk};
 use crate::{AudioTrack, CmafError, Colour, Track, VideoTrack};
 
 /// Initialisation segments hold one track, and this is its id.
@@ -18,7 +18,7 @@ const MAX_ESDS: usize = 256;
 /// Bytes of a `VisualSampleEntry` before its child boxes (§12.1.3.2).
 pub(crate) const VISUAL_ENTRY: usize = 78;
 /// Bytes of an `AudioSampleEntry` before its child boxes (§12.2.3.2).
-const AUDIO_ENTRY: usize = 28;
+pub(crate) const AUDIO_ENTRY: usize = 28;
 
 /// The initialisation segment of `track`.
 ///
@@ -179,17 +179,24 @@ fn audio(timescale: u32, entry: &[u8], priming: u32) -> Result<Track, CmafError>
     let (sound, children) = entry
         .split_first_chunk::<AUDIO_ENTRY>()
         .ok_or(CmafError::malformed("mp4a", "shorter than an audio sample entry"))?;
-    let esds = only("mp4a", children, b"esds")?.body;
-    if esds.len() > MAX_ESDS {
-        return Err(CmafError::malformed("esds", "longer than any AAC configuration"));
-    }
-    let config = leaf::<Esds>("esds", esds)?.es_desc.dec_config;
-    let asc = config.dec_specific.ok_or(CmafError::malformed("esds", "no decoder configuration"))?.raw;
+    let asc = asc(only("mp4a", children, b"esds")?.body)?;
     let channels = u16::from_be_bytes([sound[16], sound[17]]);
     if channels == 0 {
         return Err(CmafError::malformed("mp4a", "no channels"));
     }
     known(Track::Audio(AudioTrack { channels, sample_rate: timescale, asc, priming }))
+}
+
+/// The `AudioSpecificConfig` in the body of an `esds`.
+pub(crate) fn asc(esds: &[u8]) -> Result<Vec<u8>, CmafError> {
+    if esds.len() > MAX_ESDS {
+        return Err(CmafError::malformed("esds", "longer than any AAC configuration"));
+    }
+    let config = leaf::<Esds>("esds", esds)?.es_desc.dec_config;
+    if config.object_type_indication != MPEG4_AUDIO {
+        return Err(CmafError::malformed("esds", "not MPEG-4 audio"));
+    }
+    Ok(config.dec_specific.ok_or(CmafError::malformed("esds", "no decoder configuration"))?.raw)
 }
 
 /// Only a track whose codec has a name can be offered to a player.

@@ -15,6 +15,7 @@
 //! Clauses are those of ISO/IEC 14496-12:2022 (boxes), 14496-14 (`mp4a`), 14496-15 (`avc1`),
 //! 23000-19 (CMAF) and RFC 8216 (playlists).
 
+mod aac;
 mod bandwidth;
 mod boxes;
 mod chunk;
@@ -33,13 +34,14 @@ mod readers;
 #[cfg(test)]
 mod samples;
 
+pub use aac::AacLc;
 pub use bandwidth::Bandwidth;
 pub use chunk::{ChunkIndex, ChunkWriter, FinishedChunk, SegmentSamples, read_chunk_index};
 pub use error::CmafError;
 pub use growing::{Announced, GrowingIndex};
 pub use index::{ChunkRef, Located, RenditionIndex, RenditionKind, SegmentRef, VersionIndex};
 pub use init::{init_segment, read_init};
-pub use sample_table::{SampleTable, StoredSample};
+pub use sample_table::{Configuration, SampleTable, StoredSample};
 pub use segment::{ReadSegment, Sample, media_segment, read_segment, segment_head};
 pub use track::{AudioTrack, Colour, Track, VideoTrack};
 pub use virtual_mp4::{BUILDER_VERSION, Piece, VirtualMp4, VirtualTrack};

@@ -1,25 +1,37 @@
-//! The sample tables of a classic MP4: where the coded pictures of one of its tracks are.
+//! The sample tables of a classic MP4: where the coded pictures or the coded sound of one of its
+//! tracks are.
 
 use mp4_atom::{Co64, Ctts, Elst, FixedPoint, Stco, Stsc, Stss, Stsz, StszSamples, Stts, Tkhd};
 
 use crate::CmafError;
 use crate::boxes::{leaf, maybe, only, walk};
-use crate::init::{Media, VISUAL_ENTRY};
+use crate::init::{AUDIO_ENTRY, Media, VISUAL_ENTRY, asc};
 
 /// The most samples of a track that are read: twelve hours at 60 a second.
 const MAX_SAMPLES: u32 = 12 * 3600 * 60;
+/// Bytes that QuickTime's version 1 of an `AudioSampleEntry` has more than version 0.
+const VERSION_1: usize = 16;
 
-/// An `avc1` track of a file that is not fragmented.
+/// An `avc1` or `mp4a` track of a file that is not fragmented.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SampleTable {
     /// Ticks per second.
     pub timescale: u32,
-    /// The `AVCDecoderConfigurationRecord`.
-    pub avcc: Vec<u8>,
+    /// What its decoder is told.
+    pub configuration: Configuration,
     /// With which moment of the media the film begins, where an edit list says so.
     pub start: Option<u64>,
     /// The samples in the order of decoding.
     pub samples: Vec<StoredSample>,
+}
+
+/// What the decoder of a track is told before its first sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Configuration {
+    /// The `AVCDecoderConfigurationRecord` of H.264.
+    Avc(Vec<u8>),
+    /// The `AudioSpecificConfig` of AAC.
+    Aac(Vec<u8>),
 }
 
 /// One sample, and where it is.
@@ -48,18 +60,40 @@ impl SampleTable {
     /// Reads the track with this id from the inside of a `moov`.
     ///
     /// # Errors
-    /// When there is none, it is no `avc1` with all its samples in tables, its tables contradict each
-    /// other, or its edit list does more than to say when it begins and ends.
+    /// When there is none, it is neither `avc1` nor `mp4a` with all its samples in tables, its tables
+    /// contradict each other, or its edit list does more than to say when it begins and ends.
     pub fn read(moov: &[u8], track: u32) -> Result<Self, CmafError> {
         let trak = trak(moov, track)?;
         let Media { timescale, stbl, entry } = Media::of(trak)?;
-        if &entry.kind != b"avc1" {
-            return Err(CmafError::malformed("stsd", "a codec that is not `avc1`"));
-        }
-        let short = CmafError::malformed("avc1", "shorter than a visual sample entry");
-        let children = entry.body.get(VISUAL_ENTRY..).ok_or(short)?;
-        let avcc = only("avc1", children, b"avcC")?.body.to_vec();
-        Ok(Self { timescale, avcc, start: start(trak)?, samples: samples(stbl)? })
+        let configuration = match &entry.kind {
+            b"avc1" => Configuration::Avc(avcc(entry.body)?),
+            b"mp4a" => Configuration::Aac(asc(esds(entry.body)?)?),
+            _ => return Err(CmafError::malformed("stsd", "a codec that is neither `avc1` nor `mp4a`")),
+        };
+        Ok(Self { timescale, configuration, start: start(trak)?, samples: samples(stbl)? })
+    }
+}
+
+fn avcc(entry: &[u8]) -> Result<Vec<u8>, CmafError> {
+    let short = CmafError::malformed("avc1", "shorter than a visual sample entry");
+    let children = entry.get(VISUAL_ENTRY..).ok_or(short)?;
+    Ok(only("avc1", children, b"avcC")?.body.to_vec())
+}
+
+/// The body of the `esds`; QuickTime's entry is longer and has it in a `wave` box.
+fn esds(entry: &[u8]) -> Result<&[u8], CmafError> {
+    let broken = |fault| CmafError::malformed("mp4a", fault);
+    let (head, children) =
+        entry.split_first_chunk::<AUDIO_ENTRY>().ok_or(broken("shorter than an audio sample entry"))?;
+    let children = match u16::from_be_bytes([head[8], head[9]]) {
+        0 => Some(children),
+        1 => children.get(VERSION_1..),
+        _ => None,
+    };
+    let children = children.ok_or(broken("an audio sample entry of a strange version"))?;
+    match maybe("mp4a", children, b"wave")? {
+        Some(wave) => Ok(only("wave", wave.body, b"esds")?.body),
+        None => Ok(only("mp4a", children, b"esds")?.body),
     }
 }
 

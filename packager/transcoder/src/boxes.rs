@@ -1,6 +1,8 @@
-//! Whether a file was cut off, as far as its outermost boxes tell.
+//! Whether a file was cut off, as far as its outermost boxes tell, and the tables of its tracks.
 
 use std::io;
+
+use cmaf::{SampleTable, StoredSample};
 
 use crate::media::Media;
 
@@ -77,8 +79,21 @@ impl Boxes {
 /// The greatest `moov` that is read: the tables of a film of twelve hours have half of it.
 const MAX_MOOV: u64 = 128 << 20;
 
+/// The tables of a track of an MP4 or MOV, if there are some and all its samples are in the file.
+pub(crate) fn sample_table(media: &mut Media, track: u32) -> io::Result<Option<SampleTable>> {
+    let Some(moov) = moov(media)? else { return Ok(None) };
+    let table = SampleTable::read(&moov, track).ok();
+    // The tables of a long film are some tens of MB.
+    drop(moov);
+    let is_there = |sample: &StoredSample| {
+        let end = sample.offset.checked_add(sample.size.into());
+        sample.size > 0 && end.is_some_and(|end| end <= media.size())
+    };
+    Ok(table.filter(|table| table.samples.iter().all(is_there)))
+}
+
 /// The inside of the `moov` of an MP4 or MOV, if it has one of a sensible size.
-pub(crate) fn moov(media: &mut Media) -> io::Result<Option<Vec<u8>>> {
+fn moov(media: &mut Media) -> io::Result<Option<Vec<u8>>> {
     let mut at = 0u64;
     for _ in 0..Boxes::LOOKED_AT {
         let header = media.peek(at, Boxes::HEADER)?;

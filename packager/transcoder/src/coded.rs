@@ -3,7 +3,7 @@
 
 use std::io;
 
-use cmaf::{SampleTable, StoredSample, Track, VideoTrack};
+use cmaf::{Configuration, SampleTable, StoredSample, Track, VideoTrack};
 use model::cell::{Copyable, Ratio};
 
 use crate::boxes;
@@ -32,16 +32,7 @@ pub(crate) struct Coded {
 impl Coded {
     /// Reads the tables of a track; `None` if its pictures are not such.
     pub(crate) fn read(media: &mut Media, track: u32) -> io::Result<Option<Self>> {
-        let Some(moov) = boxes::moov(media)? else { return Ok(None) };
-        let table = SampleTable::read(&moov, track).ok();
-        // The tables of a long film are some tens of MB.
-        drop(moov);
-        let is_there = |sample: &StoredSample| {
-            let end = sample.offset.checked_add(sample.size.into());
-            sample.size > 0 && end.is_some_and(|end| end <= media.size())
-        };
-        let table = table.filter(|table| table.samples.iter().all(is_there));
-        Ok(table.and_then(|mut table| {
+        Ok(boxes::sample_table(media, track)?.and_then(|mut table| {
             let (shown, frame_rate) = places(&table)?;
             table.samples.truncate(shown.len());
             Some(Self { table, shown, frame_rate })
@@ -67,7 +58,7 @@ impl Coded {
         track: u32,
         is_late: impl Fn() -> bool,
     ) -> io::Result<Option<Copyable>> {
-        let Some(avcc) = normal(&self.table.avcc) else { return Ok(None) };
+        let Some(avcc) = normal(&self.table.configuration) else { return Ok(None) };
         let Some(sets) = ParameterSets::of(&avcc) else { return Ok(None) };
         let (cuts, bytes) = self.cuts();
         if cuts.len() > Copyable::MAX_IDRS {
@@ -166,8 +157,9 @@ fn ratio(num: i128, den: i128) -> Ratio {
 }
 
 /// The configuration record as our boxes write it; `None` if they cannot.
-fn normal(avcc: &[u8]) -> Option<Vec<u8>> {
-    let track = VideoTrack { width: 2, height: 2, timescale: 1, avcc: avcc.to_vec(), colour: None };
+fn normal(configuration: &Configuration) -> Option<Vec<u8>> {
+    let Configuration::Avc(avcc) = configuration else { return None };
+    let track = VideoTrack { width: 2, height: 2, timescale: 1, avcc: avcc.clone(), colour: None };
     let init = cmaf::init_segment(&Track::Video(track)).ok()?;
     match cmaf::read_init(&init).ok()? {
         Track::Video(track) => Some(track.avcc),
@@ -211,6 +203,10 @@ fn kind_of(media: &mut Media, sample: &StoredSample, sets: &ParameterSets<'_>) -
 mod tests {
     use super::*;
 
+    fn table(timescale: u32, start: Option<u64>, samples: Vec<StoredSample>) -> SampleTable {
+        SampleTable { timescale, configuration: Configuration::Avc(Vec::new()), start, samples }
+    }
+
     /// Where samples stand that are decoded every `step` ticks and shown at these moments.
     fn placed(
         timescale: u32,
@@ -221,7 +217,7 @@ mod tests {
         let sample =
             |(dts, pts): (i64, &i64)| StoredSample { offset: 0, size: 1, dts, pts: *pts, sync: true };
         let samples = (0..).map(|n| n * step).zip(times).map(sample).collect();
-        let (shown, rate) = places(&SampleTable { timescale, avcc: Vec::new(), start, samples })?;
+        let (shown, rate) = places(&table(timescale, start, samples))?;
         Some((shown, (rate.num, rate.den)))
     }
 
@@ -235,8 +231,7 @@ mod tests {
         let rounded: Vec<i64> = (0..300).map(|n| (n * 125 + 1) / 3).collect();
         let sample = |pts: &i64| StoredSample { offset: 0, size: 1, dts: *pts, pts: *pts, sync: true };
         let samples = rounded.iter().map(sample).collect();
-        let (shown, rate) =
-            places(&SampleTable { timescale: 1000, avcc: vec![], start: None, samples }).unwrap();
+        let (shown, rate) = places(&table(1000, None, samples)).unwrap();
         assert_eq!(shown, (0..300).collect::<Vec<_>>());
         assert!((rate.as_f64() - 24.0).abs() < 0.001, "{rate:?}");
     }

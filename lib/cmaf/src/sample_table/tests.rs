@@ -1,6 +1,7 @@
 use mp4_atom::{CttsEntry, StscEntry, SttsEntry};
 
 use super::*;
+use crate::AacLc;
 use crate::boxes::{Timing, edit, put, trak};
 use crate::samples::{AVCC, audio_track, mutants, video_track};
 
@@ -23,11 +24,24 @@ fn tables() -> mp4_atom::Stbl {
     }
 }
 
+/// The tables of five frames of sound in one chunk.
+fn sound_tables() -> mp4_atom::Stbl {
+    let run = StscEntry { first_chunk: 1, samples_per_chunk: 5, sample_description_index: 1 };
+    mp4_atom::Stbl {
+        stts: Stts { entries: vec![SttsEntry { sample_count: 5, sample_delta: 1024 }] },
+        stsz: Stsz { samples: StszSamples::Different { sizes: vec![6, 300, 310, 290, 7] } },
+        stsc: Stsc { entries: vec![run] },
+        stco: Some(Stco { entries: vec![2000] }),
+        ..mp4_atom::Stbl::default()
+    }
+}
+
 /// The inside of a `moov` with a sound track before the picture, whose id is 2.
 fn moov(edits: &[(u64, Option<u64>)], tables: mp4_atom::Stbl) -> Vec<u8> {
     let edits = edits.iter().map(|(duration, time)| edit(*duration, *time)).collect();
     let mut moov = Vec::new();
-    let sound = trak(&audio_track(), 1, Timing::default(), mp4_atom::Stbl { ctts: None, ..self::tables() });
+    let timing = Timing { edits: vec![edit(4096, Some(1024))], ..Timing::default() };
+    let sound = trak(&audio_track(), 1, timing, sound_tables());
     put("trak", &sound.unwrap(), &mut moov).unwrap();
     let picture = trak(&video_track(), 2, Timing { edits, ..Timing::default() }, tables).unwrap();
     put("trak", &picture, &mut moov).unwrap();
@@ -37,7 +51,8 @@ fn moov(edits: &[(u64, Option<u64>)], tables: mp4_atom::Stbl) -> Vec<u8> {
 #[test]
 fn every_sample_is_found_with_its_time() {
     let table = SampleTable::read(&moov(&[(5000, Some(1000))], tables()), 2).unwrap();
-    assert_eq!((table.timescale, &table.avcc[..], table.start), (15_000, AVCC, Some(1000)));
+    assert_eq!((table.timescale, table.start), (15_000, Some(1000)));
+    assert_eq!(table.configuration, Configuration::Avc(AVCC.to_vec()));
     let sample = |offset, size, dts, pts, sync| StoredSample { offset, size, dts, pts, sync };
     assert_eq!(
         table.samples,
@@ -49,6 +64,46 @@ fn every_sample_is_found_with_its_time() {
             sample(1040, 7, 4000, 5000, false),
         ]
     );
+}
+
+#[test]
+fn sound_is_found_as_pictures_are() {
+    let table = SampleTable::read(&moov(&[], tables()), 1).unwrap();
+    assert_eq!((table.timescale, table.start), (48_000, Some(1024)));
+    assert_eq!(table.configuration, Configuration::Aac(vec![0x11, 0x88]));
+    let at = |n: usize| (table.samples[n].offset, table.samples[n].size, table.samples[n].dts);
+    assert_eq!([at(0), at(1), at(4)], [(2000, 6, 0), (2006, 300, 1024), (2906, 7, 4096)]);
+    assert!(table.samples.iter().all(|sample| sample.sync && sample.pts == sample.dts));
+}
+
+/// An audio sample entry of some version around an `esds`.
+fn sound_entry(version: u16, inside: &[u8]) -> Vec<u8> {
+    let mut entry = vec![0; AUDIO_ENTRY];
+    entry[8..10].copy_from_slice(&version.to_be_bytes());
+    entry.resize(AUDIO_ENTRY + if version == 1 { VERSION_1 } else { 0 }, 0);
+    [&entry[..], inside].concat()
+}
+
+#[test]
+fn quicktime_puts_the_configuration_elsewhere() {
+    let atom =
+        |kind: &[u8; 4], body: &[u8]| [&(body.len() as u32 + 8).to_be_bytes()[..], kind, body].concat();
+    let plain = atom(b"esds", b"!");
+    let wave = atom(b"wave", &[atom(b"frma", b"mp4a"), plain.clone(), atom(&[0; 4], b"")].concat());
+    for (version, inside, is_found) in [
+        (0, &plain, true),
+        (1, &plain, true),
+        (1, &wave, true),
+        (0, &wave, true),
+        (2, &plain, false),
+        (0, &atom(b"wave", b""), false),
+        (0, &[plain.clone(), plain.clone()].concat(), false),
+    ] {
+        let entry = sound_entry(version, inside);
+        assert_eq!(esds(&entry).ok(), is_found.then_some(&b"!"[..]), "version {version}");
+    }
+    assert!(esds(&sound_entry(1, b"")[..AUDIO_ENTRY]).is_err(), "cut off");
+    assert!(esds(&[0; AUDIO_ENTRY - 1]).is_err(), "cut off");
 }
 
 #[test]
@@ -78,7 +133,7 @@ fn an_edit_list_may_only_say_when_it_begins() {
 fn what_is_not_one_picture_in_tables_that_agree_is_refused() {
     let good = || moov(&[], tables());
     assert!(SampleTable::read(&good(), 2).is_ok());
-    for track in [0, 1, 3] {
+    for track in [0, 3] {
         assert!(SampleTable::read(&good(), track).is_err(), "track {track}");
     }
     type Edit = fn(&mut mp4_atom::Stbl);
@@ -103,7 +158,16 @@ fn what_is_not_one_picture_in_tables_that_agree_is_refused() {
 #[test]
 fn damaged_tables_are_errors_not_panics() {
     let good = moov(&[(40, None), (5000, Some(1000))], tables());
-    let mut read = 0;
-    mutants(&good, 20_000, |mutant| read += usize::from(SampleTable::read(mutant, 2).is_ok()));
-    assert!(read > 0, "some do no harm");
+    let mut read = [0; 2];
+    mutants(&good, 20_000, |mutant| {
+        for (track, read) in (1..).zip(&mut read) {
+            if let Ok(table) = SampleTable::read(mutant, track) {
+                *read += 1;
+                if let Configuration::Aac(asc) = table.configuration {
+                    AacLc::read(&asc);
+                }
+            }
+        }
+    });
+    assert!(read.iter().all(|read| *read > 0), "some do no harm");
 }
