@@ -37,6 +37,7 @@ mod rung;
 mod segments;
 mod sound;
 mod sound_rung;
+mod sound_segments;
 mod stills;
 mod timeline;
 mod work;

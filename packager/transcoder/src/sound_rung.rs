@@ -11,7 +11,7 @@ use crate::error::{CellError, Result};
 use crate::filter;
 use crate::libav::{Chain, Encoder, Medium, Sound, SoundFormat};
 use crate::reply::{Replies, Track};
-use crate::segments::Segments;
+use crate::sound_segments::SoundSegments;
 
 const FRAME: usize = AudioPlan::FRAME as usize;
 /// Bit/s from which the quick search for quantisers is as good as the slow one: its noise lies 1 dB
@@ -28,7 +28,6 @@ pub(crate) struct Piece {
 
 /// One rendition at work, on a thread of its own.
 pub(crate) struct SoundRung<'a> {
-    grid: &'a SegmentGrid,
     plan: &'a AudioPlan,
     channels: usize,
     /// The graph that sound of this format goes through.
@@ -39,9 +38,7 @@ pub(crate) struct SoundRung<'a> {
     resampled: u64,
     encoded: u64,
     encoder: Encoder,
-    segments: Segments<'a>,
-    /// The coded frame with which the next segment starts.
-    next_start: u64,
+    segments: SoundSegments<'a>,
     replies: &'a Replies,
     track: Track,
 }
@@ -74,7 +71,6 @@ impl<'a> SoundRung<'a> {
     ) -> Result<Self> {
         let channels = rung.channels.clamp(1, 2).into();
         Ok(Self {
-            grid,
             plan,
             channels,
             chain: None,
@@ -82,8 +78,7 @@ impl<'a> SoundRung<'a> {
             resampled: 0,
             encoded: 0,
             encoder: announce(plan, rung, replies)?,
-            segments: Segments::new(replies, rung.rendition, AudioPlan::FRAME, (0, 0)),
-            next_start: plan.frames_of(grid, 0).end,
+            segments: SoundSegments::new(grid, plan, rung, replies),
             replies,
             track: replies.track(),
         })
@@ -112,11 +107,7 @@ impl<'a> SoundRung<'a> {
         }
         self.encoder.put(None).map_err(CellError::libav("finish the sound encoder"))?;
         self.drain_encoder()?;
-        self.segments.cut()?;
-        let (total, planned) = (self.segments.total(), self.plan.coded_frames());
-        if total != planned {
-            return Err(self.segments.off_plan(format!("{total} frames of {planned}")));
-        }
+        self.segments.finish()?;
         self.replies.end(self.track)?;
         Ok(length)
     }
@@ -195,12 +186,7 @@ impl<'a> SoundRung<'a> {
 
     fn drain_encoder(&mut self) -> Result<()> {
         while let Some(coded) = self.encoder.take().map_err(CellError::libav("encode sound"))? {
-            let place = self.segments.total();
-            if place == self.next_start {
-                self.segments.cut()?;
-                self.next_start = self.plan.frames_of(self.grid, self.segments.number()).end;
-            }
-            self.segments.push(place, true, coded.bytes.data().unwrap_or_default())?;
+            self.segments.push(coded.bytes.data().unwrap_or_default())?;
             let heard = self.segments.total().saturating_sub(1) * FRAME as u64;
             self.replies.advance(self.track, heard * 1000 / u64::from(self.plan.sample_rate.max(1)))?;
         }
