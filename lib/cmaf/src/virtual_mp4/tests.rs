@@ -3,7 +3,7 @@ use mp4_atom::{Decode, Elst};
 use super::*;
 use crate::chunk::SegmentSamples;
 use crate::samples::{audio_track, video_track};
-use crate::{Bandwidth, ChunkRef, RenditionKind, SegmentRef, init_segment};
+use crate::{AudioTrack, Bandwidth, ChunkRef, RenditionKind, SegmentRef, init_segment};
 
 /// A track that exists as numbers only: `segments` segments of ten samples of `size` bytes.
 struct Numbers {
@@ -126,7 +126,12 @@ fn edits_skip_the_priming_and_keep_a_late_start() {
     };
     assert_eq!(edits(&video_track(), 0), (20_000, vec![]));
     assert_eq!(edits(&video_track(), 500), (20_500, vec![(500, None), (20_000, Some(0))]));
-    assert_eq!(edits(&audio_track(), 0), (20_000 - 1024, vec![(20_000 - 1024, Some(1024))]));
+    for priming in [1024, 1408, 2047] {
+        let Track::Audio(audio) = audio_track() else { panic!("a sound") };
+        let track = Track::Audio(AudioTrack { priming, ..audio });
+        let heard = 20_000 - u64::from(priming);
+        assert_eq!(edits(&track, 0), (heard, vec![(heard, Some(priming.into()))]));
+    }
 }
 
 #[test]
