@@ -12,12 +12,14 @@
 //! | a rung's rate | the grid ÷ 1, 2 or 4: ≤ 15 for 144p, ≤ 30 below 720p, ≤ 60 above |
 //! | segments | 4 s of grid frames, rounded to a multiple of 4 so that every divisor fits |
 //! | good pictures | what is good already is copied as the top rung, and its key frames are where segments begin: [`copied`] |
-//! | sound | 48 kHz; `a32` mono always, `a64` from 240p up or alone, `a128` for stereo from 480p up or alone |
+//! | sound | 48 kHz, or what a copy has; `a32` mono always, `a64` from 240p up or alone, `a128` for stereo from 480p up or alone |
+//! | good sound | what is good already is copied as the top sound rung: [`copied_sound`] |
 //! | refused | over 12 h or 8192 × 4608 pixels: too large; neither picture nor sound: nothing to play |
 //!
 //! The cell decides nothing: whatever depends on the source is settled here.
 
 mod copied;
+mod copied_sound;
 mod frame_rate;
 pub mod ladder;
 
@@ -45,7 +47,7 @@ impl Default for Limits {
 
 /// The longest side that H.264 encoders and phones take, in pixels.
 const MAX_SIDE: u32 = 16_384;
-/// Output samples per second of every sound rendition: what every phone plays without resampling.
+/// Output samples per second of sound that is encoded: what every phone plays without resampling.
 const SAMPLE_RATE: u32 = 48_000;
 /// The grid of a film without a picture.
 const MILLISECONDS: Ratio = Ratio::new(1000, 1);
@@ -149,13 +151,14 @@ fn plan_audio(stream: &AudioStream, video: Option<&VideoPlan>) -> AudioPlan {
     if top >= 480 && is_stereo {
         rungs.push(audio_rung(128, 2));
     }
-    AudioPlan {
-        stream: stream.stream,
-        sample_rate: SAMPLE_RATE,
-        samples: frames_in(stream.end_us, Ratio::new(SAMPLE_RATE, 1)),
-        segment,
-        rungs,
-    }
+    let (sample_rate, samples) = match copied_sound::copied(stream, &rungs) {
+        Ok(copied) => {
+            rungs.last_mut().expect("a copy is in place of a rung").copied = Some(copied.sound);
+            (copied.sample_rate, copied.samples)
+        }
+        Err(_why) => (SAMPLE_RATE, frames_in(stream.end_us, Ratio::new(SAMPLE_RATE, 1))),
+    };
+    AudioPlan { stream: stream.stream, sample_rate, samples, segment, rungs }
 }
 
 /// How many whole steps of `rate` fit best into a time in microseconds.
@@ -166,7 +169,8 @@ fn frames_in(time_us: u64, rate: Ratio) -> u64 {
 }
 
 fn audio_rung(kbps: u16, channels: u16) -> AudioRung {
-    AudioRung { rendition: RenditionName::Audio { kbps }, channels, bit_rate_bps: u32::from(kbps) * 1000 }
+    let rendition = RenditionName::Audio { kbps };
+    AudioRung { rendition, channels, bit_rate_bps: u32::from(kbps) * 1000, copied: None }
 }
 
 /// A rotation that the encoder knows; the probe read it from a stranger's file.

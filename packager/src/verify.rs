@@ -7,7 +7,7 @@
 use std::fmt;
 
 use cmaf::{Announced, GrowingIndex, ReadSegment, Sample, Track, read_init};
-use model::cell::{AudioPlan, AudioRung, EncodePlan, Ratio};
+use model::cell::{AudioPlan, AudioRung, CodedSound, EncodePlan, Ratio};
 use model::{ChunkHash, RenditionName};
 
 /// How output breaks its plan; for the log.
@@ -67,10 +67,14 @@ fn check_track(plan: &EncodePlan, name: RenditionName, track: &Track) -> Result<
             if is_planned { Ok(()) } else { breach(format!("{name} is not the track to copy")) }
         }
         (Track::Audio(track), _, Some(audio)) if let Some(rung) = sound(audio, name) => {
-            if (track.channels, track.sample_rate) == (rung.channels, audio.sample_rate) {
+            if (track.channels, track.sample_rate) != (rung.channels, audio.sample_rate) {
+                return breach(format!("{name} has {} channels at {}", track.channels, track.sample_rate));
+            }
+            let is_the_one = |coded: &CodedSound| track.asc == coded.asc && track.priming == coded.priming;
+            if rung.copied.as_ref().is_none_or(is_the_one) {
                 Ok(())
             } else {
-                breach(format!("{name} has {} channels at {}", track.channels, track.sample_rate))
+                breach(format!("{name} is not the track to copy"))
             }
         }
         _ => breach(format!("{name} was not asked for, or is the wrong kind of track")),
@@ -150,7 +154,8 @@ impl Planned {
         } else {
             let audio = plan.audio.as_ref()?;
             let rung = sound(audio, name)?;
-            (audio.frames_of(&plan.grid, number), AudioPlan::FRAME, 0.0, rung.bit_rate_bps.into())
+            let bps = rung.copied.as_ref().map_or(rung.bit_rate_bps.into(), |coded| coded.peak_bps as f64);
+            (audio.frames_of(&plan.grid, number), AudioPlan::FRAME, 0.0, bps)
         };
         let count = frames.end - frames.start;
         let seconds = count as f64 * f64::from(ticks) / f64::from(timescale.max(1));

@@ -142,6 +142,7 @@ impl Film {
             rendition: RenditionName::Audio { kbps },
             channels: 2,
             bit_rate_bps: u32::from(kbps) * 1000,
+            copied: None,
         };
         EncodePlan {
             grid: SegmentGrid::even(Ratio::new(25, 1), 100, 250),

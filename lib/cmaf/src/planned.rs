@@ -127,21 +127,27 @@ impl<'a> Planned<'a> {
 
     /// Rates that its segments will not exceed, boxes included.
     pub(crate) fn cap(&self) -> Bandwidth {
-        let (rate, burst, entry) = match *self {
+        let seconds = self.whole_segment_s();
+        let (average, peak, entry) = match *self {
             Self::Copied(_, _, copied) => {
                 return Bandwidth { peak_bps: copied.peak_bps, average_bps: copied.average_bps };
             }
             Self::Picture(_, _, rung) => {
-                (f64::from(rung.maxrate_bps), BUFFER_AT_START * f64::from(rung.bufsize_bits), PICTURE_ENTRY)
+                let rate = f64::from(rung.maxrate_bps);
+                (rate, rate + BUFFER_AT_START * f64::from(rung.bufsize_bits) / seconds, PICTURE_ENTRY)
             }
-            Self::Sound(_, _, rung) => (f64::from(rung.bit_rate_bps) * SOUND_OVER_RATE, 0.0, SOUND_ENTRY),
+            Self::Sound(_, _, AudioRung { copied: Some(coded), .. }) => {
+                (coded.average_bps as f64, coded.peak_bps as f64, SOUND_ENTRY)
+            }
+            Self::Sound(_, _, rung) => {
+                let rate = f64::from(rung.bit_rate_bps) * SOUND_OVER_RATE;
+                (rate, rate, SOUND_ENTRY)
+            }
         };
-        let seconds = self.whole_segment_s();
         let samples_per_s = 1.0 / self.sample().as_f64();
-        let boxes_bps = 8.0 * (BOXES as f64 / seconds + entry as f64 * samples_per_s);
-        let average = rate + boxes_bps;
-        let rounded = |bps: f64| bps.ceil() as u64;
-        Bandwidth { peak_bps: rounded(average + burst / seconds), average_bps: rounded(average) }
+        let boxes = 8.0 * (BOXES as f64 / seconds + entry as f64 * samples_per_s);
+        let rounded = |bps: f64| (bps + boxes).ceil() as u64;
+        Bandwidth { peak_bps: rounded(peak), average_bps: rounded(average) }
     }
 
     /// The shortest segment that counts by itself in a peak rate, in seconds; the film's end does

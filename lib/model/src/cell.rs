@@ -263,6 +263,29 @@ pub struct AudioStream {
     pub sample_rate: u32,
     /// Where its last sound ends, in microseconds from the film's zero, as measured.
     pub end_us: u64,
+    /// Its coded frames, if they could be heard as they are.
+    pub copyable: Option<CodedSound>,
+}
+
+/// Coded sound in the tables of an MP4: AAC-LC in frames of [`AudioPlan::FRAME`] samples without a
+/// gap, from the film's zero on. Whether it is worth to be heard as it is is for the plan to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodedSound {
+    /// The id of its track.
+    pub track: u32,
+    /// The `AudioSpecificConfig`.
+    pub asc: Vec<u8>,
+    /// Which frame of the track comes first: the one before that in which the film begins, because
+    /// frames overlap. Those before frame 0 are silence.
+    pub first: i64,
+    /// Samples of these two before the film's zero, at least those of one frame.
+    pub priming: u32,
+    /// How many frames there are from the first on.
+    pub frames: u64,
+    /// The rate of its busiest seconds in bit/s, without boxes,
+    pub peak_bps: u64,
+    /// and of all of it.
+    pub average_bps: u64,
 }
 
 /// What to make of a file: complete, so that the cell decides nothing.
@@ -361,7 +384,7 @@ pub struct CopiedRung {
     pub average_bps: u64,
 }
 
-/// One continuous encode of a sound track per rung.
+/// One continuous encode of a sound track per rung, or the track's own coded frames.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AudioPlan {
     /// Index of the stream in the container.
@@ -452,6 +475,9 @@ pub struct AudioRung {
     pub channels: u16,
     /// Target in bit/s.
     pub bit_rate_bps: u32,
+    /// What is copied instead of encoded, if it is; plans of earlier releases do not say it.
+    #[serde(default)]
+    pub copied: Option<CodedSound>,
 }
 
 /// A frame that breaks the protocol.
@@ -546,6 +572,12 @@ mod tests {
                 assert_eq!(all, (0..plan.coded_frames()).collect::<Vec<_>>(), "{samples} at {rate:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_plan_of_an_earlier_release_encodes_its_sound() {
+        let rung = r#"{"rendition":"a32","channels":1,"bit_rate_bps":32000}"#;
+        assert_eq!(serde_json::from_str::<AudioRung>(rung).unwrap().copied, None);
     }
 
     #[test]

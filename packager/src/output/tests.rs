@@ -17,7 +17,8 @@ fn init() -> Bytes {
 
 fn growing() -> GrowingIndex {
     let grid = SegmentGrid::even(Ratio::new(1000, 1), 4000, u64::from(SEGMENTS) * 4000);
-    let rungs = NAMES.map(|rendition| AudioRung { rendition, channels: 1, bit_rate_bps: 32_000 });
+    let rungs =
+        NAMES.map(|rendition| AudioRung { rendition, channels: 1, bit_rate_bps: 32_000, copied: None });
     let audio = AudioPlan {
         stream: 0,
         sample_rate: 48_000,

@@ -23,7 +23,14 @@ fn picture(width: u32, height: u32, fps: (u32, u32)) -> VideoStream {
 }
 
 fn sound(channels: u16) -> AudioStream {
-    AudioStream { stream: 1, codec: "aac".into(), channels, sample_rate: 44_100, end_us: 60_000_000 }
+    AudioStream {
+        stream: 1,
+        codec: "aac".into(),
+        channels,
+        sample_rate: 44_100,
+        end_us: 60_000_000,
+        copyable: None,
+    }
 }
 
 fn film(video: VideoStream, audio: Option<AudioStream>) -> Probe {

@@ -45,7 +45,7 @@ fn plan() -> EncodePlan {
             sample_rate: 48_000,
             samples: 48_000 * 29 / 8,
             segment: Ratio::new(1, 1),
-            rungs: vec![AudioRung { rendition: A32, channels: 1, bit_rate_bps: 32_000 }],
+            rungs: vec![AudioRung { rendition: A32, channels: 1, bit_rate_bps: 32_000, copied: None }],
         }),
         grid,
         expected_ms: 0,
@@ -53,7 +53,7 @@ fn plan() -> EncodePlan {
     }
 }
 
-fn growing() -> GrowingIndex {
+fn growing(plan: EncodePlan) -> GrowingIndex {
     let announced = |rendition, timescale| Announced {
         rendition,
         codecs: String::new(),
@@ -62,7 +62,7 @@ fn growing() -> GrowingIndex {
         init_hash: ChunkHash::of(b""),
     };
     let announced = vec![announced(P144, 8), announced(A32, 48_000)];
-    GrowingIndex::new(1, VideoId::from_bits(1), VersionId::from_bits(1), plan(), announced, Vec::new())
+    GrowingIndex::new(1, VideoId::from_bits(1), VersionId::from_bits(1), plan, announced, Vec::new())
 }
 
 fn track(width: u16, timescale: u32) -> Track {
@@ -96,7 +96,7 @@ fn a_track_is_the_planned_one() {
 
 #[test]
 fn a_picture_segment_is_exactly_the_planned_one() {
-    let growing = growing();
+    let growing = growing(plan());
     let check = |number, segment: ReadSegment| check_segment(&growing, P144, number, &segment, 100);
     assert_eq!(check(2, segment(16, 2, &[0, 0, 0, 0])), Ok(()));
     assert_eq!(check(2, segment(16, 2, &[0, 4, -2, -2])), Ok(()), "frames in another order");
@@ -122,7 +122,7 @@ fn a_picture_segment_is_exactly_the_planned_one() {
 
 #[test]
 fn a_sound_segment_is_exactly_the_planned_one() {
-    let growing = growing();
+    let growing = growing(plan());
     let check = |number, at: u64, frames: usize| {
         check_segment(&growing, A32, number, &segment(at, 1024, &vec![0; frames]), 100).is_ok()
     };
@@ -138,6 +138,32 @@ fn a_sound_segment_is_exactly_the_planned_one() {
         check_segment(&growing, A32, 1, &samples, 100).is_ok()
     };
     assert!(of(1024) && !of(1023) && !of(1025), "a frame of another length");
+}
+
+#[test]
+fn a_copied_sound_is_the_planned_one() {
+    let mut plan = plan();
+    let rung = &mut plan.audio.as_mut().unwrap().rungs[0];
+    rung.copied = Some(CodedSound {
+        track: 2,
+        asc: vec![0x11, 0x88],
+        first: 1,
+        priming: 1088,
+        frames: 200,
+        peak_bps: 400_000,
+        average_bps: 32_000,
+    });
+    let track = |asc: [u8; 2], priming| {
+        Track::Audio(AudioTrack { channels: 1, sample_rate: 48_000, asc: asc.to_vec(), priming })
+    };
+    assert_eq!(check_track(&plan, A32, &track([0x11, 0x88], 1088)), Ok(()));
+    assert!(check_track(&plan, A32, &track([0x11, 0x88], 1024)).is_err(), "it would be heard too late");
+    assert!(check_track(&plan, A32, &track([0x11, 0x90], 1088)).is_err(), "another configuration");
+    let growing = growing(plan);
+    let check = |size| check_segment(&growing, A32, 0, &segment(0, 1024, &[0; 48]), size);
+    // Twice what its busiest seconds have.
+    assert_eq!(check(100_000 + (64 << 10)), Ok(()));
+    assert!(check(110_000 + (64 << 10)).is_err(), "too many bytes");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The copied rendition: the source's coded pictures in segments of ours. Nothing is decoded; which
+//! The copied picture rendition: the source's coded pictures in segments of ours. Nothing is decoded; which
 //! frame a picture is and where it lies in the file, tables say.
 
 use std::ops::Range;
@@ -74,6 +74,6 @@ pub(crate) fn copy(
 }
 
 /// The plan was made of another file.
-fn other_file(detail: &str) -> CellError {
+pub(crate) fn other_file(detail: &str) -> CellError {
     CellError::refused(FailureReason::Internal, detail)
 }

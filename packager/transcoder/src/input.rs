@@ -1,5 +1,7 @@
 //! Opening a stranger's file: what is allowed, and what is said of a file that is not.
 
+use std::io;
+
 use ffmpeg_next::decoder::Opened;
 use ffmpeg_next::format::context::{Input as Container, StreamIo};
 use ffmpeg_next::{Error, Packet, Rational, Rescale, Stream, media};
@@ -122,8 +124,13 @@ impl Input {
     }
 
     /// The file itself.
-    pub(crate) fn media(&mut self) -> &mut Media {
+    pub(crate) fn file(&mut self) -> &mut Media {
         &mut self.media
+    }
+
+    /// The file once more, to be read in between by the same thread.
+    pub(crate) fn media(&self) -> io::Result<Media> {
+        self.media.again()
     }
 
     /// Whether the file ends before it says that it does.

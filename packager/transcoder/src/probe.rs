@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use cmaf::AacLc;
 use ffmpeg_next::{Error, Stream};
-use model::cell::{AudioStream, Copyable, Probe, Ratio, VideoStream};
+use model::cell::{AudioStream, CodedSound, Copyable, Probe, Ratio, VideoStream};
 
 use crate::coded::Coded;
 use crate::error::{CellError, Result};
@@ -11,6 +12,8 @@ use crate::grid::{Grid, Seconds};
 use crate::input::{Input, Next};
 use crate::libav::{self, Picture, PictureShape, SoundShape};
 use crate::measure::measure;
+use crate::media::Media;
+use crate::sound_table::SoundTable;
 use crate::zero::start_of;
 
 /// Pictures that decide whether a film is interlaced,
@@ -20,8 +23,12 @@ const LOOKED_AT_AGAIN: u32 = 4;
 /// Packets of any stream read for them.
 const MAX_PACKETS: u32 = 2000;
 
-/// How long key frames in a store may be looked at: somebody waits for the film.
+/// How long a track in a store may be looked at here and there: somebody waits for the film.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The fastest grid that any plan has.
+const FASTEST: Ratio = Ratio::new(60, 1);
+/// Parts of a second by which sound may begin late and be taken to begin with the film.
+const LATE: u32 = 1000;
 
 /// PQ and HLG among the transfer characteristics of ITU-T H.273.
 const HDR_TRANSFERS: [i32; 2] = [16, 18];
@@ -52,6 +59,10 @@ pub(crate) fn probe(mut input: Input) -> Result<Probe> {
         Some(stream) if !interlaced => copyable(&mut input, stream, zero)?.map(Box::new),
         _ => None,
     };
+    let mut coded = match audio.first() {
+        Some(stream) => copyable_sound(&mut input, stream.stream, video.as_ref(), zero)?,
+        None => None,
+    };
     let streams: Vec<u32> = picture.chain(audio.iter().map(|stream| stream.stream)).collect();
     let size = input.size();
     let ends = measure(input, &streams, zero)?;
@@ -63,8 +74,12 @@ pub(crate) fn probe(mut input: Input) -> Result<Probe> {
         end_us: ends.micros(stream.stream, zero),
         ..stream
     });
-    let audio =
-        audio.into_iter().map(|stream| AudioStream { end_us: ends.micros(stream.stream, zero), ..stream });
+    // Only the first is packaged.
+    let audio = audio.into_iter().map(|stream| AudioStream {
+        end_us: ends.micros(stream.stream, zero),
+        copyable: coded.take(),
+        ..stream
+    });
     Ok(Probe { container, duration_ms, bit_rate_bps, video, audio: audio.collect() })
 }
 
@@ -101,14 +116,64 @@ fn copyable(input: &mut Input, video: &VideoStream, zero: Seconds) -> Result<Opt
     }
     let Ok(track) = u32::try_from(stream.id()) else { return Ok(None) };
     let first = start_of(input, [video.stream])?;
-    let begin = Instant::now();
-    let media = input.media();
-    let is_far = media.is_far();
+    let media = input.file();
+    let is_late = lateness(media);
     let Some(coded) = Coded::read(media, track).map_err(CellError::Read)? else { return Ok(None) };
-    let is_late = || is_far && begin.elapsed() > PATIENCE;
     let found = coded.copyable(media, track, is_late).map_err(CellError::Read)?;
     // What begins later than the sound would have to be filled up.
     Ok(found.filter(|found| Grid::new(found.frame_rate, first, zero).frame_at(first) == 0))
+}
+
+/// The stream's coded sound, if it could be heard as it is: where tables are read as those of
+/// pictures are, and it is known what the film's zero will be.
+fn copyable_sound(
+    input: &mut Input,
+    index: u32,
+    video: Option<&VideoStream>,
+    start: Seconds,
+) -> Result<Option<CodedSound>> {
+    let stream = input.stream(index)?;
+    if stream.parameters().id() != ffmpeg_next::codec::Id::AAC {
+        return Ok(None);
+    }
+    let (Ok(track), Some((offset, ticks))) = (u32::try_from(stream.id()), libav::first_indexed(&stream))
+    else {
+        return Ok(None);
+    };
+    let (base, shape) = (stream.time_base(), SoundShape::of(&stream.parameters()));
+    let listed = Seconds::of(ticks, base.numerator(), base.denominator());
+    let zero = match video {
+        Some(video) => start_of(input, [video.stream])?,
+        None => start,
+    };
+    // If the picture begins later, the film's zero depends on its rate: see `Grid::new`.
+    if zero.minus(start).in_frames(FASTEST) > 0 {
+        return Ok(None);
+    }
+    let heard = start_of(input, [index])?;
+    let media = input.file();
+    let is_late = lateness(media);
+    let Some(table) = SoundTable::read(media, track).map_err(CellError::Read)? else { return Ok(None) };
+    // Of SBR and PS that a configuration does not mention only a decoder knows.
+    let AacLc { sample_rate: rate, channels } = table.form();
+    if (shape.sample_rate, shape.channels) != (rate as i32, channels.into()) {
+        return Ok(None);
+    }
+    // Where libav takes the first frame to be, all others follow.
+    let Some(first) = table.sample_at(offset) else { return Ok(None) };
+    let sample_at = |moment: Seconds| first + moment.minus(listed).in_frames(Ratio::new(rate, 1));
+    let (zero, heard) = (sample_at(zero), sample_at(heard));
+    // What an edit list leaves out before late sound would be heard.
+    if heard > 0 && zero + i64::from(rate / LATE) < heard {
+        return Ok(None);
+    }
+    table.copyable(media, track, zero, is_late).map_err(CellError::Read)
+}
+
+/// Tells when reading here and there has taken too long; in a file it never does.
+fn lateness(media: &Media) -> impl Fn() -> bool {
+    let (is_far, begin) = (media.is_far(), Instant::now());
+    move || is_far && begin.elapsed() > PATIENCE
 }
 
 fn audio_stream(input: &Input, index: usize) -> Result<AudioStream> {
@@ -120,6 +185,7 @@ fn audio_stream(input: &Input, index: usize) -> Result<AudioStream> {
         channels: shape.channels.clamp(0, u16::MAX.into()) as u16,
         sample_rate: shape.sample_rate.max(0) as u32,
         end_us: 0,
+        copyable: None,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The sound of a film: one decode, and per rendition one continuous encode of the whole track, on
-//! a thread of its own. Sound is never encoded in pieces: pieces click and drift.
+//! a thread of its own. Sound is never encoded in pieces: pieces click and drift. A rendition that is
+//! copied keeps pace with the decoder.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -15,9 +16,11 @@ use crate::grid::Seconds;
 use crate::input::{Input, Next};
 use crate::libav::{Sound, SoundFormat};
 use crate::reply::Replies;
+use crate::sound_copy::SoundCopy;
 use crate::sound_rung::{Piece, SoundRung};
 use crate::zero::zero_of;
 
+const FRAME: u64 = AudioPlan::FRAME as u64;
 /// Pieces of sound on their way to an encoder: a second or two.
 const PIECES: usize = 64;
 /// Parts of a second by which timestamps may differ from the count of samples before they are
@@ -34,8 +37,13 @@ pub(crate) fn sound(mut input: Input, plan: &EncodePlan, replies: &Replies) -> R
     let (decoder, time_base) = (input.decoder(&stream, "1")?, stream.time_base());
     let damage = Damage::default();
     let (missing_ms, ended) = thread::scope(|scope| {
-        let (mut lanes, mut rungs) = (Vec::new(), Vec::new());
+        let (mut lanes, mut rungs, mut copy) = (Vec::new(), Vec::new(), None);
         for rung in &audio.rungs {
+            if let Some(coded) = &rung.copied {
+                let media = input.media().map_err(CellError::Read)?;
+                copy = Some(SoundCopy::open(media, (&plan.grid, audio), rung, coded, replies)?);
+                continue;
+            }
             let rung = SoundRung::open(&plan.grid, audio, rung, replies)?;
             let (sender, pieces) = sync_channel(PIECES);
             rungs.push(sender);
@@ -50,6 +58,7 @@ pub(crate) fn sound(mut input: Input, plan: &EncodePlan, replies: &Replies) -> R
             expected: None,
             missing_ms: 0,
             rungs,
+            copy,
         };
         let read = way.run(&mut input).map(|()| way.missing_ms);
         drop(way);
@@ -64,7 +73,9 @@ pub(crate) fn sound(mut input: Input, plan: &EncodePlan, replies: &Replies) -> R
         })
     })?;
     let millis = |samples: u64| samples * 1000 / u64::from(audio.sample_rate.max(1));
-    let missing_ms = missing_ms + millis(audio.samples.saturating_sub(ended));
+    // What fills up the last coded frame was never there.
+    let missing = Some(audio.samples.saturating_sub(ended)).filter(|missing| *missing >= FRAME);
+    let missing_ms = missing_ms + millis(missing.unwrap_or(0));
     let duration_ms = millis(audio.samples).saturating_sub(missing_ms);
     replies.send(&Reply::Done { duration_ms, damaged: damage.total(), missing_ms }, &[])
 }
@@ -82,6 +93,7 @@ struct Way<'a> {
     /// Length of what could not be decoded.
     missing_ms: u64,
     rungs: Vec<SyncSender<Piece>>,
+    copy: Option<SoundCopy<'a>>,
 }
 
 impl Way<'_> {
@@ -93,7 +105,8 @@ impl Way<'_> {
                 Next::Damaged => self.damage.count(true),
                 Next::End => {
                     let _ = self.decoder.send_eof();
-                    return self.decode();
+                    self.decode()?;
+                    return self.copy.take().map_or(Ok(()), SoundCopy::finish);
                 }
             }
         }
@@ -166,6 +179,6 @@ impl Way<'_> {
             let sound = sound.share().map_err(CellError::libav("share sound"))?;
             rung.send(Piece { sound, format, silent_until }).map_err(|_| CellError::Stopped)?;
         }
-        Ok(())
+        self.copy.as_mut().map_or(Ok(()), |copy| copy.copy_until(in_output(at + length) as u64))
     }
 }

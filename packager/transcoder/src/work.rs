@@ -10,6 +10,7 @@ use crate::pictures::{self, Part};
 use crate::process;
 use crate::reply::Replies;
 use crate::sound;
+use crate::sound_copy;
 use crate::sound_rung;
 use crate::stills;
 use crate::x264;
@@ -62,7 +63,10 @@ fn announce(plan: &EncodePlan, replies: &Replies) -> Result<()> {
     }
     for (audio, rung) in plan.audio.iter().flat_map(|audio| audio.rungs.iter().map(move |rung| (audio, rung)))
     {
-        sound_rung::announce(audio, rung, replies)?;
+        match &rung.copied {
+            Some(coded) => sound_copy::announce(audio, rung, coded, replies)?,
+            None => drop(sound_rung::announce(audio, rung, replies)?),
+        }
     }
     replies.send(&Reply::Done { duration_ms: 0, damaged: 0, missing_ms: 0 }, &[])
 }

@@ -140,7 +140,7 @@ fn plan() -> EncodePlan {
             sample_rate: 48_000,
             samples: u64::from(SECONDS) * 48_000,
             segment: Ratio::new(4, 1),
-            rungs: vec![AudioRung { rendition: SOUND, channels: 1, bit_rate_bps: 32_000 }],
+            rungs: vec![AudioRung { rendition: SOUND, channels: 1, bit_rate_bps: 32_000, copied: None }],
         }),
         expected_ms: u64::from(SECONDS) * 1000,
         max_ms: u64::MAX,

@@ -57,7 +57,7 @@ pub(crate) fn plan(seconds: u32) -> EncodePlan {
             sample_rate: 48_000,
             samples: u64::from(seconds) * 48_000,
             segment: Ratio::new(4, 1),
-            rungs: vec![AudioRung { rendition: sound(), channels: 1, bit_rate_bps: 32_000 }],
+            rungs: vec![AudioRung { rendition: sound(), channels: 1, bit_rate_bps: 32_000, copied: None }],
         }),
         expected_ms: u64::from(seconds) * 1000,
         max_ms: u64::MAX,

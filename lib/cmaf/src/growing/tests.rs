@@ -1,4 +1,4 @@
-use model::cell::{AudioPlan, AudioRung, CopiedRung, Ratio, VideoPlan, VideoRung};
+use model::cell::{AudioPlan, AudioRung, CodedSound, CopiedRung, Ratio, VideoPlan, VideoRung};
 use model::{SegmentGrid, SegmentStarts};
 
 use super::*;
@@ -47,7 +47,12 @@ fn plan(grid: SegmentGrid) -> EncodePlan {
             sample_rate: 48_000,
             samples,
             segment: Ratio::new(4, 1),
-            rungs: vec![AudioRung { rendition: name("a32"), channels: 1, bit_rate_bps: 32_000 }],
+            rungs: vec![AudioRung {
+                rendition: name("a32"),
+                channels: 1,
+                bit_rate_bps: 32_000,
+                copied: None,
+            }],
         }),
         expected_ms: 0,
         max_ms: u64::MAX,
@@ -191,6 +196,28 @@ fn the_smallest_picture_with_its_sound_fits_90_kbit_s_before_it_is_measured() {
     let Bandwidth { peak_bps, average_bps } = film.bandwidth(name("480p"));
     assert!((1_337_500..1_340_000).contains(&peak_bps), "{peak_bps}");
     assert!((1_000_000..1_003_000).contains(&average_bps), "{average_bps}");
+}
+
+#[test]
+fn a_copied_sound_has_the_rates_of_its_source_and_those_of_its_boxes() {
+    let mut plan = plan(even(1000));
+    let audio = plan.audio.as_mut().unwrap();
+    audio.rungs.push(AudioRung { rendition: name("a128"), channels: 2, ..audio.rungs[0].clone() });
+    audio.rungs[1].copied = Some(CodedSound {
+        track: 2,
+        asc: vec![0x11, 0x90],
+        first: 0,
+        priming: 1024,
+        frames: 2000,
+        peak_bps: 190_000,
+        average_bps: 140_000,
+    });
+    let film = growing(&plan, &[]);
+    // 136 bytes in 4 s, and four for each frame.
+    let rates = Bandwidth { peak_bps: 191_772, average_bps: 141_772 };
+    assert_eq!(film.bandwidth(name("a128")), rates);
+    assert_eq!(ticks(&film, "a128"), ticks(&film, "a32"));
+    assert_eq!(film.kind(name("a128")), Some(RenditionKind::Audio { channels: 2, sample_rate: 48_000 }));
 }
 
 #[test]

@@ -181,6 +181,7 @@ fn the_smallest_rung_keeps_its_promise_on_any_copied_grid() {
             channels: 2,
             sample_rate: 48_000,
             end_us: stream.end_us,
+            copyable: None,
         };
         stream.copyable.as_mut().unwrap().bytes /= 2;
         stream.copyable.as_mut().unwrap().idrs.iter_mut().for_each(|idr| idr.1 /= 2);

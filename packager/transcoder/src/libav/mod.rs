@@ -18,6 +18,6 @@ pub(crate) use graph::{Chain, Medium};
 pub(crate) use log::{limit_allocations, to_stderr, warn_of_known_holes};
 pub(crate) use open::{look, open, read_only, seek};
 pub(crate) use stream::{
-    PictureShape, SoundShape, clock_may_jump, decoder, duration_is_guessed, is_yuv420p, last_indexed,
-    picture_delay, quarter_turns, says_progressive,
+    PictureShape, SoundShape, clock_may_jump, decoder, duration_is_guessed, first_indexed, is_yuv420p,
+    last_indexed, picture_delay, quarter_turns, says_progressive,
 };

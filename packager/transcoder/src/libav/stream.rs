@@ -100,6 +100,16 @@ pub(crate) fn last_indexed(stream: &Stream<'_>) -> Option<i64> {
     }
 }
 
+/// Where the first packet in the index of a stream lies in the file, and its timestamp.
+pub(crate) fn first_indexed(stream: &Stream<'_>) -> Option<(u64, i64)> {
+    // SAFETY: the stream belongs to an open context; libav checks the place, and the entry is
+    // read before anything else is done with the stream.
+    unsafe {
+        let first = ffi::avformat_index_get_entry(stream.as_ptr().cast_mut(), 0).as_ref()?;
+        Some((u64::try_from(first.pos).ok()?, first.timestamp))
+    }
+}
+
 /// Whether the declared duration was only computed from a bit rate.
 pub(crate) fn duration_is_guessed(input: &Input) -> bool {
     // SAFETY: the context is alive as long as `input`; the field is set by libav, never by a file.

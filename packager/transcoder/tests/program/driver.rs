@@ -248,10 +248,14 @@ pub(crate) fn small_plan(probe: &Probe) -> EncodePlan {
         sample_rate: 48_000,
         samples: audio.end_us * 48 / 1000,
         segment: Ratio::new(2, 1),
-        rungs: vec![
-            AudioRung { rendition: RenditionName::Audio { kbps: 32 }, channels: 1, bit_rate_bps: 32_000 },
-            AudioRung { rendition: RenditionName::Audio { kbps: 96 }, channels: 2, bit_rate_bps: 96_000 },
-        ],
+        rungs: [(32, 1), (96, 2)]
+            .map(|(kbps, channels)| AudioRung {
+                rendition: RenditionName::Audio { kbps },
+                channels,
+                bit_rate_bps: u32::from(kbps) * 1000,
+                copied: None,
+            })
+            .to_vec(),
     });
     let grid = match &video {
         Some(video) => SegmentGrid::even(video.frame_rate, video.segment_frames, video.frames),
