@@ -27,9 +27,14 @@ pub(crate) fn arguments(plan: &EncodePlan, film: &Path, folder: &Path) -> Vec<St
         words.extend(["-map", &format!("0:{}", video.stream), "-c:v", "copy"].map(str::to_owned));
         words.push(folder.join(format!("{}.mp4", copied.rendition)).to_string_lossy().into_owned());
     }
-    for rung in plan.audio.iter().flat_map(|audio| &audio.rungs) {
-        let (map, rate) = (format!("[{}]", rung.rendition), rung.bit_rate_bps.to_string());
-        words.extend(["-map", &map, "-c:a", "aac", "-b:a", &rate].map(str::to_owned));
+    for (audio, rung) in plan.audio.iter().flat_map(|audio| audio.rungs.iter().map(move |rung| (audio, rung)))
+    {
+        if rung.copied.is_some() {
+            words.extend(["-map", &format!("0:{}", audio.stream), "-c:a", "copy"].map(str::to_owned));
+        } else {
+            let (map, rate) = (format!("[{}]", rung.rendition), rung.bit_rate_bps.to_string());
+            words.extend(["-map", &map, "-c:a", "aac", "-b:a", &rate].map(str::to_owned));
+        }
         words.push(folder.join(format!("{}.mp4", rung.rendition)).to_string_lossy().into_owned());
     }
     words
@@ -66,12 +71,13 @@ fn cascade(video: &VideoPlan, graph: &mut String) {
 
 fn sounds(audio: &AudioPlan, graph: &mut String) {
     let _ = write!(graph, "[0:{}]aresample={}:async=1", audio.stream, audio.sample_rate);
-    let _ = write!(graph, ",asplit={}", audio.rungs.len());
-    for rung in &audio.rungs {
+    let encoded: Vec<_> = audio.rungs.iter().filter(|rung| rung.copied.is_none()).collect();
+    let _ = write!(graph, ",asplit={}", encoded.len());
+    for rung in &encoded {
         let _ = write!(graph, "[in{}]", rung.rendition);
     }
     graph.push(';');
-    for rung in &audio.rungs {
+    for rung in encoded {
         let layout = if rung.channels == 1 { "mono" } else { "stereo" };
         let _ = write!(graph, "[in{0}]aformat=channel_layouts={layout}[{0}];", rung.rendition);
     }
@@ -146,6 +152,7 @@ mod tests {
                     rendition: RenditionName::Audio { kbps: 32 },
                     channels: 1,
                     bit_rate_bps: 32_000,
+                    copied: None,
                 }],
             }),
             expected_ms: 1000,
