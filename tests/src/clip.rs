@@ -18,10 +18,13 @@ pub enum Clip {
         /// Its width in pixels, at 16:9.
         width: u32,
     },
-    /// The same at 854×480, coded so well that it is copied: a group of pictures every 2.4 s.
+    /// The same, coded so well that it is copied: a group of pictures every 2.4 s, and sound that
+    /// begins in the middle of a frame.
     Good {
         /// Its length.
         seconds: u32,
+        /// Its width in pixels, at 16:9. Below 480p only the sound is copied.
+        width: u32,
     },
 }
 
@@ -57,9 +60,11 @@ impl Clip {
             Self::Numbered { seconds, width } => {
                 numbered(&folder.join(format!("numbered-{seconds}-{width}.mp4")), seconds, width, &[])
             }
-            Self::Good { seconds } => {
+            Self::Good { seconds, width } => {
                 let groups = ["-preset", "veryfast", "-g", "60", "-bf", "2", "-sc_threshold", "0"];
-                numbered(&folder.join(format!("good-{seconds}.mp4")), seconds, 854, &groups)
+                let picture = folder.join(format!("picture-{seconds}-{width}.mp4"));
+                let picture = numbered(&picture, seconds, width, &groups);
+                good(&folder.join(format!("good-{seconds}-{width}.mp4")), &picture, seconds)
             }
         }
     }
@@ -102,5 +107,19 @@ fn numbered(file: &Path, seconds: u32, width: u32, more: &[&str]) -> PathBuf {
     let mapped = ["-filter_complex", graph, "-map", "[picture]", "-map", "2"];
     let name = file.to_string_lossy();
     run("ffmpeg", &[&FRONT[..], &inputs, &mapped, &CODED, more, &[&name]].concat()).ok();
+    file.to_owned()
+}
+
+/// A film with the sound of a longer one that was cut: from one beep on, and there are 234.375
+/// coded frames between two.
+fn good(file: &Path, picture: &Path, seconds: u32) -> PathBuf {
+    let cut = film::BEEP_EVERY_S.to_string();
+    let sound = file.with_extension("m4a");
+    let [picture, sound, name] = [picture, &sound, file].map(|path| path.to_string_lossy());
+    let beeps = film::beeps(seconds + film::BEEP_EVERY_S);
+    run("ffmpeg", &[&FRONT[..], &["-i", &beeps, "-ac", "2", "-c:a", "aac", &sound]].concat()).ok();
+    let inputs = ["-nostdin", "-v", "error", "-y", "-i", &picture, "-ss", &cut, "-i", &sound];
+    let mapped = ["-map", "0:v", "-map", "1:a", "-c", "copy", "-movflags", "+faststart", &name];
+    run("ffmpeg", &[&inputs[..], &mapped].concat()).ok();
     file.to_owned()
 }

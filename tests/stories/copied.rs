@@ -1,15 +1,46 @@
 //! A film whose pictures are good already keeps them.
 
-use tests::film::{assert_beeps, assert_every_frame_once};
+use tests::film::{assert_beeps, assert_every_frame_once, heard};
 use tests::{Cells, Clip, Engines, Kind, Person, Stack, Watching, run};
 
 const SECONDS: u32 = 21;
-const GOOD: Clip = Clip::Good { seconds: SECONDS };
+const GOOD: Clip = Clip::Good { seconds: SECONDS, width: 854 };
+const SMALL: Clip = Clip::Good { seconds: SECONDS, width: 428 };
 
 /// A fingerprint of the coded pictures of a playlist or file.
 fn coded_pictures(input: &str) -> String {
     let words = ["-nostdin", "-v", "error", "-i", input, "-map", "0:v:0", "-c", "copy", "-f", "md5", "-"];
     run("ffmpeg", &words).ok()
+}
+
+/// A fingerprint of each coded frame of sound of a playlist or file.
+fn coded_sound(input: &str) -> Vec<String> {
+    let words =
+        ["-nostdin", "-v", "error", "-i", input, "-map", "0:a:0", "-c", "copy", "-f", "framemd5", "-"];
+    let said = run("ffmpeg", &words).ok();
+    let frames = said.lines().filter(|line| !line.starts_with('#'));
+    frames.map(|line| line.split(',').nth(5).expect("a sixth column").trim().to_owned()).collect()
+}
+
+/// Plays a playlist or file of which ffmpeg has nothing to say.
+fn assert_plays(input: &str) {
+    let words = ["-nostdin", "-v", "warning", "-xerror", "-i", input, "-f", "null", "-"];
+    let played = run("ffmpeg", &words);
+    assert_eq!((played.code, played.stderr.as_str()), (Some(0), ""), "{input}");
+}
+
+/// The frame before the film is silence, all others are the source's.
+fn assert_sound_copied(clip: Clip, copy: &str) {
+    let (frames, source) = (coded_sound(copy), coded_sound(&clip.file().to_string_lossy()));
+    assert!(frames.len() > 900 && source.starts_with(&frames[1..]), "{} frames", frames.len());
+}
+
+/// What has copied sound plays, and is heard when the encoded sound is.
+fn assert_in_step(copy: &str, encoded: &str) {
+    assert_plays(copy);
+    for (copied, encoded) in heard(copy).into_iter().zip(heard(encoded)) {
+        assert!((copied - encoded).abs() < 0.001, "{copy}: {copied} and {encoded}");
+    }
 }
 
 /// How long each segment of a playlist is, in milliseconds.
@@ -30,13 +61,16 @@ async fn assert_copied(stack: &Stack, person: &Person, video: &str) {
     let names: Vec<_> = playlists.keys().filter(|name| name.ends_with('p')).cloned().collect();
     assert_eq!(names, ["144p", "240p", "360p", "480p"]);
     let url = |name: &str| watching.url(&format!("{name}/playlist.m3u8"));
-    let [small, copied, sound] = ["144p", "480p", "a32"].map(url);
+    let [small, copied, sound, copied_sound] = ["144p", "480p", "a32", "a128"].map(url);
     let looked = tokio::task::spawn_blocking(move || {
         let source = coded_pictures(&GOOD.file().to_string_lossy());
         assert_eq!(coded_pictures(&copied), source);
         assert_every_frame_once(&copied, SECONDS * 25, 25.0, 1);
         assert_every_frame_once(&small, SECONDS * 25, 25.0, 2);
         assert_beeps(&sound, SECONDS.into());
+        assert_sound_copied(GOOD, &copied_sound);
+        assert_in_step(&copied_sound, &sound);
+        assert_plays(&copied);
     });
     looked.await.expect("whole and in step");
 }
@@ -71,6 +105,29 @@ async fn a_crash_while_it_is_copied_costs_nothing() {
     stack.start_server().await;
     creator.until_ready(&video).await;
     assert_copied(&stack, &creator, &video).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn good_sound_is_copied_where_pictures_are_not() {
+    let stack = Stack::start().await;
+    let creator = stack.person("ana", "creator", 0).await;
+    let video = creator.upload("Voz", SMALL.file()).await;
+    creator.until_ready(&video).await;
+    let watching = Watching::start(&stack, &creator, &video).await;
+    let playlists = watching.playlists().await;
+    assert_eq!(playlists.keys().collect::<Vec<_>>(), ["144p", "240p", "a32", "a64"]);
+    assert_eq!(lengths_ms(&playlists["240p"])[..4], [4000; 4]);
+    let [copied, sound] = ["a64", "a32"].map(|name| watching.url(&format!("{name}/playlist.m3u8")));
+    let file = watching.url("240p.mp4");
+    let looked = tokio::task::spawn_blocking(move || {
+        assert_sound_copied(SMALL, &copied);
+        assert_in_step(&copied, &sound);
+        // The plain MP4 of a page without JavaScript.
+        assert_in_step(&file, &sound);
+        assert_beeps(&file, SECONDS.into());
+        assert_every_frame_once(&file, SECONDS * 25, 25.0, 1);
+    });
+    looked.await.expect("whole and in step");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -199,7 +199,7 @@ async fn a_worker_that_dies_over_it_leaves_one_new_version() {
 async fn pictures_that_were_copied_stay_the_sources_own() {
     let stack = Stack::start().await;
     let creator = stack.person("ana", "creator", 0).await;
-    let video = creator.upload("Buena", Clip::Good { seconds: SECONDS }.file()).await;
+    let video = creator.upload("Buena", Clip::Good { seconds: SECONDS, width: 854 }.file()).await;
     let old = version(&creator.until_ready(&video).await);
     let order = |renditions: &str| {
         stack.try_cocuyo(&["reencode", &video, "--renditions", renditions, "--preset", "slower"])
