@@ -129,7 +129,7 @@ impl Input {
     }
 
     /// The file once more, to be read in between by the same thread.
-    pub(crate) fn media(&self) -> io::Result<Media> {
+    pub(crate) fn again(&self) -> io::Result<Media> {
         self.media.again()
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn sound(mut input: Input, plan: &EncodePlan, replies: &Replies) -> R
         let (mut lanes, mut rungs, mut copy) = (Vec::new(), Vec::new(), None);
         for rung in &audio.rungs {
             if let Some(coded) = &rung.copied {
-                let media = input.media().map_err(CellError::Read)?;
+                let media = input.again().map_err(CellError::Read)?;
                 copy = Some(SoundCopy::open(media, (&plan.grid, audio), rung, coded, replies)?);
                 continue;
             }
