@@ -2,6 +2,7 @@
 //! a thread of its own. Sound is never encoded in pieces: pieces click and drift. A rendition that is
 //! copied keeps pace with the decoder.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
@@ -36,18 +37,22 @@ pub(crate) fn sound(mut input: Input, plan: &EncodePlan, replies: &Replies) -> R
     let stream = input.stream(audio.stream)?;
     let (decoder, time_base) = (input.decoder(&stream, "1")?, stream.time_base());
     let damage = Damage::default();
+    let copied = audio.rungs.iter().find_map(|rung| Some((rung, rung.copied.as_ref()?)));
+    let copy = |(rung, coded)| {
+        let media = input.again().map_err(CellError::Read)?;
+        SoundCopy::open(media, (&plan.grid, audio), rung, coded, replies)
+    };
+    let copy = copied.map(copy).transpose()?;
+    // Whether the source has come to its end, and not only to where it cannot be read.
+    let is_over = AtomicBool::new(false);
     let (missing_ms, ended) = thread::scope(|scope| {
-        let (mut lanes, mut rungs, mut copy) = (Vec::new(), Vec::new(), None);
-        for rung in &audio.rungs {
-            if let Some(coded) = &rung.copied {
-                let media = input.again().map_err(CellError::Read)?;
-                copy = Some(SoundCopy::open(media, (&plan.grid, audio), rung, coded, replies)?);
-                continue;
-            }
+        let (mut lanes, mut rungs) = (Vec::new(), Vec::new());
+        for rung in audio.rungs.iter().filter(|rung| rung.copied.is_none()) {
             let rung = SoundRung::open(&plan.grid, audio, rung, replies)?;
             let (sender, pieces) = sync_channel(PIECES);
             rungs.push(sender);
-            lanes.push(scope.spawn(move || rung.run(pieces)));
+            let is_over = &is_over;
+            lanes.push(scope.spawn(move || rung.run(pieces, is_over)));
         }
         let mut way = Way {
             decoder,
@@ -61,6 +66,7 @@ pub(crate) fn sound(mut input: Input, plan: &EncodePlan, replies: &Replies) -> R
             copy,
         };
         let read = way.run(&mut input).map(|()| way.missing_ms);
+        is_over.store(read.is_ok(), Ordering::Release);
         drop(way);
         lanes.into_iter().fold(read.map(|missing_ms| (missing_ms, u64::MAX)), |read, lane| {
             let ended = lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

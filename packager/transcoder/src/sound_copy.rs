@@ -49,6 +49,8 @@ impl<'a> SoundCopy<'a> {
     ) -> Result<Self> {
         announce(plan, rung, coded, replies)?;
         let table = SoundTable::read(&mut media, coded.track).map_err(CellError::Read)?;
+        let end = i64::try_from(plan.coded_frames()).ok().and_then(|n| coded.first.checked_add(n));
+        let table = table.filter(|table| end.is_some_and(|end| end <= table.len()));
         let table = table.ok_or_else(|| other_file("not the tables that were planned with"))?;
         let segments = SoundSegments::new(grid, plan, rung, replies);
         Ok(Self { media, table, coded, planned: plan.coded_frames(), segments })

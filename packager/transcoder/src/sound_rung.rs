@@ -1,5 +1,6 @@
 //! One sound rendition: resample, encode, cut.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 
 use cmaf::AudioTrack;
@@ -84,15 +85,18 @@ impl<'a> SoundRung<'a> {
         })
     }
 
-    /// Takes pieces until there are no more, fills the track up, and says how many samples of it
-    /// there were.
-    pub(crate) fn run(mut self, pieces: Receiver<Piece>) -> Result<u64> {
+    /// Takes pieces until there are no more and, if the source is over then, fills the track up and
+    /// says how many samples of it there were.
+    pub(crate) fn run(mut self, pieces: Receiver<Piece>, is_over: &AtomicBool) -> Result<u64> {
         for piece in pieces {
             if let Some(sample) = piece.silent_until {
                 self.flush_chain()?;
                 self.be_silent_until(sample)?;
             }
             self.take(piece)?;
+        }
+        if !is_over.load(Ordering::Acquire) {
+            return Err(CellError::Stopped);
         }
         self.flush_chain()?;
         let length = self.resampled.min(self.plan.samples);

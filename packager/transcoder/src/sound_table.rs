@@ -57,6 +57,11 @@ impl SoundTable {
         Some(n as i64 * FRAME)
     }
 
+    /// How many frames there are.
+    pub(crate) fn len(&self) -> i64 {
+        self.frames.len() as i64
+    }
+
     /// The bytes of frame `n`: silence before the first; `None` behind the last.
     pub(crate) fn get(&self, media: &mut Media, n: i64) -> io::Result<Option<Vec<u8>>> {
         let Ok(n) = usize::try_from(n) else { return Ok(Some(silence(self.form.channels).to_vec())) };
@@ -97,7 +102,7 @@ impl SoundTable {
             asc: self.asc.clone(),
             first,
             priming: (FRAME + zero.rem_euclid(FRAME)) as u32,
-            frames: (self.frames.len() as i64).saturating_sub(first).unsigned_abs(),
+            frames: self.len().saturating_sub(first).unsigned_abs(),
             peak_bps: self.rate(&sizes, busy as usize),
             average_bps: self.rate(&sizes, sizes.len()),
         }))

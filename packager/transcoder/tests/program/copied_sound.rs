@@ -219,7 +219,22 @@ fn another_file_than_was_planned_with_ends_the_job_by_name() {
         let said = ask(&media, |source| Request::Work { source, plan, task: Task::Sound });
         let (reason, detail) = said.refused.unwrap_or_else(|| panic!("{:?}\n{}", said.done, said.log));
         assert_eq!((said.status, reason), (Some(0), model::FailureReason::Internal), "{detail}");
+        let segments = said.renditions.values().map(|rendition| rendition.segments.len());
+        assert_eq!(segments.max().unwrap_or(0), 0, "nothing that could be committed: {detail}");
     }
+}
+
+#[test]
+fn sound_that_cannot_be_read_is_not_silence() {
+    let clips = Clips::new();
+    let film = clips.make("film.wav", &format!("{NOISE}48000 -t 60"));
+    let plan = small_plan(&probe(&film).probe.unwrap());
+    let bytes = std::fs::read(&film).unwrap();
+    let half = bytes.len() / 2;
+    let said = ask_for_ranges(bytes, half, |source| Request::Work { source, plan, task: Task::Sound });
+    assert_eq!((said.status, said.done), (Some(74), None));
+    let segments = said.rendition("a32").segments.len();
+    assert!((1..=15).contains(&segments), "{segments} of 30 segments, of which half can be read");
 }
 
 #[test]
