@@ -171,7 +171,7 @@ fn copyable_sound(
 }
 
 /// Tells when reading here and there has taken too long; in a file it never does.
-fn lateness(media: &Media) -> impl Fn() -> bool {
+fn lateness(media: &Media) -> impl Fn() -> bool + use<> {
     let (is_far, begin) = (media.is_far(), Instant::now());
     move || is_far && begin.elapsed() > PATIENCE
 }

@@ -14,8 +14,10 @@ const FRAME: i64 = AudioPlan::FRAME as i64;
 const MAX_FRAME: u32 = 768;
 /// The longest configuration that is copied: a plain one has two bytes, or five.
 const MAX_ASC: usize = 16;
-/// Frames that are looked into: about as many reads as for pictures.
+/// Frames that are looked into: about as many reads as for pictures,
 const LOOKED_AT: usize = 2000;
+/// and where each is a request to a store.
+const LOOKED_AT_FROM_AFAR: usize = 256;
 /// Seconds that count as the busiest: half a segment, the shortest that a peak rate is measured of.
 const BUSY_S: u32 = 2;
 
@@ -82,7 +84,8 @@ impl SoundTable {
         let first = zero.div_euclid(FRAME) - 1;
         let start = usize::try_from(first).unwrap_or(0);
         let Some(heard) = self.frames.get(start..).filter(|heard| !heard.is_empty()) else { return Ok(None) };
-        let looked_at = heard.iter().step_by(heard.len().div_ceil(LOOKED_AT));
+        let most = if media.is_far() { LOOKED_AT_FROM_AFAR } else { LOOKED_AT };
+        let looked_at = heard.iter().step_by(heard.len().div_ceil(most));
         let looked_at: Vec<u64> = looked_at.map(|(offset, _)| *offset).collect();
         for some in looked_at.chunks(Media::GLANCES) {
             if is_late() {
