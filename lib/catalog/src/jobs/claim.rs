@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{FailureReason, JobId, JobState, Timestamp, WorkerId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{LockBehavior, LockType};
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, SimpleExpr};
 use sea_orm::{QueryOrder, QuerySelect, Select};
 
 use super::end::{give_up, put_off, set_aside};
@@ -33,7 +33,9 @@ impl Catalog {
     ///
     /// Plans come first, then what a film needs to begin and to be finished, then chunks that a
     /// viewer waits for, then the rest of lane A, then lane B, then re-encodes; among equals the video
-    /// of greater priority, then who has waited longest, then the earlier place in the film.
+    /// of greater priority, then who has waited longest, then the earlier place in the film. From lane
+    /// B on it is the longer chunk: those pictures are offered when all of them are there, and no
+    /// worker is to begin with a long one when the others have none left.
     ///
     /// A job whose lease ran out counts a crash and is claimed again, after a pause that grows;
     /// at the third its video fails with [`FailureReason::Crashed`].
@@ -144,9 +146,17 @@ fn due(claim: Claim, now: Timestamp) -> Select<Entity> {
         .order_by_asc(Column::Rank)
         .order_by_desc(Column::Priority)
         .order_by_asc(Column::TurnAt)
+        .order_by_asc(shortness())
         .order_by_asc(Column::FirstSegment)
         .order_by_asc(Column::Id)
         .limit(1)
+}
+
+/// Minus the length, where the longest comes first.
+fn shortness() -> SimpleExpr {
+    let behind_lane_a = Column::Rank.gte(Rank::Better as i64);
+    let shortness = Expr::col(Column::FirstSegment).sub(Expr::col(Column::EndSegment));
+    Expr::case(behind_lane_a, shortness).finally(0).into()
 }
 
 async fn take(

@@ -80,7 +80,7 @@ on_both_engines! {
         catalog.finish_job(plan_job.id, plan_job.attempt, after(4)).await.unwrap();
         catalog.finish_job(plan_job.id, plan_job.attempt, after(4)).await.expect("its answer was lost");
         let rest = everything(&catalog, Claim::Any, after(5)).await;
-        assert_eq!(rest.iter().map(name).collect::<Vec<_>>(), ["stills", "a2-6", "a6-14", "a14-15", "b0-2", "b2-6", "b6-14", "b14-15"]);
+        assert_eq!(rest.iter().map(name).collect::<Vec<_>>(), ["stills", "a2-6", "a6-14", "a14-15", "b6-14", "b2-6", "b0-2", "b14-15"]);
         for job in &rest[..4] {
             carry_out(&catalog, job, after(6)).await;
         }
@@ -123,7 +123,7 @@ on_both_engines! {
         let rest = names(&catalog, Claim::Any, after(2)).await;
         assert_eq!(
             rest,
-            ["stills", "a2-6", "a6-14", "a14-25", "a27-29", "a29-44", "a44-50", "b0-2", "b2-6", "b6-14", "b14-29", "b29-44", "b44-50"]
+            ["stills", "a2-6", "a6-14", "a14-25", "a27-29", "a29-44", "a44-50", "b14-29", "b29-44", "b6-14", "b44-50", "b2-6", "b0-2"]
         );
     }
 
@@ -223,9 +223,9 @@ on_both_engines! {
         let renewed = express(25).await.unwrap();
         assert_eq!(name(&renewed), "b29-31!", "the other want was forgotten");
         assert_eq!(express(25).await, None);
-        // What was cut stays cut, and has its turn by its place.
+        // What was cut stays cut, and the longer piece has its turn first.
         let rest = names(&catalog, Claim::Any, after(26)).await;
-assert_eq!(rest[rest.len() - 5..], ["b35-40", "b40-42", "b42-43", "b43-44", "b44-50"]);
+        assert_eq!(rest[rest.len() - 5..], ["b25-27", "b27-29", "b40-42", "b42-43", "b43-44"]);
         assert!(rest.iter().all(|name| !name.ends_with('!')), "{rest:?}");
     }
 
@@ -243,7 +243,7 @@ assert_eq!(rest[rest.len() - 5..], ["b35-40", "b40-42", "b42-43", "b43-44", "b44
         assert_eq!(order[1..5], [(second, true), (second, true), (first, true), (first, true)]);
         // stills, a2-5; then lane B
         assert_eq!(order[5..9].iter().map(|(video, _)| *video).collect::<Vec<_>>(), [second, second, first, first]);
-        assert_eq!(jobs[9..].iter().map(name).collect::<Vec<_>>(), ["b0-2", "b2-5", "b0-2", "b2-5"]);
+        assert_eq!(jobs[9..].iter().map(name).collect::<Vec<_>>(), ["b2-5", "b0-2", "b2-5", "b0-2"]);
         assert_eq!(jobs[9].video, second);
         assert_eq!(place(first).await, None, "somebody works on it");
         assert_eq!(row(&catalog, second).await.priority, 5);
