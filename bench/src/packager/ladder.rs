@@ -31,7 +31,7 @@ struct Took {
 /// Ours beside both, each round in another order.
 pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     let work = tempfile::tempdir().context("make a folder")?;
-    let film = bench.sources.film(Kind::OpenGroups, bench.size(64, 12))?;
+    let film = bench.sources.film(Kind::OpenGroups, bench.size(180, 12))?;
     let plan = cell::plan(&film)?;
     let theirs = peertube::look(&film)?;
     let installation = Installation::start(Setup::on(Engines::Folder))?;
