@@ -2,10 +2,12 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rand::RngExt;
 use tempfile::TempDir;
 use url::Url;
 
@@ -44,7 +46,8 @@ impl SeaweedFs {
         std::fs::create_dir(&data).expect("make the data folder");
         let log = std::fs::File::create(folder.path().join("log")).expect("make the log");
 
-        // Ports that were free a moment ago: `weed` cannot be handed a listening socket.
+        // Ports that were free a moment ago: `weed` cannot be handed a listening socket, and binds some
+        // of them seconds later.
         let [master, master_rpc, volume, volume_rpc, filer, filer_rpc, s3, s3_rpc] = free_ports();
         let process = Command::new("setpriv")
             // It must not outlive a test that is killed.
@@ -129,9 +132,16 @@ fn weed() -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim_end())
 }
 
+/// From where ports are taken: not from where the kernel takes those that nobody named.
+const PORTS: Range<u16> = 10_000..32_000;
+
 fn free_ports<const N: usize>() -> [u16; N] {
+    let mut random = rand::rng();
     // All are held until all are known, so that they differ.
-    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let held = [(); N].map(|()| {
+        let mut tries = std::iter::repeat_with(|| random.random_range(PORTS)).take(1000);
+        tries.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).expect("a free port")
+    });
     held.map(|listener| listener.local_addr().expect("its address").port())
 }
 

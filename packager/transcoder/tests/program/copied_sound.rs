@@ -159,6 +159,24 @@ fn a_copied_sound_is_its_source_and_heard_when_the_others_are() {
 }
 
 #[test]
+fn sound_in_a_store_is_looked_at_and_copied_as_sound_that_is_here() {
+    let clips = Clips::new();
+    let film = clips.make("good.mp4", &format!("{BARS} {NOISE}48000 -t 9 {CODED}"));
+    let near = probe(&film).probe.unwrap();
+    assert!(near.audio[0].copyable.is_some());
+    let bytes = std::fs::read(&film).unwrap();
+    let far = ask_for_ranges(bytes.clone(), usize::MAX, |source| Request::Probe { source });
+    assert_eq!(far.probe.unwrap().audio[0].copyable, near.audio[0].copyable);
+
+    let plan = plan(&film);
+    let here = work(&film, &plan, Task::Sound);
+    let there = ask_for_ranges(bytes, usize::MAX, |source| Request::Work { source, plan, task: Task::Sound });
+    for name in ["a32", "a96"] {
+        assert!(there.rendition(name).segments == here.rendition(name).segments, "{name}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_not_offered() {
     let clips = Clips::new();
     let good = clips.make("good.mp4", &format!("{BARS} {NOISE}48000 -t 4 {CODED}"));
@@ -188,9 +206,6 @@ fn what_does_not_fit_is_not_offered() {
     assert_eq!(found(&clips.file("late.mp4", &late)), None);
 
     let bytes = std::fs::read(&good).unwrap();
-    let from_afar = ask_for_ranges(bytes.clone(), usize::MAX, |source| Request::Probe { source });
-    assert_eq!(from_afar.probe.unwrap().audio[0].copyable, None, "a file that is not here");
-
     // Tables that lie: frames that are not where they are said to be.
     let audio = SampleTable::read(moov(&bytes), 2).unwrap();
     let sizes: Vec<u8> = audio.samples.iter().flat_map(|sample| sample.size.to_be_bytes()).collect();
