@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use listener::{Body, Door};
 use model::{Clock, Timestamp, UploadId};
 use storage::ObjectStore;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     /// Of those who bring its parts to the store.
     pub(crate) shipping: Turns,
     pub(crate) parts_at_a_time: Semaphore,
+    /// Told whenever the store has one more part of any upload.
+    pub(crate) part_arrived: Notify,
     pub(crate) tasks: TaskTracker,
     pub(crate) stopping: CancellationToken,
 }
@@ -73,6 +75,7 @@ impl Ingest {
             turns: Turns::default(),
             shipping: Turns::default(),
             parts_at_a_time: Semaphore::new(PARTS_AT_A_TIME),
+            part_arrived: Notify::new(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         })))

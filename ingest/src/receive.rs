@@ -135,6 +135,7 @@ impl Inner {
                     || (unrecorded > 0 && checkpoint.elapsed() >= CHECKPOINT_TIME))
             {
                 self.record(upload, writer).await?;
+                self.keep_pace(upload).await?;
                 checkpoint = Instant::now();
             }
         }

@@ -2,16 +2,24 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use catalog::{CatalogError, Upload, UploadPart};
+use futures::stream::{FuturesOrdered, StreamExt};
 use model::{ErrorKind, ObjectKey, UploadId};
 use storage::{Parts, Unfinished};
+use tokio::time::{Instant, timeout_at};
 
 use crate::IngestError;
 use crate::ingest::{Inner, spool_error};
 
 /// Parts in memory at a time, for all uploads together: enough to fill the link to the store.
 pub(crate) const PARTS_AT_A_TIME: usize = 3;
+/// How far the store may be behind before an upload pauses, in bytes: some parts more than are on
+/// their way.
+const BEHIND: u64 = 64 << 20;
+/// How long it pauses at most, for some MiB: a store that hangs slows uploads down and ends none.
+const PAUSE: Duration = Duration::from_secs(1);
 /// What S3 takes at most.
 const MOST_PARTS: u64 = 10_000;
 const MIB: u64 = 1 << 20;
@@ -30,6 +38,16 @@ fn next_part(shipped: u64, here: u64, upload_size: u64, part_size: u64) -> Optio
     } else {
         (here == upload_size).then_some(shipped..here)
     }
+}
+
+/// The parts to bring next, as many as are in memory at a time.
+fn next_parts(mut shipped: u64, here: u64, upload_size: u64, part_size: u64) -> Vec<Range<u64>> {
+    let next = || {
+        let part = next_part(shipped, here, upload_size, part_size)?;
+        shipped = part.end;
+        Some(part)
+    };
+    std::iter::from_fn(next).take(PARTS_AT_A_TIME).collect()
 }
 
 impl Inner {
@@ -106,7 +124,29 @@ impl Inner {
         });
     }
 
-    /// Brings to the store whatever can be. Called with the shipping turn.
+    /// Lets the store come up with what is here, unless it does not take anything: whose upload ends
+    /// then has not to wait for most of it, and the spool stays small.
+    pub(crate) async fn keep_pace(&self, upload: &Upload) -> Result<(), IngestError> {
+        if self.store.parts().is_none() {
+            return Ok(());
+        }
+        let until = Instant::now() + PAUSE;
+        loop {
+            let arrived = self.part_arrived.notified();
+            // When nobody ships, the store has all parts or is away.
+            if !self.shipping.is_taken(upload.id) {
+                return Ok(());
+            }
+            if upload.offset_bytes.saturating_sub(self.shipped(upload.id).await?) <= BEHIND {
+                return Ok(());
+            }
+            if timeout_at(until, arrived).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Brings to the store whatever can be, some parts at once. Called with the shipping turn.
     pub(crate) async fn ship(&self, id: UploadId) -> Result<(), IngestError> {
         let Some(store) = self.store.parts() else { return Ok(()) };
         let mut has_begun_anew = false;
@@ -117,25 +157,59 @@ impl Inner {
             let shipped = parts.iter().map(|part| part.size_bytes).sum();
             let here = self.spool_reach(id, shipped).await?.min(upload.offset_bytes);
             let size = part_size(store.least_part_size(), upload.size_bytes);
-            let Some(range) = next_part(shipped, here, upload.size_bytes, size) else { return Ok(()) };
+            let next = next_parts(shipped, here, upload.size_bytes, size);
+            if next.is_empty() {
+                return Ok(());
+            }
             let key = ObjectKey::Original { video: upload.video };
             let token = self.parts_token(store, &key, &upload).await?;
-            let _permit = self.parts_at_a_time.acquire().await.expect("it is never closed");
-            let size_bytes = range.end - range.start;
-            let bytes = self.spool.read(id, range).await.map_err(spool_error("read", id))?;
-            let number = parts.len() as u32 + 1;
-            let tag = match store.put_part(&key, &token, number, bytes).await {
-                Err(error) if error.kind() == ErrorKind::NotFound && !has_begun_anew => {
+            let numbered = (parts.len() as u32 + 1..).zip(next);
+            let mut put: FuturesOrdered<_> = numbered
+                .map(|(number, range)| self.put_part(store, (id, &key, &token), number, range))
+                .collect();
+            let mut failed = None;
+            while let Some(part) = put.next().await {
+                match part {
+                    Ok(part) => {
+                        self.catalog.add_upload_part(id, &token, part).await?;
+                        self.part_arrived.notify_waiters();
+                    }
+                    // What arrived behind it is brought again, under the same number.
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+            drop(put);
+            match failed {
+                None => {}
+                Some(IngestError::Storage(error))
+                    if error.kind() == ErrorKind::NotFound && !has_begun_anew =>
+                {
                     if !self.forget_dropped(store, &upload, &token).await? {
                         return Err(error.into());
                     }
                     has_begun_anew = true;
-                    continue;
                 }
-                tag => tag?,
-            };
-            self.catalog.add_upload_part(id, &token, UploadPart { number, size_bytes, tag }).await?;
+                Some(error) => return Err(error),
+            }
         }
+    }
+
+    /// Brings one part to the store.
+    async fn put_part(
+        &self,
+        store: &dyn Parts,
+        (id, key, token): (UploadId, &ObjectKey, &str),
+        number: u32,
+        range: Range<u64>,
+    ) -> Result<UploadPart, IngestError> {
+        let _permit = self.parts_at_a_time.acquire().await.expect("it is never closed");
+        let size_bytes = range.end - range.start;
+        let bytes = self.spool.read(id, range).await.map_err(spool_error("read", id))?;
+        let tag = store.put_part(key, token, number, bytes).await?;
+        Ok(UploadPart { number, size_bytes, tag })
     }
 
     async fn parts_token(
@@ -225,6 +299,14 @@ mod tests {
         ] {
             assert_eq!(next_part(shipped, here, size, 10), expected, "{shipped} {here} {size}");
         }
+    }
+
+    #[test]
+    fn some_parts_are_brought_at_once() {
+        assert_eq!(next_parts(10, 45, 80, 10), [10..20, 20..30, 30..40]);
+        assert_eq!(next_parts(60, 75, 80, 10), [60..70]);
+        assert_eq!(next_parts(60, 75, 75, 10), [60..70, 70..75]);
+        assert_eq!(next_parts(75, 75, 75, 10), []);
     }
 
     proptest! {

@@ -59,6 +59,11 @@ impl Turns {
         Some(Turn { id, overtaken, guard: Some(guard), turns: self.clone() })
     }
 
+    /// Whether somebody has the turn.
+    pub(crate) fn is_taken(&self, id: UploadId) -> bool {
+        self.queues().get(&id).is_some_and(|queue| queue.lock.try_lock().is_err())
+    }
+
     fn queues(&self) -> MutexGuard<'_, HashMap<UploadId, Queue>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
