@@ -48,7 +48,7 @@ pub const ROWS: [Row; 8] = [
     Row { bufsize_bits: 45_000, ..row(144, 15, 29.0, 40_000, "slow", "main").in_a_hurry("medium", 29.0) },
     row(240, 30, 28.0, 220_000, "slow", "high").in_a_hurry("faster", 27.0),
     row(360, 30, 26.0, 500_000, "slow", "high").in_a_hurry("veryfast", 24.0),
-    row(480, 30, 25.0, 1_000_000, "medium", "high").in_a_hurry("veryfast", 23.0),
+    row(480, 30, 25.0, 1_000_000, "fast", "high").in_a_hurry("veryfast", 23.0),
     row(720, 60, 24.0, 2_200_000, "veryfast", "high"),
     row(1080, 60, 23.0, 4_200_000, "veryfast", "high"),
     row(1440, 60, 23.0, 7_000_000, "veryfast", "high"),
