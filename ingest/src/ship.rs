@@ -303,10 +303,14 @@ mod tests {
 
     #[test]
     fn some_parts_are_brought_at_once() {
-        assert_eq!(next_parts(10, 45, 80, 10), [10..20, 20..30, 30..40]);
-        assert_eq!(next_parts(60, 75, 80, 10), [60..70]);
-        assert_eq!(next_parts(60, 75, 75, 10), [60..70, 70..75]);
-        assert_eq!(next_parts(75, 75, 75, 10), []);
+        for (shipped, here, size, expected) in [
+            (10, 45, 80, &[10..20, 20..30, 30..40][..]),
+            (60, 75, 80, std::slice::from_ref(&(60..70))),
+            (60, 75, 75, &[60..70, 70..75]),
+            (75, 75, 75, &[]),
+        ] {
+            assert_eq!(next_parts(shipped, here, size, 10), expected, "{shipped} {here} {size}");
+        }
     }
 
     proptest! {
