@@ -42,6 +42,10 @@ pub(crate) fn confine() -> io::Result<()> {
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     // SAFETY: PR_SET_NO_NEW_PRIVS takes plain numbers and touches no memory of ours.
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+    // A packager that is killed while we stand still for others cannot let us go on, and only who
+    // goes on notices that it is gone.
+    // SAFETY: PR_SET_PDEATHSIG takes plain numbers and touches no memory of ours.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGCONT, 0, 0, 0) })?;
     limit(libc::RLIMIT_CORE, 0)?;
     // A write to a file then fails; it does not kill.
     // SAFETY: the signal exists, and to ignore it runs no code of ours.

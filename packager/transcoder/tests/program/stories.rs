@@ -1,8 +1,12 @@
 //! What films become.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
 use cmaf::{Track, read_init, read_segment};
 use model::SegmentGrid;
-use model::cell::{EncodePlan, Probe, Ratio, Request};
+use model::cell::{EncodePlan, Probe, Ratio, Request, Source, encode_head};
 
 use crate::driver::{
     Clips, Rendition, Said, ask, ask_for_ranges, encode, pictures, probe, small_plan, start, tasks, transcode,
@@ -366,5 +370,53 @@ fn a_cell_leaves_with_its_packager() {
             _ => drop(child.stdin.take()),
         }
         assert_eq!(child.wait().unwrap().code(), Some(0), "{which}");
+    }
+}
+
+#[test]
+fn a_cell_that_stands_still_leaves_with_a_packager_that_is_killed() {
+    let clips = Clips::new();
+    let film = clips.make("film.mp4", &format!("{BARS} -t 60 {H264}"));
+    let plan = small_plan(&probe(&film).probe.unwrap());
+    // The shell stands for the packager: the cell's parent, which says its number.
+    let mut packager = Command::new("sh")
+        .args([
+            "-c",
+            r#"exec 4<&0; "$0" 3<"$1" <&4 4<&- & echo $! >&2; wait"#,
+            env!("CARGO_BIN_EXE_cocuyo-transcoder"),
+        ])
+        .arg(&film)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut number = String::new();
+    BufReader::new(packager.stderr.take().unwrap()).read_line(&mut number).unwrap();
+    let mut input = packager.stdin.take().unwrap();
+    let source = Source::File { size: std::fs::metadata(&film).unwrap().len() };
+    let request = Request::Work { source, plan: plan.clone(), task: pictures(&plan, 0..30) };
+    input.write_all(&encode_head(&request, 0).unwrap()).unwrap();
+    // It is at work, and its pipe holds less than it will say.
+    let mut output = packager.stdout.take().unwrap();
+    output.read_exact(&mut [0; 64]).unwrap();
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args(["-s", name, number.trim()]).status().unwrap().success(), "{name}");
+    };
+    signal("STOP");
+    packager.kill().unwrap();
+    packager.wait().unwrap();
+    drop(input);
+    let stat = std::path::PathBuf::from(format!("/proc/{}/stat", number.trim()));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    // Gone, or a zombie that nobody has asked for yet.
+    while let Ok(seen) = std::fs::read_to_string(&stat)
+        && !seen.contains(") Z ")
+    {
+        if Instant::now() > deadline {
+            signal("KILL");
+            panic!("last seen: {seen}");
+        }
+        std::thread::park_timeout(Duration::from_millis(20));
     }
 }
