@@ -87,7 +87,7 @@ fn a_camera_film_gets_the_whole_ladder() {
         144p 256x144 /2 crf 29 40000 slow main
         240p 426x240 /1 crf 28 220000 slow high
         360p 640x360 /1 crf 26 500000 slow high
-        480p 854x480 /1 crf 25 1000000 medium high
+        480p 854x480 /1 crf 25 1000000 fast high
         720p 1280x720 /1 crf 24 2200000 veryfast high
         1080p 1920x1080 /1 crf 23 4200000 veryfast high
         sound 4/1 s: a32x1 a64x2 a128x2
@@ -104,7 +104,7 @@ fn a_fast_film_is_fast_from_720p_up() {
         144p 256x144 /4 crf 29 40000 slow main
         240p 426x240 /2 crf 28 220000 slow high
         360p 640x360 /2 crf 26 500000 slow high
-        480p 854x480 /2 crf 25 1000000 medium high
+        480p 854x480 /2 crf 25 1000000 fast high
         720p 1280x720 /1 crf 24 2200000 veryfast high
         sound 1001/250 s: a32x1 a64x2 a128x2
     "#]],
@@ -120,7 +120,7 @@ fn a_fast_film_below_720p_is_put_on_a_slower_grid() {
         144p 256x144 /2 crf 29 40000 slow main
         240p 428x240 /1 crf 28 220000 slow high
         360p 640x360 /1 crf 26 500000 slow high
-        480p 854x480 /1 crf 25 1000000 medium high
+        480p 854x480 /1 crf 25 1000000 fast high
         sound 4/1 s: a32x1 a64x2 a128x2
     "#]],
     );
@@ -137,7 +137,7 @@ fn a_telephone_held_upright_is_a_ladder_of_portraits() {
         144p 144x256 /2 crf 29 40000 slow main
         240p 240x426 /1 crf 28 220000 slow high
         360p 360x640 /1 crf 26 500000 slow high
-        480p 480x854 /1 crf 25 1000000 medium high
+        480p 480x854 /1 crf 25 1000000 fast high
         720p 720x1280 /1 crf 24 2200000 veryfast high
         1080p 1080x1920 /1 crf 23 4200000 veryfast high
         sound 1001/250 s: a32x1 a64x1
@@ -157,7 +157,7 @@ fn oblong_pixels_become_square() {
         144p 256x144 /2 crf 29 40000 slow main
         240p 426x240 /1 crf 28 220000 slow high
         360p 640x360 /1 crf 26 500000 slow high
-        480p 854x480 /1 crf 25 1000000 medium high
+        480p 854x480 /1 crf 25 1000000 fast high
         576p 1024x576 /1 crf 24 1760000 veryfast high
         sound 4/1 s: a32x1 a64x2 a128x2
     "#]],
@@ -205,7 +205,7 @@ fn slides_keep_their_pace() {
         144p 256x144 /1 crf 29 40000 slow main
         240p 426x240 /1 crf 28 220000 slow high
         360p 640x360 /1 crf 26 500000 slow high
-        480p 854x480 /1 crf 25 1000000 medium high
+        480p 854x480 /1 crf 25 1000000 fast high
         720p 1280x720 /1 crf 24 2200000 veryfast high
         sound 4/1 s: a32x1 a64x1
     "#]],
@@ -231,7 +231,7 @@ fn pixels_without_bits_are_not_encoded() {
         144p 256x144 /2 crf 29 40000 slow main
         240p 426x240 /1 crf 28 220000 slow high
         360p 640x360 /1 crf 26 500000 slow high
-        480p 854x480 /1 crf 25 1000000 medium high
+        480p 854x480 /1 crf 25 1000000 fast high
         720p 1280x720 /1 crf 24 2200000 veryfast high
         1080p 1920x1080 /1 crf 23 4200000 veryfast high
         1440p 2560x1440 /1 crf 23 7000000 veryfast high
