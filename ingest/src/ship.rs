@@ -164,27 +164,8 @@ impl Inner {
             let key = ObjectKey::Original { video: upload.video };
             let token = self.parts_token(store, &key, &upload).await?;
             let numbered = (parts.len() as u32 + 1..).zip(next);
-            let mut put: FuturesOrdered<_> = numbered
-                .map(|(number, range)| self.put_part(store, (id, &key, &token), number, range))
-                .collect();
-            let mut failed = None;
-            while let Some(part) = put.next().await {
-                match part {
-                    Ok(part) => {
-                        self.catalog.add_upload_part(id, &token, part).await?;
-                        self.part_arrived.notify_waiters();
-                    }
-                    // What arrived behind it is brought again, under the same number.
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
-                    }
-                }
-            }
-            drop(put);
-            match failed {
-                None => {}
-                Some(IngestError::Storage(error))
+            match self.put_parts(store, (id, &key, &token), numbered).await {
+                Err(IngestError::Storage(error))
                     if error.kind() == ErrorKind::NotFound && !has_begun_anew =>
                 {
                     if !self.forget_dropped(store, &upload, &token).await? {
@@ -192,9 +173,26 @@ impl Inner {
                     }
                     has_begun_anew = true;
                 }
-                Some(error) => return Err(error),
+                put => put?,
             }
         }
+    }
+
+    /// Brings parts to the store at once, and records them in order: what arrived behind one that
+    /// did not is brought again, under the same number.
+    async fn put_parts(
+        &self,
+        store: &dyn Parts,
+        (id, key, token): (UploadId, &ObjectKey, &str),
+        parts: impl Iterator<Item = (u32, Range<u64>)>,
+    ) -> Result<(), IngestError> {
+        let put = parts.map(|(number, range)| self.put_part(store, (id, key, token), number, range));
+        let mut put: FuturesOrdered<_> = put.collect();
+        while let Some(part) = put.next().await {
+            self.catalog.add_upload_part(id, token, part?).await?;
+            self.part_arrived.notify_waiters();
+        }
+        Ok(())
     }
 
     /// Brings one part to the store.
