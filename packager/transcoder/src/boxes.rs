@@ -85,10 +85,7 @@ pub(crate) fn sample_table(media: &mut Media, track: u32) -> io::Result<Option<S
     let table = SampleTable::read(&moov, track).ok();
     // The tables of a long film are some tens of MB.
     drop(moov);
-    let is_there = |sample: &StoredSample| {
-        let end = sample.offset.checked_add(sample.size.into());
-        sample.size > 0 && end.is_some_and(|end| end <= media.size())
-    };
+    let is_there = |sample: &StoredSample| sample.size > 0 && sample.end() <= media.size();
     Ok(table.filter(|table| table.samples.iter().all(is_there)))
 }
 

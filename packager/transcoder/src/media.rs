@@ -16,8 +16,6 @@ const BLOCK: u64 = 1 << 20;
 const KEPT_BLOCKS: usize = 16;
 /// Bytes of a glance: the parent fetches no more for one.
 const GLANCE: u64 = 512;
-/// Glances that are asked for at once.
-const GLANCES: usize = 64;
 
 /// The media file, with a position.
 #[derive(Debug)]
@@ -79,7 +77,7 @@ impl Media {
     }
 
     /// How many places can be glanced at at once.
-    pub(crate) const GLANCES: usize = GLANCES;
+    pub(crate) const GLANCES: usize = 64;
 
     /// Makes the next small reads at these offsets, not more than [`Media::GLANCES`], quick: where each
     /// would be a request to a store, they are one.
@@ -87,7 +85,7 @@ impl Media {
         let Origin::Ranges { socket, glances, .. } = &mut self.origin else { return Ok(()) };
         let wanted = offsets.iter().filter(|offset| **offset < self.size);
         let wanted: Vec<(u64, u64)> =
-            wanted.map(|offset| (*offset, GLANCE.min(self.size - offset))).take(GLANCES).collect();
+            wanted.map(|offset| (*offset, GLANCE.min(self.size - offset))).take(Self::GLANCES).collect();
         *glances = wanted.iter().map(|(offset, _)| *offset).zip(fetch(socket, &wanted)?).collect();
         Ok(())
     }
