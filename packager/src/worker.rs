@@ -85,14 +85,15 @@ impl Packager {
                 packager.tasks.clone().spawn(async move { packager.work(&id, claim, &stop).await })
             })
             .collect();
-        let worked = futures::future::try_join_all(workers).await;
-        let worked = worked.and_then(|ended| ended.into_iter().collect::<Result<(), JoinError>>());
+        // The first that fails ends all: one that is missing would not be noticed.
+        let ended = workers.into_iter().map(|worker| async { worker.await? });
+        let worked = futures::future::try_join_all(ended).await;
         if worked.is_err() {
             stop.cancel();
         }
         packager.tasks.close();
         packager.tasks.wait().await;
-        worked.map_err(PackagerError::Worker)
+        worked.map(drop).map_err(PackagerError::Worker)
     }
 
     /// One worker; fails if a job dies of a defect.

@@ -1,9 +1,20 @@
 //! Who comes before whom, where several films want the machine.
 
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use model::ObjectKey;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use packager::{Packager, PackagerError};
+use storage::{Listed, ObjectStore, StorageError};
 
-use crate::house::{House, clip};
+use crate::house::{House, clip, transcoder};
 use crate::{FIRST, SECOND, SOUND};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,4 +71,44 @@ fn silence(seconds: u32) -> Vec<u8> {
     wav.extend([*b"data", word(size)].concat());
     wav.resize(wav.len() + size as usize, 0);
     wav
+}
+
+/// A store with a defect that every job meets.
+#[derive(Debug)]
+struct Defective;
+
+#[async_trait]
+impl ObjectStore for Defective {
+    async fn put(&self, _: &ObjectKey, _: Bytes) -> Result<(), StorageError> {
+        panic!("a defect")
+    }
+    async fn put_file(&self, _: &ObjectKey, _: &Path) -> Result<(), StorageError> {
+        panic!("a defect")
+    }
+    async fn get(&self, _: &ObjectKey) -> Result<Bytes, StorageError> {
+        panic!("a defect")
+    }
+    async fn get_range(&self, _: &ObjectKey, _: Range<u64>) -> Result<Bytes, StorageError> {
+        panic!("a defect")
+    }
+    async fn size(&self, _: &ObjectKey) -> Result<Option<u64>, StorageError> {
+        panic!("a defect")
+    }
+    async fn delete(&self, _: &ObjectKey) -> Result<(), StorageError> {
+        panic!("a defect")
+    }
+    fn list<'a>(&'a self, _: &str) -> BoxStream<'a, Result<Listed, StorageError>> {
+        panic!("a defect")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_dies_of_a_defect_ends_the_packager() {
+    let house = House::new().await;
+    house.upload(clip(3)).await;
+    let store = Arc::new(Defective);
+    let packager =
+        Packager::new(house.config(transcoder()), house.catalog.clone(), store, house.clock.clone());
+    let ended = tokio::time::timeout(Duration::from_secs(60), packager.run(Default::default())).await;
+    assert!(matches!(ended, Ok(Err(PackagerError::Worker(_)))), "last seen: {ended:?}");
 }
