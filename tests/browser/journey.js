@@ -113,6 +113,8 @@ async function upload(context, page) {
     return Number(answer.headers()['upload-offset']);
   };
   const standing = await offset();
+  // The page asks for itself, over its slow line.
+  await until('the page to say what the server has', async () => (await shown()) === standing);
   // Meanwhile another page knows of the upload.
   const other = await context.newPage();
   await other.goto(`${base}/my/videos`);
