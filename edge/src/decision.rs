@@ -21,6 +21,11 @@ pub(crate) enum Bearer {
         /// As with a grant.
         ambient: bool,
     },
+    /// Somebody whose token was not looked at: too many that are no grants come from there.
+    Unheard {
+        /// As with a grant.
+        ambient: bool,
+    },
     /// The bearer of a verified grant, which may have expired or been revoked.
     Grant {
         /// Its claims.
@@ -96,6 +101,7 @@ pub(crate) fn by_grant(
     let (kind, ambient) = match bearer {
         Bearer::Nobody => (ErrorKind::Unauthenticated, true),
         Bearer::Forged { ambient } => (ErrorKind::Unauthenticated, *ambient),
+        Bearer::Unheard { ambient } => (ErrorKind::TooMany, *ambient),
         Bearer::Grant { grant, ambient } => match judge(route, grant, revocations, now) {
             None => return Decision::Allowed(Right::Granted(Arc::clone(grant))),
             Some(kind) => (kind, *ambient),

@@ -1,29 +1,34 @@
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
-use listener::{Body, Departure, Door, ETag, Language, Problem, RouteName, Text};
+use listener::{Body, Departure, Door, ETag, Language, Outcome, Peer, Problem, Text};
 use model::{Clock, ErrorKind, ObjectKey, Timestamp};
+use prometheus_client::registry::Registry;
 use storage::ObjectStore;
 use tokio_util::sync::CancellationToken;
 
-use crate::carrier::{carried, query_token};
+use crate::carrier::{Carried, carried, query_token};
 use crate::config::Config;
 use crate::decision::{Bearer, Decision, Right, by_grant, by_policy};
 use crate::document::{Document, Encoded};
 use crate::error::EdgeError;
 use crate::files::Files;
-use crate::keyring::is_three_parts;
+use crate::keyring::{TokenError, is_three_parts};
 use crate::media::{Media, MediaCache};
+use crate::metrics::{Audience, Found, Metrics};
 use crate::origin::{Follower, Origin, Told};
 use crate::playlist;
 use crate::policies::Policies;
 use crate::response::{self, Entity, Keep};
-use crate::route::{METHODS, Resource, Route, Undecodable};
+use crate::route::{METHODS, Resource, Route, Target, Undecodable};
+use crate::strangers::Strangers;
 use crate::versions::Versions;
 
 mod plain_mp4;
@@ -39,6 +44,8 @@ struct Inner {
     config: Config,
     clock: Arc<dyn Clock>,
     follower: Follower,
+    strangers: ArcSwap<Strangers>,
+    metrics: Metrics,
     policies: Policies,
     versions: Versions,
     media: Arc<MediaCache>,
@@ -50,8 +57,30 @@ struct Asked<'a> {
     method: &'a Method,
     query: Option<&'a str>,
     headers: &'a HeaderMap,
+    address: Option<IpAddr>,
     departure: Option<&'a Departure>,
     route: Route,
+}
+
+/// How often the right to a body is looked at again while the body is sent.
+const RECHECK: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the right to this body was withdrawn while it was sent")]
+struct Withdrawn;
+
+/// An answer, and what is counted of it.
+struct Served {
+    response: Response<Body>,
+    audience: Audience,
+    cache: Found,
+}
+
+/// For what is served to nobody in particular: refusals, and what says nothing.
+impl From<Response<Body>> for Served {
+    fn from(response: Response<Body>) -> Self {
+        Self { response, audience: Audience::None, cache: Found::None }
+    }
 }
 
 impl Edge {
@@ -65,6 +94,8 @@ impl Edge {
     ) -> Self {
         let media = Arc::new(MediaCache::new(Arc::clone(&store), config.media_cache_bytes));
         Self(Arc::new(Inner {
+            metrics: Metrics::new(),
+            strangers: ArcSwap::from_pointee(Strangers::new(&config)),
             policies: Policies::new(&config, Arc::clone(&origin)),
             versions: Versions::new(Arc::clone(&store), Arc::clone(&origin), config.index_cache_bytes / 2),
             follower: Follower::new(origin),
@@ -73,6 +104,16 @@ impl Edge {
             config,
             clock,
         }))
+    }
+
+    /// Shows what this edge counts in `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.0.metrics.register(registry);
+    }
+
+    /// From now on the limits of `config` hold; its other keys hold from the next start.
+    pub fn reload(&self, config: &Config) {
+        self.0.strangers.store(Arc::new(Strangers::new(config)));
     }
 
     /// Asks the origin for its keys and revocations once.
@@ -120,58 +161,94 @@ impl Edge {
     /// The answer to a request, whose body, if it has one, is not read. Whoever drops the future
     /// no longer waits.
     pub async fn answer(&self, request: &Parts) -> Response<Body> {
-        let mut response = self.answer_closed(request).await;
+        let started = Instant::now();
+        let target = Route::decode(&request.method, request.uri.path());
+        let resource = target.as_ref().ok().map(|target| target.route.resource);
+        let Served { mut response, audience, cache } = match target {
+            Ok(target) => self.serve_target(target, request).await,
+            Err(Undecodable::NotFound) => {
+                response::refusal(ErrorKind::NotFound, Language::of(&request.headers)).into()
+            }
+            Err(Undecodable::Method) => {
+                Problem::method_not_allowed(METHODS, Language::of(&request.headers)).into()
+            }
+        };
         response::open_to_players(response.headers_mut());
+        let route = resource.map_or("none", Resource::name);
+        let outcome = Outcome { route, audience: audience.word(), cache: cache.word() };
+        response.extensions_mut().insert(outcome);
+        self.0.metrics.answered(resource, response.status(), audience, cache, started.elapsed());
         response
     }
 
-    async fn answer_closed(&self, Parts { method, uri, headers, extensions, .. }: &Parts) -> Response<Body> {
-        let language = || Language::of(headers);
-        let target = match Route::decode(method, uri.path()) {
-            Ok(target) => target,
-            Err(Undecodable::NotFound) => return response::refusal(ErrorKind::NotFound, language()),
-            Err(Undecodable::Method) => return Problem::method_not_allowed(METHODS, language()),
-        };
+    async fn serve_target(
+        &self,
+        target: Target<'_>,
+        Parts { method, uri, headers, extensions, .. }: &Parts,
+    ) -> Served {
         let route = target.route;
-        let mut response = if *method == Method::OPTIONS {
-            response::preflight()
-        } else if let Some(redirect) = redirect(&route, target.token, uri.query(), headers) {
-            redirect
-        } else {
-            let departure = extensions.get();
-            let asked = Asked { method, query: uri.query(), headers, departure, route };
-            match self.respond(asked, target.token).await {
-                Ok(response) => response,
-                Err(error) if matches!(*error, EdgeError::NotYet) => response::not_yet(language()),
-                Err(error) => {
-                    log(&route, &error);
-                    response::refusal(error.kind(), language())
-                }
+        if *method == Method::OPTIONS {
+            return response::preflight().into();
+        }
+        if let Some(redirect) = redirect(&route, target.token, uri.query(), headers) {
+            return redirect.into();
+        }
+        let departure = extensions.get();
+        let address = extensions.get().map(|Peer(peer)| peer.ip());
+        let asked = Asked { method, query: uri.query(), headers, address, departure, route };
+        self.respond(asked, target.token).await.unwrap_or_else(|error| {
+            if matches!(*error, EdgeError::NotYet) {
+                return response::not_yet(Language::of(headers)).into();
             }
-        };
-        response.extensions_mut().insert(RouteName(route.name()));
-        response
+            log(&route, &error);
+            response::refusal(error.kind(), Language::of(headers)).into()
+        })
     }
 
     /// Decides, and only then looks anything up.
-    async fn respond(
-        &self,
-        asked: Asked<'_>,
-        prefix: Option<&str>,
-    ) -> Result<Response<Body>, Arc<EdgeError>> {
+    async fn respond(&self, asked: Asked<'_>, prefix: Option<&str>) -> Result<Served, Arc<EdgeError>> {
         let now = self.0.clock.now();
         let told = self.0.follower.told()?;
-        let bearer = bearer(&told, prefix, asked.headers);
+        let bearer = self.bearer(&told, prefix, &asked);
         let right = match self.decide(&asked.route, &bearer, &told, now).await? {
             Ok(right) => right,
-            Err(kind) => return Ok(response::refusal(kind, Language::of(asked.headers))),
+            Err(kind) => return Ok(response::refusal(kind, Language::of(asked.headers)).into()),
         };
+        let audience = Audience::from(&right);
+        let (response, cache) = self.find(&asked, &bearer, &right).await?;
+        let response = response
+            .map(|body| self.watched(body, asked.route, right).tallied(self.0.metrics.sent_to(audience)));
+        Ok(Served { response, audience, cache })
+    }
+
+    /// A body under way is looked after: when its right is withdrawn it ends.
+    fn watched(&self, body: Body, route: Route, right: Right) -> Body {
+        if body.is_one_piece() {
+            return body;
+        }
+        let (edge, mut checked) = (self.clone(), self.0.clock.now());
+        body.watched(move || {
+            let now = edge.0.clock.now();
+            if now.since(checked) < RECHECK {
+                return Ok(());
+            }
+            checked = now;
+            let told = edge.0.follower.told()?;
+            if right.is_withdrawn(&route, &told.revocations) { Err(Withdrawn.into()) } else { Ok(()) }
+        })
+    }
+
+    /// What is asked for, to which there is a right.
+    async fn find(
+        &self,
+        asked: &Asked<'_>,
+        bearer: &Bearer,
+        right: &Right,
+    ) -> Result<(Response<Body>, Found), Arc<EdgeError>> {
         let (video, version) = (asked.route.video, asked.route.version);
         match asked.route.resource {
-            Resource::Poster => self.picture(ObjectKey::Poster { video, version }, &asked, &right).await,
-            Resource::Thumbnail => {
-                self.picture(ObjectKey::Thumbnail { video, version }, &asked, &right).await
-            }
+            Resource::Poster => self.picture(ObjectKey::Poster { video, version }, asked, right).await,
+            Resource::Thumbnail => self.picture(ObjectKey::Thumbnail { video, version }, asked, right).await,
             Resource::Multivariant => {
                 let version = self.0.versions.of(video, version).await?;
                 let offers = version.offers(asked.query.is_some_and(asks_for_planned));
@@ -179,21 +256,33 @@ impl Edge {
                     return Err(EdgeError::NotYet.into());
                 }
                 let playlist = Document::plain(playlist::multivariant(&offers, right.height()));
-                Ok(text(&playlist, Keep::Briefly, &asked, &right))
+                Ok((text(&playlist, Keep::Briefly, asked, right), Found::None))
             }
             Resource::Playlist(name) => {
                 let version = self.0.versions.of(video, version).await?;
                 let playlist = self.0.versions.playlist(&version, name).await?;
-                Ok(text(&playlist, Keep::Forever, &asked, &right))
+                Ok((text(&playlist, Keep::Forever, asked, right), Found::Memory))
             }
             Resource::Init(name) => {
                 let hash = self.0.versions.of(video, version).await?.announced(name)?;
                 let key = ObjectKey::Init { video, version, rendition: name };
-                let init = self.0.media.object(key, Some(hash)).await?;
-                Ok(media(&init, key.content_type(), &asked, &right))
+                let (init, cache) = self.0.media.object(key, Some(hash)).await?;
+                Ok((media(&init, key.content_type(), asked, right), cache))
             }
-            Resource::Segment(name, number) => self.segment(name, number, &asked, &bearer, right).await,
-            Resource::Mp4(name) => self.mp4(name, &asked, right, now).await,
+            Resource::Segment(name, number) => self.segment(name, number, asked, bearer, right).await,
+            Resource::Mp4(name) => Ok((self.mp4(name, asked, right).await?, Found::Store)),
+        }
+    }
+
+    fn bearer(&self, told: &Told, prefix: Option<&str>, asked: &Asked<'_>) -> Bearer {
+        let Some(Carried { token, ambient }) = carried(prefix, asked.headers) else { return Bearer::Nobody };
+        match told.epoch.verify(token, asked.address, &self.0.strangers.load(), &self.0.metrics) {
+            Ok(grant) => Bearer::Grant { grant, ambient },
+            Err(TokenError::TooMany) => Bearer::Unheard { ambient },
+            Err(error) => {
+                tracing::debug!(reason = %error, "token refused");
+                Bearer::Forged { ambient }
+            }
         }
     }
 
@@ -222,9 +311,9 @@ impl Edge {
         key: ObjectKey,
         asked: &Asked<'_>,
         right: &Right,
-    ) -> Result<Response<Body>, Arc<EdgeError>> {
-        let picture = self.0.media.object(key, None).await?;
-        Ok(media(&picture, key.content_type(), asked, right))
+    ) -> Result<(Response<Body>, Found), Arc<EdgeError>> {
+        let (picture, cache) = self.0.media.object(key, None).await?;
+        Ok((media(&picture, key.content_type(), asked, right), cache))
     }
 }
 
@@ -267,18 +356,6 @@ fn redirect(
 /// to do with those that are not there yet.
 fn asks_for_planned(query: &str) -> bool {
     query.split('&').any(|pair| pair == "planned=1")
-}
-
-fn bearer(told: &Told, prefix: Option<&str>, headers: &HeaderMap) -> Bearer {
-    let Some(carried) = carried(prefix, headers) else { return Bearer::Nobody };
-    let ambient = carried.ambient;
-    match told.epoch.verify(carried.token) {
-        Ok(grant) => Bearer::Grant { grant, ambient },
-        Err(error) => {
-            tracing::debug!(reason = %error, "token refused");
-            Bearer::Forged { ambient }
-        }
-    }
 }
 
 fn text(document: &Document, keep: Keep, asked: &Asked<'_>, right: &Right) -> Response<Body> {

@@ -123,7 +123,7 @@ impl Files {
                     let end = start + u64::from(segment.size_bytes);
                     if range.start < end {
                         let object = index.chunk_key(rendition.name, chunk);
-                        let media = self.media.segment((object, chunk, place)).await?;
+                        let (media, _) = self.media.segment((object, chunk, place)).await?;
                         let wanted = (range.start - start) as usize..(range.end.min(end) - start) as usize;
                         return Ok(media.bytes.slice(wanted));
                     }

@@ -41,6 +41,8 @@ pub(crate) enum TokenError {
     Key,
     #[error("token signature or claims are wrong")]
     Claims,
+    #[error("token is one of too many that are not known")]
+    TooMany,
 }
 
 /// The head of a token. Whatever else one may hold (`crit`, `jku`, `jwk`, `x5u`, a member twice)

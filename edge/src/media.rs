@@ -17,6 +17,7 @@ use storage::ObjectStore;
 use tokio::sync::Semaphore;
 
 use crate::error::EdgeError;
+use crate::metrics::Found;
 use crate::versions::{Place, weight};
 
 /// Bytes with their tag.
@@ -63,15 +64,19 @@ impl MediaCache {
     }
 
     /// Segment `place` of the chunk that is `object`.
-    pub(crate) async fn segment(&self, (object, chunk, place): Place<'_>) -> Result<Media, Arc<EdgeError>> {
+    pub(crate) async fn segment(
+        &self,
+        (object, chunk, place): Place<'_>,
+    ) -> Result<(Media, Found), Arc<EdgeError>> {
         let key = Key::Segment(chunk.hash, place);
         if let Some(media) = self.kept.get(&key).await {
-            return Ok(media);
+            return Ok((media, Found::Memory));
         }
         if !self.checked.contains_key(&chunk.hash) {
             self.checked.try_get_with(chunk.hash, self.check(object, chunk)).await?;
         }
-        self.kept.try_get_with(key, self.read_segment(object, chunk, place)).await
+        let media = self.kept.try_get_with(key, self.read_segment(object, chunk, place)).await?;
+        Ok((media, Found::Store))
     }
 
     /// An object that is served whole; checked where its hash is known.
@@ -79,9 +84,9 @@ impl MediaCache {
         &self,
         key: ObjectKey,
         hash: Option<ChunkHash>,
-    ) -> Result<Media, Arc<EdgeError>> {
+    ) -> Result<(Media, Found), Arc<EdgeError>> {
         if let Some(media) = self.kept.get(&Key::Object(key)).await {
-            return Ok(media);
+            return Ok((media, Found::Memory));
         }
         let read = async {
             let bytes = self.store.get(&key).await.map_err(|source| match source.kind() {
@@ -95,7 +100,7 @@ impl MediaCache {
             }
             Ok(Media { bytes, etag: ETag::strong(&found.to_string()[..32]) })
         };
-        self.kept.try_get_with(Key::Object(key), read).await
+        Ok((self.kept.try_get_with(Key::Object(key), read).await?, Found::Store))
     }
 
     /// Reads a chunk whole, compares its hash, and keeps its segments.

@@ -112,6 +112,15 @@ pub(crate) fn refusal(kind: ErrorKind, language: Language) -> Response<Body> {
         ),
         ErrorKind::Forbidden => Problem::of(kind)
             .named("tier_required", Text::new("Tu plan no incluye esto", "Your plan does not include this")),
+        ErrorKind::TooMany => Problem::of(kind)
+            .named(
+                "too_many_tokens",
+                Text::new(
+                    "De esta red llegan demasiados permisos que no valen",
+                    "Too many grants that are not valid come from this network",
+                ),
+            )
+            .retry_after(1),
         kind => Problem::of(kind),
     };
     let mut response = problem.response(language);

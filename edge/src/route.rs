@@ -39,6 +39,21 @@ pub(crate) enum Resource {
     Thumbnail,
 }
 
+impl Resource {
+    /// The route's name, for logs and metrics.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Multivariant => "multivariant",
+            Self::Playlist(_) => "playlist",
+            Self::Init(_) => "init",
+            Self::Segment(..) => "segment",
+            Self::Mp4(_) => "mp4",
+            Self::Poster => "poster",
+            Self::Thumbnail => "thumbnail",
+        }
+    }
+}
+
 /// A decoded request target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target<'a> {
@@ -76,15 +91,7 @@ impl Route {
 
     /// The route's name, for logs and metrics.
     pub(crate) const fn name(&self) -> &'static str {
-        match self.resource {
-            Resource::Multivariant => "multivariant",
-            Resource::Playlist(_) => "playlist",
-            Resource::Init(_) => "init",
-            Resource::Segment(..) => "segment",
-            Resource::Mp4(_) => "mp4",
-            Resource::Poster => "poster",
-            Resource::Thumbnail => "thumbnail",
-        }
+        self.resource.name()
     }
 
     /// The height that its bearer must be allowed; 0 where there is no picture to bound.

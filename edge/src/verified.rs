@@ -1,13 +1,17 @@
-//! Tokens that this thread has verified: a signature costs four times what a request costs.
+//! Tokens that this thread has verified: a signature costs more than the request that it comes with.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use model::Grant;
+use foldhash::fast::RandomState;
+use model::{Grant, SessionId};
 
 use crate::keyring::{Keyring, TokenError};
+use crate::metrics::{Metrics, Token};
+use crate::strangers::Strangers;
 
 /// Verified tokens of one generation; two are kept, so a thread holds at most twice as many, of
 /// about 1 KiB each.
@@ -27,11 +31,18 @@ impl Epoch {
         Self { number: NEXT.fetch_add(1, Ordering::Relaxed), keyring }
     }
 
-    /// The grant that `token` is, from this thread's memory if it was verified before.
+    /// The grant that `token` is, from this thread's memory if it was verified before, and else if
+    /// `strangers` may be verified that come from `address`.
     ///
     /// Memory holds what never changes, that the signature is good; expiry and revocation are
     /// for the caller to look at every time.
-    pub(crate) fn verify(&self, token: &str) -> Result<Arc<Grant>, TokenError> {
+    pub(crate) fn verify(
+        &self,
+        token: &str,
+        address: Option<IpAddr>,
+        strangers: &Strangers,
+        metrics: &Metrics,
+    ) -> Result<Arc<Grant>, TokenError> {
         thread_local! {
             static VERIFIED: RefCell<(u64, Recent)> = RefCell::new((0, Recent::new(GENERATION)));
         }
@@ -39,7 +50,18 @@ impl Epoch {
             if *epoch != self.number {
                 (*epoch, *recent) = (self.number, Recent::new(GENERATION));
             }
-            recent.get_or(token, || self.keyring.verify(token))
+            if let Some(grant) = recent.get(token) {
+                return Ok(grant);
+            }
+            if !strangers.may_be_verified(address, token, |session| recent.knows(session)) {
+                metrics.looked_at(Token::Unheard);
+                return Err(TokenError::TooMany);
+            }
+            let grant = self.keyring.verify(token).inspect_err(|_| metrics.looked_at(Token::Forged))?;
+            metrics.looked_at(Token::Verified);
+            let grant = Arc::new(grant);
+            recent.insert(token, Arc::clone(&grant));
+            Ok(grant)
         })
     }
 }
@@ -48,31 +70,45 @@ impl Epoch {
 /// generation is full it becomes the old one, and what the old one held is forgotten unless it
 /// was used meanwhile.
 ///
-/// The key is the whole token, signature included: nothing shorter identifies it.
+/// The key is the whole token, signature included: nothing shorter identifies it. Only who has
+/// the origin's key can put one here, so the hash need not withstand anybody.
 struct Recent {
-    generation: usize,
-    young: HashMap<Box<str>, Arc<Grant>>,
-    old: HashMap<Box<str>, Arc<Grant>>,
+    size: usize,
+    young: Generation,
+    old: Generation,
+}
+
+#[derive(Default)]
+struct Generation {
+    grants: HashMap<Box<str>, Arc<Grant>, RandomState>,
+    sessions: HashSet<SessionId>,
 }
 
 impl Recent {
-    fn new(generation: usize) -> Self {
-        Self { generation, young: HashMap::new(), old: HashMap::new() }
+    fn new(size: usize) -> Self {
+        Self { size, young: Generation::default(), old: Generation::default() }
     }
 
-    fn get_or<E>(&mut self, token: &str, verify: impl FnOnce() -> Result<Grant, E>) -> Result<Arc<Grant>, E> {
-        if let Some(grant) = self.young.get(token) {
-            return Ok(Arc::clone(grant));
+    fn get(&mut self, token: &str) -> Option<Arc<Grant>> {
+        if let Some(grant) = self.young.grants.get(token) {
+            return Some(Arc::clone(grant));
         }
-        let grant = match self.old.remove(token) {
-            Some(grant) => grant,
-            None => Arc::new(verify()?),
-        };
-        if self.young.len() >= self.generation {
+        let grant = self.old.grants.remove(token)?;
+        self.insert(token, Arc::clone(&grant));
+        Some(grant)
+    }
+
+    fn insert(&mut self, token: &str, grant: Arc<Grant>) {
+        if self.young.grants.len() >= self.size {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(token.into(), Arc::clone(&grant));
-        Ok(grant)
+        self.young.sessions.insert(grant.sid);
+        self.young.grants.insert(token.into(), grant);
+    }
+
+    /// Whether a grant of this login was verified lately.
+    fn knows(&self, session: SessionId) -> bool {
+        self.young.sessions.contains(&session) || self.old.sessions.contains(&session)
     }
 }
 
@@ -105,21 +141,17 @@ mod tests {
         let mut verified = 0;
         for n in 0u16..100 {
             for (token, height) in [("regular".to_owned(), 9999), (format!("passing {n}"), n)] {
-                let found = recent.get_or::<()>(&token, || {
+                let found = recent.get(&token).unwrap_or_else(|| {
                     verified += 1;
-                    Ok(grant(height))
+                    recent.insert(&token, Arc::new(grant(height)));
+                    recent.get(&token).unwrap()
                 });
-                assert_eq!(found.unwrap().height, height, "{token}");
+                assert_eq!(found.height, height, "{token}");
             }
-            assert!(recent.young.len() + recent.old.len() <= 8);
+            assert!(recent.young.grants.len() + recent.old.grants.len() <= 8);
+            assert!(recent.young.sessions.len() + recent.old.sessions.len() <= 8);
         }
         assert_eq!(verified, 101, "the regular was verified once");
-    }
-
-    #[test]
-    fn a_refusal_is_not_remembered() {
-        let mut recent = Recent::new(4);
-        assert_eq!(recent.get_or("x", || Err("forged")), Err("forged"));
-        assert!(recent.get_or::<()>("x", || Ok(grant(1))).is_ok());
+        assert!(recent.knows(SessionId::from_bits(1)) && !recent.knows(SessionId::from_bits(2)));
     }
 }

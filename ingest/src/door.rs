@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use listener::{Body, Language, Problem, RouteName, empty};
+use listener::{Body, Language, Outcome, Problem, empty};
 use model::{ErrorKind, Timestamp, UploadId, VideoId};
 
 use crate::IngestError;
@@ -67,7 +67,7 @@ impl Inner {
         let headers = response.headers_mut();
         headers.insert(tus::RESUMABLE, HeaderValue::from_static(tus::VERSION));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response.extensions_mut().insert(RouteName(route.name()));
+        response.extensions_mut().insert(Outcome::of(route.name()));
         response
     }
 

@@ -1,18 +1,23 @@
-//! The operator's port, on loopback: whether the process lives, and whether it should be sent
-//! requests.
+//! The operator's port, on loopback: whether the process lives, whether it should be sent
+//! requests, and what it counts.
+
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
-use listener::{Body, Door, RouteName};
+use listener::{Body, Door, Outcome};
 use model::ErrorKind;
+use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::parts::Parts;
 
-/// `/health/live` and `/health/ready`.
+/// `/health/live`, `/health/ready` and `/metrics`.
 pub(crate) struct AdminDoor {
+    pub(crate) metrics: Arc<Registry>,
     pub(crate) parts: Parts,
     pub(crate) stop: CancellationToken,
 }
@@ -23,10 +28,14 @@ impl Door for AdminDoor {
     }
 
     fn takes(&self, method: &Method, path: &str) -> bool {
-        matches!(*method, Method::GET | Method::HEAD) && matches!(path, "/health/live" | "/health/ready")
+        matches!(*method, Method::GET | Method::HEAD)
+            && matches!(path, "/health/live" | "/health/ready" | "/metrics")
     }
 
     fn serve(&self, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>> {
+        if request.uri().path() == "/metrics" {
+            return std::future::ready(shown(&self.metrics)).boxed();
+        }
         let live = request.uri().path() == "/health/live";
         let (parts, stopping) = (self.parts.clone(), self.stop.is_cancelled());
         async move {
@@ -39,11 +48,23 @@ impl Door for AdminDoor {
                     response
                 }
             };
-            response.extensions_mut().insert(RouteName("health"));
+            response.extensions_mut().insert(Outcome::of("health"));
             response
         }
         .boxed()
     }
+}
+
+/// What the process counts, as Prometheus reads it (OpenMetrics 1.0).
+fn shown(metrics: &Registry) -> Response<Body> {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = prometheus_client::encoding::text::encode(&mut text, metrics);
+    let mut response = Response::new(listener::full(text));
+    let form = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, form);
+    response.extensions_mut().insert(Outcome::of("metrics"));
+    response
 }
 
 /// Why requests should go elsewhere: it is stopping, or its rows are out of reach.

@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) storage: Option<storage::Config>,
     /// The public HTTP port.
     pub(crate) http: listener::Config,
+    /// One line for each request at the public port.
+    pub(crate) access_log: listener::access_log::Config,
     /// Uploads.
     pub(crate) ingest: ingest::Config,
     /// What one account may upload.
@@ -66,6 +68,7 @@ impl Default for Config {
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             storage: None,
             http: listener::Config::default(),
+            access_log: listener::access_log::Config::default(),
             ingest: ingest::Config::default(),
             uploads: uploaders::Config::default(),
             packager: packager::Config::default(),

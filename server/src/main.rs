@@ -10,6 +10,7 @@ mod order;
 mod origin;
 mod parts;
 mod reencode;
+mod reload;
 mod samples;
 mod serve;
 mod uploaders;
@@ -96,16 +97,16 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::from(error).context("start the runtime")),
     };
-    let done = runtime.block_on(run(arguments.command, config));
+    let done = runtime.block_on(run(arguments.command, config, arguments.overrides));
     // A blocking task (a copy between disks, a name that does not resolve) must not hold the exit;
     // nothing acknowledged depends on it.
     runtime.shutdown_timeout(Duration::from_secs(5));
     done.unwrap_or_else(|error| fail(&error))
 }
 
-async fn run(command: Command, config: Config) -> anyhow::Result<ExitCode> {
+async fn run(command: Command, config: Config, overrides: Overrides) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve { samples, .. } => serve::serve(config, samples).await,
+        Command::Serve { samples, .. } => serve::serve(config, overrides, samples).await,
         Command::CheckConfig => {
             say(&toml::to_string(&config).context("print the configuration")?);
             Ok(ExitCode::SUCCESS)

@@ -8,9 +8,11 @@ use std::time::Duration;
 use anyhow::Context;
 use edge::Edge;
 use ingest::Ingest;
+use listener::access_log::AccessLog;
 use listener::{Door, Doors, Listener, OnRuntime};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use packager::Packager;
+use prometheus_client::registry::Registry;
 use rand::rngs::StdRng;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -18,10 +20,11 @@ use tracing::{error, info, warn};
 
 use crate::account;
 use crate::admin::AdminDoor;
-use crate::config::{Config, Role};
+use crate::config::{Config, Overrides, Role};
 use crate::lifecycle::Lifecycle;
 use crate::origin::LocalOrigin;
 use crate::parts::Parts;
+use crate::reload::Reload;
 use crate::samples;
 use crate::uploaders::Uploaders;
 
@@ -32,7 +35,12 @@ const ROUND: Duration = Duration::from_secs(60);
 /// Between two sweeps of the bucket, which lists every object.
 const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-pub(crate) async fn serve(config: Config, sample_clips: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+/// Serves by `config`, which came from `overrides`, until asked to stop.
+pub(crate) async fn serve(
+    config: Config,
+    overrides: Overrides,
+    sample_clips: Option<PathBuf>,
+) -> anyhow::Result<ExitCode> {
     let life = Lifecycle::default();
     allow_many_files();
     // Sockets first: a taken port is the quickest thing to find out.
@@ -43,6 +51,8 @@ pub(crate) async fn serve(config: Config, sample_clips: Option<PathBuf>) -> anyh
         ..config.http.clone()
     })?;
     let parts = Parts::open(&config).await?;
+    let log = AccessLog::open(&config.access_log, Arc::clone(&parts.clock))?;
+    let mut metrics = Registry::default();
     let mut rng: StdRng = rand::make_rng();
     parts.subscriptions.rotate_keys(parts.clock.now(), &mut rng).await.context("prepare the signing keys")?;
     account::first_administrator(&parts, &mut rng).await?;
@@ -51,8 +61,16 @@ pub(crate) async fn serve(config: Config, sample_clips: Option<PathBuf>) -> anyh
     }
 
     let mut doors: Vec<Arc<dyn Door>> = Vec::new();
+    let mut reload = Reload::default();
     if config.has(Role::Edge) {
-        doors.push(edge(&config, &parts, &life));
+        let edge = edge(&config, &parts, &life);
+        edge.register(&mut metrics);
+        let limited = edge.clone();
+        reload.add("limits of the edge", move |config| {
+            limited.reload(&config.edge);
+            Ok(())
+        });
+        doors.push(Arc::new(edge));
     }
     if config.has(Role::Ingest) {
         doors.push(ingest(&config, &parts, &life).await?);
@@ -65,9 +83,20 @@ pub(crate) async fn serve(config: Config, sample_clips: Option<PathBuf>) -> anyh
     }
 
     let address = public.address();
-    let admin_door = AdminDoor { parts: parts.clone(), stop: life.stop() };
+    info!("the operator's port is http://{}", admin.address());
+    let doors = Doors::new(doors).logged(log.clone());
+    doors.register(&mut metrics);
+    let admin_door = AdminDoor { parts: parts.clone(), stop: life.stop(), metrics: Arc::new(metrics) };
     spawn_listener(&life, "admin", admin, Doors::new([Arc::new(admin_door) as Arc<dyn Door>]));
-    spawn_listener(&life, "doors", public, Doors::new(doors));
+    spawn_listener(&life, "doors", public, doors);
+    if let Some(log) = log {
+        reload.add("access log", move |_| {
+            log.reopen();
+            Ok(())
+        });
+    }
+    let stop = life.stop();
+    life.spawn("reload", reload.run(overrides, stop));
     keep_house(&life, &parts);
 
     let shown = if address.ip().is_unspecified() {
@@ -80,7 +109,7 @@ pub(crate) async fn serve(config: Config, sample_clips: Option<PathBuf>) -> anyh
     life.run(grace).await
 }
 
-fn edge(config: &Config, parts: &Parts, life: &Lifecycle) -> Arc<dyn Door> {
+fn edge(config: &Config, parts: &Parts, life: &Lifecycle) -> Edge {
     let origin = LocalOrigin {
         catalog: parts.catalog.clone(),
         subscriptions: parts.subscriptions.clone(),
@@ -94,7 +123,7 @@ fn edge(config: &Config, parts: &Parts, life: &Lifecycle) -> Arc<dyn Door> {
         follower.follow(stop).await;
         Ok(())
     });
-    Arc::new(edge)
+    edge
 }
 
 async fn ingest(config: &Config, parts: &Parts, life: &Lifecycle) -> anyhow::Result<Arc<dyn Door>> {

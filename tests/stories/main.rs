@@ -16,6 +16,7 @@ mod gate;
 mod long;
 mod lying;
 mod meter;
+mod operation;
 mod order;
 mod playing;
 mod reencode;

@@ -3,9 +3,8 @@ use axum::body::Body as AxumBody;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use listener::{BoxError, Door, RouteName};
+use listener::{Door, Outcome};
 use tower::ServiceExt;
 
 use crate::{State, router};
@@ -36,8 +35,8 @@ impl Door for WebDoor {
         let router = self.router.clone();
         async move {
             let Ok(mut response) = router.oneshot(request.map(AxumBody::new)).await;
-            response.extensions_mut().get_or_insert(RouteName("web"));
-            response.map(|body| body.map_err(BoxError::from).boxed_unsync())
+            response.extensions_mut().get_or_insert(Outcome::of("web"));
+            response.map(listener::Body::of)
         }
         .boxed()
     }

@@ -50,9 +50,25 @@ fn word(decision: Decision) -> String {
         Decision::Refused(ErrorKind::Unauthenticated) => "401".to_owned(),
         Decision::Refused(ErrorKind::Forbidden) => "403".to_owned(),
         Decision::Refused(ErrorKind::NotFound) => "404".to_owned(),
+        Decision::Refused(ErrorKind::TooMany) => "429".to_owned(),
         other => format!("{other:?}"),
     }
 }
+
+/// A number for each kind of resource: a new one does not compile until it is here, and then the
+/// table below fails until it has a line.
+const fn kind(resource: Resource) -> usize {
+    match resource {
+        Resource::Multivariant => 0,
+        Resource::Playlist(_) => 1,
+        Resource::Init(_) => 2,
+        Resource::Segment(..) => 3,
+        Resource::Mp4(_) => 4,
+        Resource::Poster => 5,
+        Resource::Thumbnail => 6,
+    }
+}
+const KINDS: usize = 7;
 
 #[test]
 fn who_may_have_what() {
@@ -91,6 +107,9 @@ fn who_may_have_what() {
         ("1080p file", &[Resource::Mp4(picture(1080))]),
         ("thumbnail", &[Resource::Thumbnail]),
     ];
+    let mut missing: Vec<_> = (0..KINDS).collect();
+    missing.retain(|number| !columns.iter().any(|(_, all)| all.iter().any(|one| kind(*one) == *number)));
+    assert!(missing.is_empty(), "resources without a line: {missing:?}");
     let policy = |version, listed, height| {
         Some(PublicPolicy { video: VIDEO, version, also: Vec::new(), listed, height })
     };
@@ -110,6 +129,8 @@ fn who_may_have_what() {
         ("nobody", Bearer::Nobody, &none),
         ("forged", Bearer::Forged { ambient: false }, &none),
         ("forged cookie", Bearer::Forged { ambient: true }, &none),
+        ("unheard", Bearer::Unheard { ambient: false }, &none),
+        ("unheard cookie", Bearer::Unheard { ambient: true }, &none),
         ("480", sent(|_| ()), &none),
         ("480 cookie", cookie(|_| ()), &none),
         ("1080", sent(|grant| grant.height = 1080), &none),
@@ -160,6 +181,8 @@ fn who_may_have_what() {
           nobody                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
           forged                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
           forged cookie          multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          unheard                multivariant 429      poster 429      480p 429      480p file 429      1080p 429      1080p file 429      thumbnail 429
+          unheard cookie         multivariant 429      poster 429      480p 429      480p file 429      1080p 429      1080p file 429      thumbnail 429
           480                    multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
           480 cookie             multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
           1080                   multivariant own 1080 poster own 1080 480p own 1080 480p file 403      1080p own 1080 1080p file 403      thumbnail own 1080
@@ -179,6 +202,8 @@ fn who_may_have_what() {
           nobody                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
           forged                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
           forged cookie          multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          unheard                multivariant 429      poster 429      480p 429      480p file 429      1080p 429      1080p file 429      thumbnail 429
+          unheard cookie         multivariant 429      poster 429      480p 429      480p file 429      1080p 429      1080p file 429      thumbnail 429
           480                    multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
           480 cookie             multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
           1080                   multivariant own 1080 poster own 1080 480p own 1080 480p file 403      1080p own 1080 1080p file 403      thumbnail own 1080
@@ -198,6 +223,8 @@ fn who_may_have_what() {
           nobody                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail all 0
           forged                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
           forged cookie          multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail all 0
+          unheard                multivariant 429      poster 429      480p 429      480p file 429      1080p 429      1080p file 429      thumbnail 429
+          unheard cookie         multivariant 429      poster 429      480p 429      480p file 429      1080p 429      1080p file 429      thumbnail all 0
           480                    multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
           480 cookie             multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
           1080                   multivariant own 1080 poster own 1080 480p own 1080 480p file 403      1080p own 1080 1080p file 403      thumbnail own 1080
@@ -217,6 +244,8 @@ fn who_may_have_what() {
           nobody                 multivariant all 480  poster all 480  480p all 480  480p file 401      1080p 401      1080p file 401      thumbnail all 0
           forged                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
           forged cookie          multivariant all 480  poster all 480  480p all 480  480p file 401      1080p 401      1080p file 401      thumbnail all 0
+          unheard                multivariant 429      poster 429      480p 429      480p file 429      1080p 429      1080p file 429      thumbnail 429
+          unheard cookie         multivariant all 480  poster all 480  480p all 480  480p file 429      1080p 429      1080p file 429      thumbnail all 0
           480                    multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
           480 cookie             multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
           1080                   multivariant own 1080 poster own 1080 480p own 1080 480p file 403      1080p own 1080 1080p file 403      thumbnail own 1080
@@ -236,6 +265,8 @@ fn who_may_have_what() {
           nobody                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
           forged                 multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
           forged cookie          multivariant 401      poster 401      480p 401      480p file 401      1080p 401      1080p file 401      thumbnail 401
+          unheard                multivariant 429      poster 429      480p 429      480p file 429      1080p 429      1080p file 429      thumbnail 429
+          unheard cookie         multivariant 429      poster 429      480p 429      480p file 429      1080p 429      1080p file 429      thumbnail 429
           480                    multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
           480 cookie             multivariant own 480  poster own 480  480p own 480  480p file 403      1080p 403      1080p file 403      thumbnail own 480
           1080                   multivariant own 1080 poster own 1080 480p own 1080 480p file 403      1080p own 1080 1080p file 403      thumbnail own 1080

@@ -1,11 +1,10 @@
-//! The answer with a plain MP4: a body of many pieces, to which the right is looked at again.
+//! The answer with a plain MP4: a body of many pieces.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Response;
 use listener::{Body, BoxError, ETag, empty, sized};
-use model::{RenditionName, Timestamp};
+use model::RenditionName;
 
 use super::{Asked, Edge, immutable};
 use crate::decision::Right;
@@ -13,22 +12,18 @@ use crate::error::EdgeError;
 use crate::response::{self, Head};
 use crate::route::Route;
 
-/// How often the right to a body is looked at again while the body is sent.
-const RECHECK: Duration = Duration::from_secs(5);
-
 impl Edge {
     pub(super) async fn mp4(
         &self,
         name: RenditionName,
         asked: &Asked<'_>,
-        right: Right,
-        now: Timestamp,
+        right: &Right,
     ) -> Result<Response<Body>, Arc<EdgeError>> {
         let index = self.0.versions.of(asked.route.video, asked.route.version).await?.tracks(name)?;
         let file = self.0.files.of(&index, name).await?;
         let etag = ETag::strong(file.map.etag().trim_matches('"'));
         let entity = immutable("video/mp4", &etag, file.map.len());
-        let (head, part) = match response::head(&entity, asked.method, asked.headers, &right) {
+        let (head, part) = match response::head(&entity, asked.method, asked.headers, right) {
             Head::Send(head, Some(part)) => (head, part),
             Head::Send(head, None) => return Ok(head.map(|()| empty())),
             Head::Refuse(response) => return Ok(response),
@@ -36,16 +31,8 @@ impl Edge {
         // The first piece is read before the head is sent: what is damaged is a 503 and not a
         // body that breaks off, as far as that can be known.
         let first = self.0.files.read(&file, part.clone()).await?;
-        let state = Sending {
-            edge: self.clone(),
-            route: asked.route,
-            right,
-            checked: now,
-            file,
-            at: part.start,
-            end: part.end,
-            first: Some(first),
-        };
+        let (edge, route) = (self.clone(), asked.route);
+        let state = Sending { edge, route, file, at: part.start, end: part.end, first: Some(first) };
         let pieces = futures::stream::try_unfold(state, Sending::next);
         Ok(head.map(|()| sized(part.end - part.start, pieces)))
     }
@@ -55,30 +42,16 @@ impl Edge {
 struct Sending {
     edge: Edge,
     route: Route,
-    right: Right,
-    /// When the right was last found good.
-    checked: Timestamp,
     file: Arc<crate::files::File>,
     at: u64,
     end: u64,
     first: Option<bytes::Bytes>,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("the right to this body was withdrawn while it was sent")]
-struct Withdrawn;
-
 impl Sending {
     async fn next(mut self) -> Result<Option<(bytes::Bytes, Self)>, BoxError> {
         if self.at >= self.end {
             return Ok(None);
-        }
-        let now = self.edge.0.clock.now();
-        if now.since(self.checked) >= RECHECK {
-            self.checked = now;
-            if self.right.is_withdrawn(&self.route, &self.edge.0.follower.told()?.revocations) {
-                return Err(Withdrawn.into());
-            }
         }
         let bytes = match self.first.take() {
             Some(bytes) => bytes,

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{Asked, Edge, media};
 use crate::decision::{Bearer, Right};
 use crate::error::EdgeError;
+use crate::metrics::Found;
 use crate::patience::patience;
 use crate::response;
 use crate::route::Route;
@@ -23,13 +24,13 @@ impl Edge {
         number: u32,
         asked: &Asked<'_>,
         bearer: &Bearer,
-        right: Right,
-    ) -> Result<Response<Body>, Arc<EdgeError>> {
+        right: &Right,
+    ) -> Result<(Response<Body>, Found), Arc<EdgeError>> {
         let Route { video, version, .. } = asked.route;
         let found = self.0.versions.of(video, version).await?;
         let growth = match (found.segment(name, number), &found) {
             (Err(EdgeError::NotYet), Version::Growing(growth, _)) if *asked.method != Method::HEAD => growth,
-            (place, _) => return self.send_segment(place?, name, asked, &right).await,
+            (place, _) => return self.send_segment(place?, name, asked, right).await,
         };
         let began = Instant::now();
         tokio::select! {
@@ -42,15 +43,15 @@ impl Edge {
         let told = self.0.follower.told()?;
         let right = match self.decide(&asked.route, bearer, &told, self.0.clock.now()).await? {
             Ok(right) => right,
-            Err(kind) => return Ok(response::refusal(kind, Language::of(asked.headers))),
+            Err(kind) => return Ok((response::refusal(kind, Language::of(asked.headers)), Found::None)),
         };
         let found = self.0.versions.of(video, version).await?;
         let mut response = match found.segment(name, number) {
             Err(EdgeError::NotYet) => response::not_yet(Language::of(asked.headers)),
-            place => self.send_segment(place?, name, asked, &right).await?,
+            place => self.send_segment(place?, name, asked, &right).await?.0,
         };
         response::held(response.headers_mut(), time);
-        Ok(response)
+        Ok((response, Found::Held))
     }
 
     async fn send_segment(
@@ -59,10 +60,10 @@ impl Edge {
         name: RenditionName,
         asked: &Asked<'_>,
         right: &Right,
-    ) -> Result<Response<Body>, Arc<EdgeError>> {
-        let segment = self.0.media.segment(place).await?;
+    ) -> Result<(Response<Body>, Found), Arc<EdgeError>> {
+        let (segment, cache) = self.0.media.segment(place).await?;
         let content_type = if name.is_video() { "video/mp4" } else { "audio/mp4" };
-        Ok(media(&segment, content_type, asked, right))
+        Ok((media(&segment, content_type, asked, right), cache))
     }
 }
 

@@ -9,13 +9,16 @@ use http::{Method, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use model::ErrorKind;
+use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use crate::access_log::AccessLog;
 use crate::body::Body;
 use crate::headers::secure;
 use crate::language::Language;
+use crate::metrics::{Answers, ByStatus};
 use crate::problem::Problem;
 
 /// One of the product's HTTP surfaces.
@@ -30,34 +33,84 @@ pub trait Door: Send + Sync + 'static {
     fn serve(&self, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>>;
 }
 
-/// The name of the route that answered, put by a door into the extensions of its response.
+/// What became of a request, put by a door into the extensions of its response.
 ///
 /// Logs show it in place of the URL, which may hold a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RouteName(pub &'static str);
+pub struct Outcome {
+    /// The name of the route that answered.
+    pub route: &'static str,
+    /// To whom: a word of the door's, `none` where it makes no difference.
+    pub audience: &'static str,
+    /// Where the bytes were found: a word of the door's, `none` where there is nothing to tell.
+    pub cache: &'static str,
+}
+
+impl Outcome {
+    /// That `route` answered, and nothing else.
+    pub const fn of(route: &'static str) -> Self {
+        Self { route, audience: "none", cache: "none" }
+    }
+}
 
 /// Doors in the order in which a request is offered to them.
 #[derive(Clone)]
-pub struct Doors(Arc<[Arc<dyn Door>]>);
+pub struct Doors {
+    doors: Arc<[Counted]>,
+    answers: Answers,
+    log: Option<AccessLog>,
+}
+
+/// A door, and what counts its answers.
+struct Counted {
+    door: Arc<dyn Door>,
+    by_status: ByStatus,
+}
 
 impl Doors {
     /// These doors; the first that takes a request answers it, and a request that none takes is
     /// answered 404.
     pub fn new(doors: impl IntoIterator<Item = Arc<dyn Door>>) -> Self {
-        Self(doors.into_iter().collect())
+        let answers = Answers::default();
+        let counted = |door: Arc<dyn Door>| Counted { by_status: answers.of(door.name()), door };
+        Self { doors: doors.into_iter().map(counted).collect(), answers, log: None }
+    }
+
+    /// The same, with a line in `log` for each request.
+    #[must_use]
+    pub fn logged(self, log: Option<AccessLog>) -> Self {
+        Self { log, ..self }
+    }
+
+    /// Shows what they count in `registry`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.answers.register(registry);
+        if let Some(log) = self.log.clone() {
+            registry.register_collector(Box::new(log));
+        }
     }
 
     /// Answers `request`. A door that panics answers 500, and the process lives on.
     pub(crate) async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let entry = self.log.as_ref().map(|log| log.begin(&parts));
+        let mut response = self.answer(Request::from_parts(parts, body)).await;
+        if let Some(entry) = entry {
+            entry.answered(&mut response);
+        }
+        response
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let started = Instant::now();
         let language = Language::of(request.headers());
         let path = request.uri().path();
-        let door = self.0.iter().find(|door| door.takes(request.method(), path));
-        let name = door.map_or("none", |door| door.name());
+        let found = self.doors.iter().find(|counted| counted.door.takes(request.method(), path));
+        let name = found.map_or("none", |counted| counted.door.name());
         let span = tracing::debug_span!("request", door = name);
-        let mut response = match door {
+        let mut response = match found {
             None => Problem::of(ErrorKind::NotFound).response(language),
-            Some(door) => {
+            Some(Counted { door, .. }) => {
                 // The call itself may panic too, not only the future.
                 let answer = async { door.serve(request).await };
                 match AssertUnwindSafe(answer).catch_unwind().instrument(span.clone()).await {
@@ -73,10 +126,13 @@ impl Doors {
                 }
             }
         };
+        if let Some(Counted { by_status, .. }) = found {
+            by_status.count(response.status());
+        }
         secure(response.headers_mut());
         tracing::debug!(
             parent: &span,
-            route = response.extensions().get::<RouteName>().map_or("none", |route| route.0),
+            route = response.extensions().get::<Outcome>().map_or("none", |outcome| outcome.route),
             status = response.status().as_u16(),
             duration_ms = started.elapsed().as_millis() as u64,
             size_bytes = response.body().size_hint().exact(),

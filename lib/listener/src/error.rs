@@ -1,5 +1,6 @@
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use model::ErrorKind;
 
@@ -11,6 +12,14 @@ pub enum ListenerError {
     Bind {
         /// The address that was asked for.
         address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The access log cannot be written.
+    #[error("open the access log `{}`", path.display())]
+    AccessLog {
+        /// Where it was to be.
+        path: PathBuf,
         /// Why not.
         source: io::Error,
     },
@@ -30,6 +39,11 @@ impl ListenerError {
                 io::ErrorKind::AddrInUse => ErrorKind::Conflict,
                 io::ErrorKind::PermissionDenied => ErrorKind::Forbidden,
                 io::ErrorKind::AddrNotAvailable => ErrorKind::NotFound,
+                _ => ErrorKind::Unavailable,
+            },
+            Self::AccessLog { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => ErrorKind::Forbidden,
+                io::ErrorKind::NotFound => ErrorKind::NotFound,
                 _ => ErrorKind::Unavailable,
             },
             Self::Start(_) => ErrorKind::Unavailable,

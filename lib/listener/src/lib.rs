@@ -10,6 +10,7 @@
 //! handler runs on to its end and its request body reads an error. A client that goes away before
 //! its answer has begun is noticed only by who looks: [`Departure`]. Whoever must not be cut short (uploads, transactions) stands behind one.
 
+pub mod access_log;
 mod body;
 mod conditional;
 mod connection;
@@ -18,15 +19,16 @@ mod error;
 mod headers;
 mod language;
 mod listener;
+mod metrics;
 mod problem;
 mod range;
 mod status;
 mod stream;
 
-pub use body::{Body, BoxError, empty, full, sized};
+pub use body::{Body, BoxError, Tally, empty, full, sized};
 pub use conditional::{Answer, ETag, answer};
 pub use connection::Peer;
-pub use door::{Door, Doors, OnRuntime, RouteName};
+pub use door::{Door, Doors, OnRuntime, Outcome};
 pub use error::ListenerError;
 pub use headers::secure;
 pub use language::{Language, cookie};
