@@ -183,7 +183,7 @@ async fn the_multivariant_offers_what_plays_without_holes() {
 
     let caps = growing.get("multivariant.m3u8?planned=1").await;
     expect![[r##"
-        #EXT-X-STREAM-INF:BANDWIDTH=229844,AVERAGE-BANDWIDTH=181244,CODECS="avc1.4d401f,mp4a.40.2",RESOLUTION=256x144,FRAME-RATE=25,AUDIO="a32"
+        #EXT-X-STREAM-INF:BANDWIDTH=235244,AVERAGE-BANDWIDTH=181244,CODECS="avc1.4d401f,mp4a.40.2",RESOLUTION=256x144,FRAME-RATE=25,AUDIO="a32"
     "##]]
     .assert_eq(&(caps.text().lines().find(|line| line.contains("144")).unwrap().to_owned() + "\n"));
 

@@ -5,8 +5,6 @@ use model::{RenditionName, SegmentGrid, SegmentStarts};
 
 use crate::{Bandwidth, RenditionKind};
 
-/// How full the decoder's buffer is at most when a segment begins: x264's `vbv-init`.
-const BUFFER_AT_START: f64 = 0.9;
 /// How much the sound of one segment may exceed its rate.
 const SOUND_OVER_RATE: f64 = 1.05;
 /// Bytes of a segment's boxes, `trun` entries excepted, at most.
@@ -134,7 +132,8 @@ impl<'a> Planned<'a> {
             }
             Self::Picture(_, _, rung) => {
                 let rate = f64::from(rung.maxrate_bps);
-                (rate, rate + BUFFER_AT_START * f64::from(rung.bufsize_bits) / seconds, PICTURE_ENTRY)
+                // A segment may begin with a full buffer.
+                (rate, rate + f64::from(rung.bufsize_bits) / seconds, PICTURE_ENTRY)
             }
             Self::Sound(_, _, AudioRung { copied: Some(coded), .. }) => {
                 (coded.average_bps as f64, coded.peak_bps as f64, SOUND_ENTRY)

@@ -38,7 +38,7 @@ pub struct Row {
 /// The rungs up to 360p hold a sixth of the pixels of 1080p and are what slow links live on: they
 /// get slow presets, and as many references and B-frames as save bytes without a higher level. The
 /// buffer is 1.5 × the ceiling, but for 144p 1.125 ×: a segment of 4 s that begins with a full
-/// buffer then peaks at 1.26 × 40k, which leaves room in 90k for sound and boxes. 144p keeps to
+/// buffer then peaks at 1.28 × 40k, which leaves room in 90k for sound and boxes. 144p keeps to
 /// the main profile for the oldest telephones; the high one saves a twelfth from 240p up.
 ///
 /// At the same target `veryfast` makes a quarter fewer bytes than `slow`, and 7 to 10 VMAF less.

@@ -77,9 +77,11 @@ fn open(
     let threads = threads(rung, hurry).to_string();
     let ahead = look_ahead(preset, ahead_s(hurry) * rate(video, rung).as_f64()).to_string();
     // x264 makes a key frame better by its `ipratio` of 1.4 than the frames before it, but not the
-    // first of all. That one begins a chunk, and all of them are to be alike.
+    // first of all. That one begins a chunk, and all of them are to be alike. So is the buffer: in
+    // the middle of a film it is full where little happened before, and so it is at a chunk's start;
+    // with x264's usual nine tenths 144p lost 3 VMAF in the half second behind a border.
     let parameters = format!(
-        "stitchable=1:open-gop=0:scenecut=0:zones=0,0,b=1.4:chroma-qp-offset={}",
+        "stitchable=1:open-gop=0:scenecut=0:vbv-init=1.0:zones=0,0,b=1.4:chroma-qp-offset={}",
         chroma_offset(preset) - chroma_offset(&rung.preset)
     );
     let options = [

@@ -194,7 +194,7 @@ fn the_smallest_picture_with_its_sound_fits_90_kbit_s_before_it_is_measured() {
     }
     let film = growing(&plan(even(1000)), &[]);
     let Bandwidth { peak_bps, average_bps } = film.bandwidth(name("480p"));
-    assert!((1_337_500..1_340_000).contains(&peak_bps), "{peak_bps}");
+    assert!((1_375_000..1_378_000).contains(&peak_bps), "{peak_bps}");
     assert!((1_000_000..1_003_000).contains(&average_bps), "{average_bps}");
 }
 
