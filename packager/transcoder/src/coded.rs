@@ -51,32 +51,26 @@ impl Coded {
     }
 
     /// What a plan has to know of them, if there is one set of parameters for all and they begin with
-    /// an IDR picture; `None`, too, if it gets late before all are looked at that could be one.
-    pub(crate) fn copyable(
-        &self,
-        media: &mut Media,
-        track: u32,
-        is_late: impl Fn() -> bool,
-    ) -> io::Result<Option<Copyable>> {
+    /// an IDR picture; `None`, too, if it would take too long to look at all that could be one.
+    pub(crate) fn copyable(&self, media: &mut Media, track: u32) -> io::Result<Option<Copyable>> {
         let Some(avcc) = normal(&self.table.configuration) else { return Ok(None) };
         let Some(sets) = ParameterSets::of(&avcc) else { return Ok(None) };
         let (cuts, bytes) = self.cuts();
         if cuts.len() > Copyable::MAX_IDRS {
             return Ok(None);
         }
+        let offsets: Vec<u64> = cuts.iter().map(|cut| cut.sample.offset).collect();
         let mut idrs = Vec::new();
-        for some in cuts.chunks(Media::GLANCES) {
-            if is_late() {
-                return Ok(None);
+        let seen_all = media.look_at(&offsets, |media, number| {
+            let Cut { frame, before, sample } = &cuts[number];
+            let kind = kind_of(media, sample, &sets)?;
+            if kind == Kind::Idr {
+                idrs.push((*frame, *before));
             }
-            media.glance(&some.iter().map(|cut| cut.sample.offset).collect::<Vec<_>>())?;
-            for Cut { frame, before, sample } in some {
-                match kind_of(media, sample, &sets)? {
-                    Kind::Idr => idrs.push((*frame, *before)),
-                    Kind::OtherSets => return Ok(None),
-                    Kind::Other => {}
-                }
-            }
+            Ok(kind != Kind::OtherSets)
+        })?;
+        if !seen_all {
+            return Ok(None);
         }
         let found = Copyable { track, avcc, frame_rate: self.frame_rate, frames: self.len(), bytes, idrs };
         Ok(Some(found).filter(|found| found.idrs.first().is_some_and(|(frame, _)| *frame == 0)))

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use model::cell::Source;
 
@@ -16,6 +17,10 @@ const BLOCK: u64 = 1 << 20;
 const KEPT_BLOCKS: usize = 16;
 /// Bytes of a glance: the parent fetches no more for one.
 const GLANCE: u64 = 512;
+/// How many places are glanced at at once.
+const GLANCES: usize = 64;
+/// How long a file in a store may be looked at here and there: somebody waits for the film.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The media file, with a position.
 #[derive(Debug)]
@@ -71,21 +76,41 @@ impl Media {
         self.size
     }
 
+    /// Lets `see` look at these places in turn, by their numbers, until it says that it has seen enough;
+    /// the first bytes at each are quick to read then. Whether it has seen all of them: it has not, too,
+    /// if a store is so slow that somebody would wait too long for the rest.
+    pub(crate) fn look_at(
+        &mut self,
+        offsets: &[u64],
+        mut see: impl FnMut(&mut Self, usize) -> io::Result<bool>,
+    ) -> io::Result<bool> {
+        let begin = Instant::now();
+        for (some, first) in offsets.chunks(GLANCES).zip((0..).step_by(GLANCES)) {
+            if self.is_far() && is_too_slow(begin.elapsed(), first, offsets.len()) {
+                return Ok(false);
+            }
+            self.glance(some)?;
+            for number in first..first + some.len() {
+                if !see(self, number)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether to glance at so many places, some bytes at each, costs time.
     pub(crate) fn is_far(&self) -> bool {
         matches!(self.origin, Origin::Ranges { .. })
     }
 
-    /// How many places can be glanced at at once.
-    pub(crate) const GLANCES: usize = 64;
-
-    /// Makes the next small reads at these offsets, not more than [`Media::GLANCES`], quick: where each
-    /// would be a request to a store, they are one.
-    pub(crate) fn glance(&mut self, offsets: &[u64]) -> io::Result<()> {
+    /// Makes the next small reads at these offsets, not more than [`GLANCES`], quick: where each would
+    /// be a request to a store, they are one.
+    fn glance(&mut self, offsets: &[u64]) -> io::Result<()> {
         let Origin::Ranges { socket, glances, .. } = &mut self.origin else { return Ok(()) };
         let wanted = offsets.iter().filter(|offset| **offset < self.size);
         let wanted: Vec<(u64, u64)> =
-            wanted.map(|offset| (*offset, GLANCE.min(self.size - offset))).take(Self::GLANCES).collect();
+            wanted.map(|offset| (*offset, GLANCE.min(self.size - offset))).take(GLANCES).collect();
         *glances = wanted.iter().map(|(offset, _)| *offset).zip(fetch(socket, &wanted)?).collect();
         Ok(())
     }
@@ -116,6 +141,11 @@ impl Media {
         }
         Ok(())
     }
+}
+
+/// Whether looking at so many places as there are takes longer than it may, when these took so long.
+fn is_too_slow(elapsed: Duration, done: usize, all: usize) -> bool {
+    done > 0 && elapsed.as_secs_f64() * all as f64 > PATIENCE.as_secs_f64() * done as f64
 }
 
 impl Origin {
@@ -214,6 +244,15 @@ impl Seek for Media {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_will_be_too_slow_is_so_at_once() {
+        let ms = Duration::from_millis;
+        assert!(!is_too_slow(ms(900), 0, 1000), "nothing is known yet");
+        assert!(!is_too_slow(ms(31), 64, 1000));
+        assert!(is_too_slow(ms(33), 64, 1000));
+        assert!(!is_too_slow(ms(499), 999, 999));
+    }
 
     /// Serves ranges of `bytes` until the socket closes; gives the offsets that were asked for.
     fn parent(mut socket: UnixStream, bytes: Vec<u8>) -> std::thread::JoinHandle<Vec<u64>> {

@@ -1,7 +1,5 @@
 //! What a file holds, as far as a plan must know.
 
-use std::time::{Duration, Instant};
-
 use cmaf::AacLc;
 use ffmpeg_next::{Error, Stream};
 use model::cell::{AudioStream, CodedSound, Copyable, Probe, Ratio, VideoStream};
@@ -12,7 +10,6 @@ use crate::grid::{Grid, Seconds};
 use crate::input::{Input, Next};
 use crate::libav::{self, Picture, PictureShape, SoundShape};
 use crate::measure::measure;
-use crate::media::Media;
 use crate::sound_table::SoundTable;
 use crate::zero::start_of;
 
@@ -23,8 +20,6 @@ const LOOKED_AT_AGAIN: u32 = 4;
 /// Packets of any stream read for them.
 const MAX_PACKETS: u32 = 2000;
 
-/// How long a track in a store may be looked at here and there: somebody waits for the film.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// The fastest grid that any plan has.
 const FASTEST: Ratio = Ratio::new(60, 1);
 /// Parts of a second by which sound may begin late and be taken to begin with the film.
@@ -117,9 +112,8 @@ fn copyable(input: &mut Input, video: &VideoStream, zero: Seconds) -> Result<Opt
     let Ok(track) = u32::try_from(stream.id()) else { return Ok(None) };
     let first = start_of(input, [video.stream])?;
     let media = input.file();
-    let is_late = lateness(media);
     let Some(coded) = Coded::read(media, track).map_err(CellError::Read)? else { return Ok(None) };
-    let found = coded.copyable(media, track, is_late).map_err(CellError::Read)?;
+    let found = coded.copyable(media, track).map_err(CellError::Read)?;
     // What begins later than the sound would have to be filled up.
     Ok(found.filter(|found| Grid::new(found.frame_rate, first, zero).frame_at(first) == 0))
 }
@@ -152,7 +146,6 @@ fn copyable_sound(
     }
     let heard = start_of(input, [index])?;
     let media = input.file();
-    let is_late = lateness(media);
     let Some(table) = SoundTable::read(media, track).map_err(CellError::Read)? else { return Ok(None) };
     // Of SBR and PS that a configuration does not mention only a decoder knows.
     let AacLc { sample_rate: rate, channels } = table.form();
@@ -167,13 +160,7 @@ fn copyable_sound(
     if heard > 0 && zero + i64::from(rate / LATE) < heard {
         return Ok(None);
     }
-    table.copyable(media, track, zero, is_late).map_err(CellError::Read)
-}
-
-/// Tells when reading here and there has taken too long; in a file it never does.
-fn lateness(media: &Media) -> impl Fn() -> bool + use<> {
-    let (is_far, begin) = (media.is_far(), Instant::now());
-    move || is_far && begin.elapsed() > PATIENCE
+    table.copyable(media, track, zero).map_err(CellError::Read)
 }
 
 fn audio_stream(input: &Input, index: usize) -> Result<AudioStream> {

@@ -17,7 +17,7 @@ const MAX_ASC: usize = 16;
 /// Frames that are looked into: about as many reads as for pictures,
 const LOOKED_AT: usize = 2000;
 /// and where each is a request to a store.
-const LOOKED_AT_FROM_AFAR: usize = 256;
+const LOOKED_AT_FROM_AFAR: usize = 64;
 /// Seconds that count as the busiest: half a segment, the shortest that a peak rate is measured of.
 const BUSY_S: u32 = 2;
 
@@ -73,13 +73,12 @@ impl SoundTable {
     }
 
     /// What a plan has to know of it, if this sample is heard at the film's zero and what its frames
-    /// begin with is sound; `None`, too, if it gets late before enough are looked at.
+    /// begin with is sound; `None`, too, if it would take too long to look at enough of them.
     pub(crate) fn copyable(
         &self,
         media: &mut Media,
         track: u32,
         zero: i64,
-        is_late: impl Fn() -> bool,
     ) -> io::Result<Option<CodedSound>> {
         let first = zero.div_euclid(FRAME) - 1;
         let start = usize::try_from(first).unwrap_or(0);
@@ -87,16 +86,12 @@ impl SoundTable {
         let most = if media.is_far() { LOOKED_AT_FROM_AFAR } else { LOOKED_AT };
         let looked_at = heard.iter().step_by(heard.len().div_ceil(most));
         let looked_at: Vec<u64> = looked_at.map(|(offset, _)| *offset).collect();
-        for some in looked_at.chunks(Media::GLANCES) {
-            if is_late() {
-                return Ok(None);
-            }
-            media.glance(some)?;
-            for offset in some {
-                if !begins_with_sound(&media.peek(*offset, 1)?, self.form.channels) {
-                    return Ok(None);
-                }
-            }
+        let channels = self.form.channels;
+        let is_sound = media.look_at(&looked_at, |media, number| {
+            Ok(begins_with_sound(&media.peek(looked_at[number], 1)?, channels))
+        })?;
+        if !is_sound {
+            return Ok(None);
         }
         let sizes: Vec<u32> = heard.iter().map(|(_, size)| *size).collect();
         let busy = self.form.sample_rate * BUSY_S / AudioPlan::FRAME;

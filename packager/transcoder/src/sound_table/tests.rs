@@ -61,12 +61,12 @@ fn copies_begin_a_frame_before_the_film_does() {
         (-1, -2, 2047, 11),
         (8 * 1024 + 5, 7, 1029, 2),
     ] {
-        let found = table.copyable(&mut media, 3, zero, || false).unwrap().unwrap();
+        let found = table.copyable(&mut media, 3, zero).unwrap().unwrap();
         assert_eq!((found.first, found.priming, found.frames), (first, priming, frames), "{zero}");
         // Both count from the same sample.
         assert_eq!(first * FRAME + i64::from(found.priming), zero);
     }
-    assert_eq!(table.copyable(&mut media, 3, 10 * 1024, || false).unwrap(), None, "behind its end");
+    assert_eq!(table.copyable(&mut media, 3, 10 * 1024).unwrap(), None, "behind its end");
     assert_eq!((table.sample_at(3000), table.sample_at(1)), (Some(3 * 1024), None));
     assert_eq!(table.get(&mut media, 8).unwrap().unwrap().len(), 300);
     assert_eq!(table.get(&mut media, 9).unwrap(), None);
@@ -79,7 +79,7 @@ fn what_does_not_begin_with_sound_is_not_copied() {
     for (byte, is_sound) in [(0x20, true), (0x80, true), (0xc0, true), (0x00, false), (0xff, false)] {
         let mut bytes = [0x20; 9];
         bytes[4] = byte;
-        let found = table.copyable(&mut media(&bytes), 3, 1024, || false).unwrap();
+        let found = table.copyable(&mut media(&bytes), 3, 1024).unwrap();
         assert_eq!(found.is_some(), is_sound, "{byte:#x}");
     }
 }
@@ -89,7 +89,7 @@ fn rates_are_those_of_all_and_of_the_busiest_two_seconds() {
     let mut sizes = vec![128; 1000];
     let rates = |sizes: &[u32]| {
         let table = SoundTable::of(table(sizes)).unwrap();
-        let found = table.copyable(&mut media(&vec![0x20; sizes.len()]), 3, 0, || false).unwrap().unwrap();
+        let found = table.copyable(&mut media(&vec![0x20; sizes.len()]), 3, 0).unwrap().unwrap();
         (found.average_bps, found.peak_bps)
     };
     assert_eq!(rates(&sizes), (48_000, 48_000));
