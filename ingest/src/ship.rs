@@ -17,7 +17,7 @@ use crate::ingest::{Inner, spool_error};
 pub(crate) const PARTS_AT_A_TIME: usize = 3;
 /// How far the store may be behind before an upload pauses, in bytes: some parts more than are on
 /// their way.
-const BEHIND: u64 = 64 << 20;
+const BEHIND: u64 = 32 << 20;
 /// How long it pauses at most, for some MiB: a store that hangs slows uploads down and ends none.
 const PAUSE: Duration = Duration::from_secs(1);
 /// What S3 takes at most.
