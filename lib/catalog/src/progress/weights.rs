@@ -7,9 +7,9 @@ use model::Lane;
 use model::cell::EncodePlan;
 
 /// Seconds of `veryfast` for a million pixels.
-const ENCODE_S: f64 = 0.0065;
+const ENCODE_S: f64 = 0.013;
 /// Seconds of decoding and scaling for a million pixels of the top rung.
-const DECODE_S: f64 = 0.0022;
+const DECODE_S: f64 = 0.0021;
 /// Seconds of a second's encode of one sound rendition.
 const SOUND_S: f64 = 0.01;
 
@@ -52,12 +52,12 @@ fn slowness(preset: &str) -> f64 {
     match preset {
         "ultrafast" => 0.5,
         "superfast" => 0.7,
-        "faster" => 1.8,
-        "fast" => 2.4,
-        "medium" => 3.0,
-        "slow" => 4.5,
-        "slower" => 9.0,
-        "veryslow" => 16.0,
+        "faster" => 1.5,
+        "fast" => 2.0,
+        "medium" => 2.5,
+        "slow" => 3.3,
+        "slower" => 6.5,
+        "veryslow" => 12.0,
         _ => 1.0,
     }
 }
