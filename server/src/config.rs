@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) http: listener::Config,
     /// One line for each request at the public port.
     pub(crate) access_log: listener::access_log::Config,
+    /// The public HTTPS port, if there is a certificate for it.
+    pub(crate) https: listener::HttpsConfig,
     /// Uploads.
     pub(crate) ingest: ingest::Config,
     /// What one account may upload.
@@ -69,6 +71,7 @@ impl Default for Config {
             storage: None,
             http: listener::Config::default(),
             access_log: listener::access_log::Config::default(),
+            https: listener::HttpsConfig::default(),
             ingest: ingest::Config::default(),
             uploads: uploaders::Config::default(),
             packager: packager::Config::default(),

@@ -1,20 +1,40 @@
 use std::convert::Infallible;
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use bytes::Bytes;
+use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use ipnet::IpNet;
+use model::ErrorKind;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::activity::{Activity, Pieces};
+use crate::authority;
+use crate::body::Body;
 use crate::door::Doors;
-use crate::stream::Stream;
+use crate::language::Language;
+use crate::pace::Floor;
+use crate::problem::Problem;
+use crate::proxy_protocol;
+use crate::stream::{Departure, Stream};
 
 /// The address at the other end of the connection, in the extensions of every request.
+///
+/// An IPv4 address is one also where it came to an IPv6 socket; behind a trusted proxy it is what
+/// the proxy's PROXY header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
@@ -25,6 +45,26 @@ const MAX_HEADER_BYTES: usize = 16 << 10;
 /// is queued by reference and does not count.
 const MAX_BUFFER_BYTES: usize = 64 << 10;
 
+/// How long a trusted proxy may take to say whom it speaks for.
+const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a TLS handshake may take, on the worst of networks.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sixteen full records: what is encrypted ahead of the socket, and handed to it in one call. Four,
+/// rustls's default, make four times as many calls; more would not stay in the core's cache.
+const MAX_ENCRYPTED_BYTES: usize = 256 << 10;
+
+/// More than a page and its player ask for at once; each may keep a request open.
+const MAX_STREAMS: u32 = 128;
+
+/// Requests that were taken back before they were answered, after which the client is sent away.
+/// RFC 9113 section 10.5 asks for some such bound; the rapid reset attack (CVE-2023-44487) is why.
+const MAX_RESET_STREAMS: usize = 32;
+
+/// Streams that were reset because of what the client sent on them, before it is sent away.
+const MAX_FAULTY_STREAMS: usize = 64;
+
 /// How one connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -34,55 +74,195 @@ pub(crate) enum Ended {
     Dropped,
 }
 
-/// Serves one connection until its end; after `told` it takes no further request, at `dropped`
-/// it is cut.
+/// What all connections of a thread have in common.
+pub(crate) struct Terms {
+    pub(crate) doors: Doors,
+    pub(crate) header_timeout: Duration,
+    pub(crate) floor: Floor,
+    pub(crate) proxies: Vec<IpNet>,
+    /// From then on no connection takes a further request.
+    pub(crate) told: CancellationToken,
+    /// From then on all are cut.
+    pub(crate) dropped: CancellationToken,
+    /// Where the requests of an HTTP/2 connection run.
+    pub(crate) tracker: TaskTracker,
+}
+
+/// Serves one connection until its end.
 pub(crate) async fn serve(
-    stream: TcpStream,
+    tcp: TcpStream,
     peer: SocketAddr,
-    doors: Doors,
-    header_timeout: Duration,
-    told: CancellationToken,
-    dropped: CancellationToken,
+    tls: Option<TlsAcceptor>,
+    terms: Arc<Terms>,
 ) -> Ended {
-    let stream = Stream::new(stream);
-    let departure = stream.departure();
+    let began = tokio::select! {
+        began = begin(tcp, peer, tls, &terms) => began,
+        () = terms.dropped.cancelled() => return Ended::Dropped,
+    };
+    match began {
+        Ok((peer, Wire::Plain(stream))) => {
+            let departure = stream.departure();
+            serve_http1(stream, peer, Some(departure), terms).await
+        }
+        Ok((peer, Wire::Encrypted(stream))) => match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => serve_http2(stream, peer, terms).await,
+            _ => serve_http1(stream, peer, None, terms).await,
+        },
+        Err(error) => {
+            // Clients go away and send rubbish all the time.
+            tracing::debug!(error = &error as &dyn std::error::Error, "connection did not begin");
+            Ended::Finished
+        }
+    }
+}
+
+enum Wire {
+    Plain(Stream),
+    // Ten times the size of the other.
+    Encrypted(Box<TlsStream<Stream>>),
+}
+
+/// What comes before the first request: the proxy's word, then the handshake.
+async fn begin(
+    tcp: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    terms: &Terms,
+) -> io::Result<(Peer, Wire)> {
+    let mut peer = canonical(peer);
+    let mut first = Bytes::new();
+    if terms.proxies.iter().any(|network| network.contains(&peer.ip())) {
+        let read = tokio::time::timeout(PROXY_HEADER_TIMEOUT, proxy_protocol::read(&tcp));
+        let (source, behind) = read.await??;
+        peer = source.map_or(peer, canonical);
+        first = behind;
+    }
+    let stream = Stream::new(tcp, first, terms.floor);
+    let Some(tls) = tls else { return Ok((Peer(peer), Wire::Plain(stream))) };
+    let handshake = tls.accept_with(stream, |session| session.set_buffer_limit(Some(MAX_ENCRYPTED_BYTES)));
+    let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await??;
+    Ok((Peer(peer), Wire::Encrypted(Box::new(stream))))
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+async fn serve_http1<S>(stream: S, peer: Peer, departure: Option<Departure>, terms: Arc<Terms>) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let is_plain = departure.is_some();
+    let doors = terms.doors.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
-        request.extensions_mut().insert(departure.clone());
-        let doors = doors.clone();
-        async move { Ok::<_, Infallible>(doors.serve(request).await) }
+        if let Some(departure) = &departure {
+            request.extensions_mut().insert(departure.clone());
+        }
+        let answer = answer(request, peer, doors.clone());
+        async { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
         // Without a timer hyper leaves the header timeout off, silently in some versions.
         .timer(TokioTimer::new())
         // Also the longest idle time between two requests: hyper counts from the moment it
         // begins to wait for a head.
-        .header_read_timeout(header_timeout)
+        .header_read_timeout(terms.header_timeout)
         .max_header_size(MAX_HEADER_BYTES)
         .max_buf_size(MAX_BUFFER_BYTES)
         .keep_alive(true)
-        // A client that has sent its request may close its half and still read the answer.
-        .half_close(true)
+        // A client that has sent its request may close its half and still read the answer. With TLS
+        // nobody does: there the end of what it sends is its departure, and ends the request.
+        .half_close(is_plain)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
+    until_ended(connection, std::future::pending(), &terms).await
+}
 
-    let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
-        () = told.cancelled() => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = dropped.cancelled() => return Ended::Dropped,
-            }
+async fn serve_http2<S>(stream: S, peer: Peer, terms: Arc<Terms>) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let activity = Activity::default();
+    let doors = terms.doors.clone();
+    let requests = activity.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let open = requests.begin();
+        let answer = answer(request, peer, doors.clone());
+        async { Ok::<_, Infallible>(answer.await.map(|body| Pieces::new(body, open))) }
+    });
+    let connection = http2::Builder::new(OnThisThread(terms.tracker.clone()))
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .max_local_error_reset_streams(MAX_FAULTY_STREAMS)
+        .max_header_list_size(MAX_HEADER_BYTES as u32)
+        .max_send_buf_size(MAX_BUFFER_BYTES)
+        // Finds out about a client that is gone while its request is held.
+        .keep_alive_interval(terms.header_timeout)
+        .keep_alive_timeout(terms.header_timeout)
+        .serve_connection(TokioIo::new(stream), service);
+    // HTTP/2 has no end of its own for a client that asks for nothing more, or takes nothing more.
+    let (timeout, floor) = (terms.header_timeout, terms.floor);
+    let let_go = async move {
+        tokio::select! {
+            () = activity.idles(timeout) => {}
+            () = activity.sticks(floor) => {}
         }
     };
+    until_ended(connection, let_go, &terms).await
+}
+
+/// Drives a connection until it ends by itself, was told to end and did, or is dropped; `let_go`
+/// is a reason of its own to tell it, and to wait no longer for it than for any stalled client.
+async fn until_ended<C>(connection: C, let_go: impl Future<Output = ()>, terms: &Terms) -> Ended
+where
+    C: GracefulConnection<Error = hyper::Error>,
+{
+    let mut connection = pin!(connection);
+    let is_let_go = tokio::select! {
+        ended = connection.as_mut() => return finished(ended),
+        () = terms.told.cancelled() => false,
+        () = let_go => true,
+    };
+    connection.as_mut().graceful_shutdown();
+    let stalled = async {
+        match is_let_go {
+            true => tokio::time::sleep(terms.floor.window).await,
+            false => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        ended = connection => finished(ended),
+        () = terms.dropped.cancelled() => Ended::Dropped,
+        () = stalled => Ended::Finished,
+    }
+}
+
+fn finished(ended: hyper::Result<()>) -> Ended {
     if let Err(error) = ended {
-        // Clients go away and send rubbish all the time; what a door could not do, it logged.
+        // As above; what a door could not do, it logged.
         tracing::debug!(error = &error as &dyn std::error::Error, "connection ended early");
     }
     Ended::Finished
+}
+
+async fn answer(mut request: Request<Incoming>, peer: Peer, doors: Doors) -> Response<Body> {
+    request.extensions_mut().insert(peer);
+    if !authority::settle(&mut request) {
+        return Problem::of(ErrorKind::Invalid).response(Language::of(request.headers()));
+    }
+    doors.serve(request).await
+}
+
+/// Runs the requests of an HTTP/2 connection on the connection's thread, where the drain waits for
+/// them.
+#[derive(Clone)]
+struct OnThisThread(TaskTracker);
+
+impl<F> hyper::rt::Executor<F> for OnThisThread
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, request: F) {
+        self.0.spawn(request);
+    }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use model::ErrorKind;
 
+use crate::body::BoxError;
+
 /// Why a listener cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenerError {
@@ -23,6 +25,28 @@ pub enum ListenerError {
         /// Why not.
         source: io::Error,
     },
+    /// A socket that was inherited cannot be used.
+    #[error("listen on the inherited socket")]
+    Inherit(#[source] io::Error),
+    /// A certificate or its key cannot be used.
+    #[error("use the certificate file `{}`", file.display())]
+    Certificate {
+        /// The file with the fault.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: BoxError,
+    },
+    /// A certificate without its key, or the other way round.
+    #[error("`https.{given}` is given and `https.{missing}` is not")]
+    OneOfTwo {
+        /// The key that is there.
+        given: &'static str,
+        /// The key that is not.
+        missing: &'static str,
+    },
+    /// The machine cannot do cryptography.
+    #[error("prepare TLS")]
+    Tls(#[source] rustls::Error),
     /// An accept thread could not be started.
     #[error("start accept thread")]
     Start(#[source] io::Error),
@@ -46,7 +70,8 @@ impl ListenerError {
                 io::ErrorKind::NotFound => ErrorKind::NotFound,
                 _ => ErrorKind::Unavailable,
             },
-            Self::Start(_) => ErrorKind::Unavailable,
+            Self::Inherit(_) | Self::Certificate { .. } | Self::OneOfTwo { .. } => ErrorKind::Invalid,
+            Self::Tls(_) | Self::Start(_) => ErrorKind::Unavailable,
             Self::Died(_) => ErrorKind::Internal,
         }
     }

@@ -1,55 +1,26 @@
+use std::future::poll_fn;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt;
-use serde::{Deserialize, Serialize};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::{self, Ended};
+use crate::certificates::Certificates;
+use crate::config::Config;
+use crate::connection::{self, Ended, Terms};
 use crate::door::Doors;
 use crate::error::ListenerError;
-
-/// Where and how to listen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// The address; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// Accepting threads, each with a runtime and a socket of its own; one per core if absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub threads: Option<NonZeroUsize>,
-    /// Connections at once; further ones wait in the kernel's queue. Keep it below the process's
-    /// limit of open files.
-    pub max_connections: NonZeroUsize,
-    /// Seconds for a request's head to arrive, and for an idle connection to stay open.
-    pub header_timeout_s: NonZeroUsize,
-    /// Seconds after which a connection that takes none of what is sent to it is closed.
-    pub stall_timeout_s: NonZeroUsize,
-    /// Seconds that answers under way have to finish when the process stops.
-    pub drain_s: u32,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        let nonzero = |number| NonZeroUsize::new(number).expect("a default is not 0");
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
-            threads: None,
-            max_connections: nonzero(8192),
-            header_timeout_s: nonzero(30),
-            stall_timeout_s: nonzero(120),
-            drain_s: 20,
-        }
-    }
-}
+use crate::pace::Floor;
+use crate::port::{Place, Port};
 
 /// How a drain went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,16 +29,14 @@ pub struct Drained {
     pub dropped: usize,
 }
 
-/// Bound sockets, one per accepting thread, all on one address (SO_REUSEPORT).
+/// Bound ports, each with a socket per accepting thread.
 #[derive(Debug)]
 pub struct Listener {
-    sockets: Vec<TcpListener>,
-    address: SocketAddr,
+    http: Port,
+    https: Option<(Port, Certificates)>,
+    threads: usize,
     config: Config,
 }
-
-/// Connections that wait in the kernel for one thread; the kernel caps it at `somaxconn`.
-const BACKLOG: i32 = 4096;
 
 /// How long to wait for descriptors to be closed when there are none left.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
@@ -80,27 +49,39 @@ impl Listener {
     /// [`ListenerError::Bind`] with the address and the reason, also when another process of the
     /// same user listens there with SO_REUSEPORT.
     pub fn bind(config: &Config) -> Result<Self, ListenerError> {
-        let failed = |source| ListenerError::Bind { address: config.listen, source };
-        let threads =
-            config.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        // SO_REUSEPORT would share the port with a second copy of this program; a socket without
-        // it finds out whether the port is free.
-        drop(socket(config.listen, config, false).map_err(failed)?);
-        let mut address = config.listen;
-        let mut sockets = Vec::with_capacity(threads);
-        for _ in 0..threads {
-            let socket = socket(address, config, true).map_err(failed)?;
-            socket.listen(BACKLOG).map_err(failed)?;
-            let socket = TcpListener::from(socket);
-            address = socket.local_addr().map_err(failed)?;
-            sockets.push(socket);
-        }
-        Ok(Self { sockets, address, config: config.clone() })
+        Self::open(Place::At(config.listen), config)
     }
 
-    /// The address, with the port that was found if 0 was asked for.
+    /// [`Listener::bind`], with the port from elsewhere than `config.listen`.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenerError::Bind`]; [`ListenerError::Inherit`] for a socket that does not listen.
+    pub fn open(place: Place, config: &Config) -> Result<Self, ListenerError> {
+        let threads =
+            config.threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let http = Port::open(place, threads, config.stall_timeout())?;
+        Ok(Self { http, https: None, threads, config: config.clone() })
+    }
+
+    /// A port for HTTPS beside the plain one: the same threads, doors and limits.
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::open`]; [`ListenerError::Tls`] if the machine gives no random numbers.
+    pub fn with_https(self, place: Place, certificates: Certificates) -> Result<Self, ListenerError> {
+        let port = Port::open(place, self.threads, self.config.stall_timeout())?;
+        Ok(Self { https: Some((port, certificates)), ..self })
+    }
+
+    /// The address of the plain port, with the number that was found if 0 was asked for.
     pub const fn address(&self) -> SocketAddr {
-        self.address
+        self.http.address
+    }
+
+    /// The address of the HTTPS port, if there is one.
+    pub fn https_address(&self) -> Option<SocketAddr> {
+        self.https.as_ref().map(|(port, _)| port.address)
     }
 
     /// Accepts and serves until `stop`; then closes the sockets, tells every connection that its
@@ -117,8 +98,16 @@ impl Listener {
         let abort = CancellationToken::new();
         let _abort_when_dropped = abort.clone().drop_guard();
         let seats = Arc::new(Semaphore::new(self.config.max_connections.get().min(Semaphore::MAX_PERMITS)));
-        let mut threads = Vec::with_capacity(self.sockets.len());
-        for (number, socket) in self.sockets.into_iter().enumerate() {
+        let mut doorsteps: Vec<Vec<Doorstep>> =
+            self.http.sockets.into_iter().map(|socket| vec![Doorstep { socket, tls: None }]).collect();
+        if let Some((port, certificates)) = self.https {
+            let tls = TlsAcceptor::from(certificates.terms()?);
+            for (doorsteps, socket) in doorsteps.iter_mut().zip(port.sockets) {
+                doorsteps.push(Doorstep { socket, tls: Some(tls.clone()) });
+            }
+        }
+        let mut threads = Vec::with_capacity(self.threads);
+        for (number, doorsteps) in doorsteps.into_iter().enumerate() {
             let (done, ended) = oneshot::channel();
             let thread = Thread {
                 doors: doors.clone(),
@@ -131,7 +120,7 @@ impl Listener {
             std::thread::Builder::new()
                 .name(format!("door-{number}"))
                 .spawn(move || {
-                    let _receiver_gone = done.send(thread.run(socket));
+                    let _receiver_gone = done.send(thread.run(doorsteps));
                 })
                 .map_err(ListenerError::Start)?;
             threads.push(ended.map(move |ended| match ended {
@@ -145,17 +134,10 @@ impl Listener {
     }
 }
 
-fn socket(address: SocketAddr, config: &Config, reuse_port: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(reuse_port)?;
-    socket.set_nonblocking(true)?;
-    // Accepted connections inherit both on Linux, which saves two calls for each.
-    socket.set_tcp_nodelay(true)?;
-    let stalled = Duration::from_secs(config.stall_timeout_s.get() as u64);
-    socket.set_tcp_user_timeout(Some(stalled))?;
-    socket.bind(&address.into())?;
-    Ok(socket)
+/// One thread's socket of one port, and what its clients are to speak first.
+struct Doorstep<S = TcpListener> {
+    socket: S,
+    tls: Option<TlsAcceptor>,
 }
 
 /// What one accepting thread needs.
@@ -168,46 +150,72 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(self, socket: TcpListener) -> io::Result<Drained> {
+    fn run(self, doorsteps: Vec<Doorstep>) -> io::Result<Drained> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(self.accept_until_stopped(socket))
+        runtime.block_on(self.accept_until_stopped(doorsteps))
     }
 
-    async fn accept_until_stopped(self, socket: TcpListener) -> io::Result<Drained> {
-        let socket = tokio::net::TcpListener::from_std(socket)?;
-        let connections = Connections { thread: &self, tracker: TaskTracker::new(), dropped: Arc::default() };
+    async fn accept_until_stopped(self, doorsteps: Vec<Doorstep>) -> io::Result<Drained> {
+        let listening = |Doorstep { socket, tls }| {
+            Ok(Doorstep { socket: tokio::net::TcpListener::from_std(socket)?, tls })
+        };
+        let doorsteps = doorsteps.into_iter().map(listening).collect::<io::Result<Vec<_>>>()?;
+        let tracker = TaskTracker::new();
+        let terms = Arc::new(Terms {
+            doors: self.doors,
+            header_timeout: self.config.header_timeout(),
+            floor: Floor { bytes_per_s: self.config.min_bytes_per_s, window: self.config.stall_timeout() },
+            proxies: self.config.proxy_protocol_from,
+            told: self.stop.clone(),
+            dropped: self.abort.clone(),
+            tracker: tracker.clone(),
+        });
+        let connections = Connections { seats: self.seats, terms, tracker, dropped: Arc::default() };
         // Stopping comes first: a flood of connections must not put it off.
         tokio::select! {
             biased;
             () = self.stop.cancelled() => {}
             () = self.abort.cancelled() => {}
-            () = connections.accept_for_ever(&socket) => {}
+            () = connections.accept_for_ever(&doorsteps) => {}
         }
         // Whoever is already in the kernel's queue is still served: closing the socket would
         // reset them.
-        let socket = socket.into_std()?;
-        while let Ok((stream, peer)) = socket.accept() {
-            stream.set_nonblocking(true)?;
-            connections.serve(TcpStream::from_std(stream)?, peer, None);
+        for Doorstep { socket, tls } in doorsteps {
+            let socket = socket.into_std()?;
+            while let Ok((stream, peer)) = socket.accept() {
+                stream.set_nonblocking(true)?;
+                connections.serve(TcpStream::from_std(stream)?, peer, tls.clone(), None);
+            }
         }
-        drop(socket);
-        connections.drain().await
+        connections.drain(Duration::from_secs(self.config.drain_s.into())).await
     }
 }
 
 /// The connections of one thread.
-struct Connections<'a> {
-    thread: &'a Thread,
+struct Connections {
+    seats: Arc<Semaphore>,
+    terms: Arc<Terms>,
     tracker: TaskTracker,
     dropped: Arc<AtomicUsize>,
 }
 
-impl Connections<'_> {
-    async fn accept_for_ever(&self, socket: &tokio::net::TcpListener) {
+impl Connections {
+    async fn accept_for_ever(&self, doorsteps: &[Doorstep<tokio::net::TcpListener>]) {
+        // Whose turn it is to be looked at first: a flood at one port must not close the other.
+        let mut first = 0;
         loop {
-            let seat = Arc::clone(&self.thread.seats).acquire_owned().await;
-            match socket.accept().await {
-                Ok((stream, peer)) => self.serve(stream, peer, seat.ok()),
+            let seat = Arc::clone(&self.seats).acquire_owned().await;
+            first = (first + 1) % doorsteps.len();
+            let accepted = poll_fn(|cx| {
+                for doorstep in doorsteps.iter().cycle().skip(first).take(doorsteps.len()) {
+                    if let Poll::Ready(accepted) = doorstep.socket.poll_accept(cx) {
+                        return Poll::Ready(accepted.map(|accepted| (accepted, &doorstep.tls)));
+                    }
+                }
+                Poll::Pending
+            });
+            match accepted.await {
+                Ok(((stream, peer), tls)) => self.serve(stream, peer, tls.clone(), seat.ok()),
                 Err(error) if is_exhausted(&error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -221,11 +229,14 @@ impl Connections<'_> {
         }
     }
 
-    fn serve(&self, stream: TcpStream, peer: SocketAddr, seat: Option<OwnedSemaphorePermit>) {
-        let Thread { doors, config, stop, abort, .. } = self.thread;
-        let header_timeout = Duration::from_secs(config.header_timeout_s.get() as u64);
-        let served =
-            connection::serve(stream, peer, doors.clone(), header_timeout, stop.clone(), abort.clone());
+    fn serve(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        seat: Option<OwnedSemaphorePermit>,
+    ) {
+        let served = connection::serve(stream, peer, tls, Arc::clone(&self.terms));
         let dropped = Arc::clone(&self.dropped);
         self.tracker.spawn(async move {
             if served.await == Ended::Dropped {
@@ -236,11 +247,10 @@ impl Connections<'_> {
     }
 
     /// Waits for all to end, and cuts those that do not in time.
-    async fn drain(self) -> io::Result<Drained> {
+    async fn drain(self, grace: Duration) -> io::Result<Drained> {
         self.tracker.close();
-        let grace = Duration::from_secs(self.thread.config.drain_s.into());
         if tokio::time::timeout(grace, self.tracker.wait()).await.is_err() {
-            self.thread.abort.cancel();
+            self.terms.dropped.cancel();
             self.tracker.wait().await;
         }
         Ok(Drained { dropped: self.dropped.load(Ordering::Relaxed) })

@@ -1,5 +1,5 @@
-//! A connection's TCP stream: hyper reads and writes it, and whoever keeps a request waiting may
-//! learn that its client has hung up.
+//! A connection's TCP stream: hyper or rustls reads and writes it, and whoever keeps a request
+//! waiting may learn that its client has hung up.
 
 use std::future::pending;
 use std::io::{self, IoSlice};
@@ -8,14 +8,26 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The stream, for hyper.
-#[derive(Debug)]
-pub(crate) struct Stream(Arc<TcpStream>);
+use crate::pace::{Floor, Flow};
 
-/// Tells when the client of a request has hung up; in the extensions of every request.
+/// The stream, for hyper and rustls.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    tcp: Arc<TcpStream>,
+    /// What was read already, behind a PROXY header.
+    first: Bytes,
+    outflow: Flow,
+}
+
+/// Tells when the client of a request has hung up; in the extensions of requests on plain
+/// connections.
+///
+/// With TLS and with HTTP/2 it is not needed: there a client that hangs up, or takes one request
+/// back, has the future that answers it dropped.
 ///
 /// A client may close its half once it has sent its request and still read the answer, and a
 /// browser that aborts a request closes both: here they look the same. So who learns of it ends
@@ -24,12 +36,13 @@ pub(crate) struct Stream(Arc<TcpStream>);
 pub struct Departure(Weak<TcpStream>);
 
 impl Stream {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(stream))
+    /// `first` was read already.
+    pub(crate) fn new(tcp: TcpStream, first: Bytes, floor: Floor) -> Self {
+        Self { tcp: Arc::new(tcp), first, outflow: Flow::new(floor) }
     }
 
     pub(crate) fn departure(&self) -> Departure {
-        Departure(Arc::downgrade(&self.0))
+        Departure(Arc::downgrade(&self.tcp))
     }
 }
 
@@ -46,10 +59,20 @@ impl Departure {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.first.is_empty() {
+            let len = into.remaining().min(self.first.len());
+            into.put_slice(&self.first[..len]);
+            self.first.advance(len);
+            return Poll::Ready(Ok(()));
+        }
         loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read_buf(into) {
+            ready!(self.tcp.poll_read_ready(cx))?;
+            match self.tcp.try_read_buf(into) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read.map(drop)),
             }
@@ -59,31 +82,38 @@ impl AsyncRead for Stream {
 
 impl Stream {
     fn poll_written(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
         mut write: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match write(&self.0) {
+            if self.tcp.poll_write_ready(cx)?.is_pending() {
+                return self.outflow.poll_too_slow(cx).map(Err);
+            }
+            match write(&self.tcp) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
+                written => {
+                    if let Ok(len) = written {
+                        self.outflow.moves(len);
+                    }
+                    return Poll::Ready(written);
+                }
             }
         }
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_written(cx, |stream| stream.try_write(bytes))
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_written(cx, |tcp| tcp.try_write(bytes))
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_written(cx, |stream| stream.try_write_vectored(bytes))
+        self.poll_written(cx, |tcp| tcp.try_write_vectored(bytes))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -95,6 +125,6 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(socket2::SockRef::from(&*self.0).shutdown(Shutdown::Write))
+        Poll::Ready(socket2::SockRef::from(&*self.tcp).shutdown(Shutdown::Write))
     }
 }

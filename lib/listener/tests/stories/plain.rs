@@ -1,166 +1,13 @@
-//! The listener from outside: real sockets, raw bytes.
+//! Raw bytes on plain connections.
 
-#![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
-
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
-use http::{Method, Request, Response};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use listener::{
-    Body, Config, Departure, Door, Doors, Drained, Listener, ListenerError, OnRuntime, full, sized,
-};
+use listener::{Drained, OnRuntime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-const DEADLINE: Duration = Duration::from_secs(10);
-
-/// Behaves as its path says.
-struct Fixture {
-    /// Lets `/slow` send its second half.
-    go_on: Arc<Semaphore>,
-    /// What `/upload` saw of its body.
-    uploads: mpsc::UnboundedSender<(String, Result<usize, String>)>,
-}
-
-impl Door for Fixture {
-    fn name(&self) -> &'static str {
-        "fixture"
-    }
-
-    fn takes(&self, _: &Method, path: &str) -> bool {
-        path != "/nobody"
-    }
-
-    fn serve(&self, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>> {
-        let go_on = Arc::clone(&self.go_on);
-        let uploads = self.uploads.clone();
-        match request.uri().path() {
-            "/panic" => panic!("as asked"),
-            "/panic-later" => async { panic!("as asked") }.boxed(),
-            "/slow" => {
-                let halves = futures::stream::iter(0..2).then(move |half| {
-                    let go_on = Arc::clone(&go_on);
-                    async move {
-                        if half == 1 {
-                            go_on.acquire().await.unwrap().forget();
-                        }
-                        Ok(Bytes::from_static(b"half "))
-                    }
-                });
-                async { Response::new(sized(10, halves)) }.boxed()
-            }
-            "/held" => async move {
-                let departure: &Departure = request.extensions().get().unwrap();
-                tokio::select! {
-                    () = departure.happens() => Response::new(full("departed")),
-                    permit = go_on.acquire() => {
-                        permit.unwrap().forget();
-                        Response::new(full("came"))
-                    }
-                }
-            }
-            .boxed(),
-            "/endless" => {
-                let ended = Ended(uploads);
-                let pieces = futures::stream::repeat_with(move || {
-                    let _lives_as_long_as_the_body = &ended;
-                    Ok(Bytes::from_static(&[0; 65536]))
-                });
-                async { Response::new(sized(u64::MAX, pieces)) }.boxed()
-            }
-            "/short" => {
-                let piece = futures::stream::iter([Ok(Bytes::from_static(b"half "))]);
-                async { Response::new(sized(10, piece)) }.boxed()
-            }
-            "/upload" => async move {
-                let thread = std::thread::current().name().unwrap_or_default().to_owned();
-                let body = request.into_body().collect().await;
-                let seen = body.map(|body| body.to_bytes().len()).map_err(|error| error.to_string());
-                uploads.send((thread, seen)).unwrap();
-                Response::new(full("stored"))
-            }
-            .boxed(),
-            _ => async { Response::new(full("hello")) }.boxed(),
-        }
-    }
-}
-
-/// Tells when it is dropped.
-struct Ended(mpsc::UnboundedSender<(String, Result<usize, String>)>);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // The test may be over.
-        let _told_or_over = self.0.send(("ended".to_owned(), Ok(0)));
-    }
-}
-
-struct Running {
-    address: SocketAddr,
-    stop: CancellationToken,
-    go_on: Arc<Semaphore>,
-    uploads: mpsc::UnboundedReceiver<(String, Result<usize, String>)>,
-    run: JoinHandle<Result<Drained, ListenerError>>,
-}
-
-fn start(change: impl FnOnce(&mut Config)) -> Running {
-    start_with(change, |door| Arc::new(door))
-}
-
-fn start_with(change: impl FnOnce(&mut Config), wrap: impl FnOnce(Fixture) -> Arc<dyn Door>) -> Running {
-    let mut config = Config { listen: ([127, 0, 0, 1], 0).into(), ..Config::default() };
-    change(&mut config);
-    let (sender, uploads) = mpsc::unbounded_channel();
-    let go_on = Arc::new(Semaphore::new(0));
-    let door = wrap(Fixture { go_on: Arc::clone(&go_on), uploads: sender });
-    let listener = Listener::bind(&config).unwrap();
-    let address = listener.address();
-    let stop = CancellationToken::new();
-    let run = TaskTracker::new().spawn(listener.run(Doors::new([door]), stop.clone()));
-    Running { address, stop, go_on, uploads, run }
-}
-
-impl Running {
-    async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
-    }
-}
-
-async fn send(stream: &mut TcpStream, text: &str) {
-    stream.write_all(text.as_bytes()).await.unwrap();
-}
-
-/// Everything until the server closes; a reset counts as the end.
-async fn read_to_end(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    let read = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut bytes)).await;
-    assert!(read.is_ok(), "still open; read {:?}", String::from_utf8_lossy(&bytes));
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-async fn read_until(stream: &mut TcpStream, end: &str) -> String {
-    let mut text = String::new();
-    let read = async {
-        while !text.ends_with(end) {
-            text.push(char::from(stream.read_u8().await.unwrap()));
-        }
-    };
-    let read = tokio::time::timeout(DEADLINE, read).await;
-    assert!(read.is_ok(), "no {end:?} in {text:?}");
-    text
-}
-
-const CLOSE: &str = "host: x\r\nconnection: close\r\n\r\n";
+use crate::fixture::{CLOSE, DEADLINE, read_to_end, read_until, send, start, start_with};
 
 #[tokio::test]
 async fn a_head_that_trickles_and_a_connection_that_idles_are_closed() {
@@ -294,6 +141,44 @@ async fn a_client_that_takes_nothing_is_let_go() {
     send(&mut client, "GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let ended = tokio::time::timeout(DEADLINE, running.uploads.recv()).await;
     assert!(ended.is_ok(), "the body is still being sent");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_a_byte_now_and_then_is_let_go() {
+    let mut running = start(|config| {
+        config.stall_timeout_s = 1.try_into().unwrap();
+        config.min_bytes_per_s = 1 << 20;
+    });
+    let mut client = running.connect().await;
+    send(&mut client, "GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut byte = [0; 4096];
+    let slow = async {
+        // Enough for TCP to see progress; an end or a reset comes when the server has closed.
+        while client.read(&mut byte).await.is_ok_and(|len| len > 0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = running.told("ended") => {}
+        () = slow => {}
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_host_or_with_two_is_refused() {
+    let running = start(|_| ());
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost: x\r\nhost: x\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost: a b\r\n", "400"),
+        ("GET / HTTP/1.0\r\n", "200"),
+        ("GET http://y/ HTTP/1.1\r\nhost: x\r\n", "200"),
+    ] {
+        let mut client = running.connect().await;
+        send(&mut client, &format!("{head}connection: close\r\n\r\n")).await;
+        let answer = read_to_end(&mut client).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{head}: {answer}");
+    }
 }
 
 #[tokio::test]
