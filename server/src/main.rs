@@ -2,6 +2,7 @@
 //! It wires parts and decides nothing; the parts never name each other.
 
 mod account;
+mod activation;
 mod admin;
 mod config;
 mod database_copy;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use listener::Certificates;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, Overrides, Role};
@@ -91,22 +93,39 @@ fn main() -> ExitCode {
             config.roles.clone_from(roles);
         }
     }
+    // Other commands may be given by people who cannot read the key.
+    let certificates = match arguments.command {
+        Command::Serve { .. } | Command::CheckConfig => Certificates::of(&config.https),
+        _ => Ok(None),
+    };
+    let certificates = match certificates {
+        Ok(certificates) => certificates,
+        Err(error) => {
+            eprintln!("cocuyo: {:#}", anyhow::Error::from(error));
+            return ExitCode::from(BAD_CONFIGURATION);
+        }
+    };
     log_to_stderr();
     // Passwords, SQL and files; media bytes have the accepting threads of `listener`.
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::from(error).context("start the runtime")),
     };
-    let done = runtime.block_on(run(arguments.command, config, arguments.overrides));
+    let done = runtime.block_on(run(arguments.command, config, arguments.overrides, certificates));
     // A blocking task (a copy between disks, a name that does not resolve) must not hold the exit;
     // nothing acknowledged depends on it.
     runtime.shutdown_timeout(Duration::from_secs(5));
     done.unwrap_or_else(|error| fail(&error))
 }
 
-async fn run(command: Command, config: Config, overrides: Overrides) -> anyhow::Result<ExitCode> {
+async fn run(
+    command: Command,
+    config: Config,
+    overrides: Overrides,
+    certificates: Option<Certificates>,
+) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve { samples, .. } => serve::serve(config, overrides, samples).await,
+        Command::Serve { samples, .. } => serve::serve(config, overrides, certificates, samples).await,
         Command::CheckConfig => {
             say(&toml::to_string(&config).context("print the configuration")?);
             Ok(ExitCode::SUCCESS)

@@ -2,7 +2,7 @@
 //! does. A configuration that is no good changes nothing.
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -12,12 +12,18 @@ use crate::config::{Config, Overrides};
 type Taker = Box<dyn Fn(&Config) -> anyhow::Result<()> + Send + Sync>;
 
 /// Everything that SIGHUP reaches, by name.
-#[derive(Default)]
 pub(crate) struct Reload {
+    asked: Signal,
     takers: Vec<(&'static str, Taker)>,
 }
 
 impl Reload {
+    /// From now on the signal, which would end the process otherwise, is only a question.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let asked = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
+        Ok(Self { asked, takers: Vec::new() })
+    }
+
     /// From now on `take` is called with each new configuration.
     pub(crate) fn add(
         &mut self,
@@ -28,12 +34,11 @@ impl Reload {
     }
 
     /// Waits for the signal, again and again, until `stop`.
-    pub(crate) async fn run(self, overrides: Overrides, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut asked = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
+    pub(crate) async fn run(mut self, overrides: Overrides, stop: CancellationToken) -> anyhow::Result<()> {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                _ = asked.recv() => match Config::load(&overrides) {
+                _ = self.asked.recv() => match Config::load(&overrides) {
                     Ok(config) => self.take(&config),
                     Err(error) => error!("the configuration was not read again: {error:#}"),
                 },

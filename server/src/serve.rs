@@ -1,15 +1,16 @@
 //! `cocuyo serve`: every part that the roles ask for, wired one by one.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use edge::Edge;
 use ingest::Ingest;
 use listener::access_log::AccessLog;
-use listener::{Door, Doors, Listener, OnRuntime};
+use listener::{Certificates, Door, Doors, Listener, OnRuntime, Place};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use packager::Packager;
 use prometheus_client::registry::Registry;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::account;
+use crate::activation::Activation;
 use crate::admin::AdminDoor;
 use crate::config::{Config, Overrides, Role};
 use crate::lifecycle::Lifecycle;
@@ -39,17 +41,17 @@ const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) async fn serve(
     config: Config,
     overrides: Overrides,
+    certificates: Option<Certificates>,
     sample_clips: Option<PathBuf>,
 ) -> anyhow::Result<ExitCode> {
     let life = Lifecycle::default();
+    let mut reload = Reload::listen()?;
+    if let Some(certificates) = certificates.clone() {
+        reload.add("certificate", move |_| Ok(certificates.reload()?));
+    }
     allow_many_files();
     // Sockets first: a taken port is the quickest thing to find out.
-    let public = Listener::bind(&config.http)?;
-    let admin = Listener::bind(&listener::Config {
-        listen: config.admin_listen,
-        threads: std::num::NonZeroUsize::new(1),
-        ..config.http.clone()
-    })?;
+    let (public, admin) = ports(&config, certificates)?;
     let parts = Parts::open(&config).await?;
     let log = AccessLog::open(&config.access_log, Arc::clone(&parts.clock))?;
     let mut metrics = Registry::default();
@@ -61,7 +63,6 @@ pub(crate) async fn serve(
     }
 
     let mut doors: Vec<Arc<dyn Door>> = Vec::new();
-    let mut reload = Reload::default();
     if config.has(Role::Edge) {
         let edge = edge(&config, &parts, &life);
         edge.register(&mut metrics);
@@ -82,7 +83,7 @@ pub(crate) async fn serve(
         package(&config, &parts, &life);
     }
 
-    let address = public.address();
+    let (address, https_address) = (public.address(), public.https_address());
     info!("the operator's port is http://{}", admin.address());
     let doors = Doors::new(doors).logged(log.clone());
     doors.register(&mut metrics);
@@ -99,14 +100,42 @@ pub(crate) async fn serve(
     life.spawn("reload", reload.run(overrides, stop));
     keep_house(&life, &parts);
 
-    let shown = if address.ip().is_unspecified() {
-        format!("localhost:{}", address.port())
-    } else {
-        address.to_string()
-    };
-    crate::say(&format!("Cocuyo serves http://{shown}"));
+    if let Some(address) = https_address {
+        crate::say(&format!("Cocuyo serves https://{}", shown(address)));
+    }
+    crate::say(&format!("Cocuyo serves http://{}", shown(address)));
     let grace = Duration::from_secs(config.http.drain_s.into()) + GRACE_BEYOND_DRAIN;
     life.run(grace).await
+}
+
+/// The public ports and the operator's: those that systemd opened, and those it did not.
+fn ports(config: &Config, certificates: Option<Certificates>) -> anyhow::Result<(Listener, Listener)> {
+    let activation = Activation::of_this_process()?;
+    let place =
+        |inherited: Option<TcpListener>, address| inherited.map_or(Place::At(address), Place::Inherited);
+    let mut public = Listener::open(place(activation.http, config.http.listen), &config.http)?;
+    match (certificates, activation.https) {
+        (Some(certificates), inherited) => {
+            public = public.with_https(place(inherited, config.https.listen), certificates)?;
+        }
+        (None, Some(_)) => bail!("systemd opened a socket `https`, and `https.certificate` is not given"),
+        (None, None) => {}
+    }
+    let quiet = listener::Config {
+        threads: std::num::NonZeroUsize::new(1),
+        proxy_protocol_from: Vec::new(),
+        ..config.http.clone()
+    };
+    let admin = Listener::open(place(activation.admin, config.admin_listen), &quiet)?;
+    Ok((public, admin))
+}
+
+/// An address as one would type it.
+fn shown(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("localhost:{}", address.port()),
+        false => address.to_string(),
+    }
 }
 
 fn edge(config: &Config, parts: &Parts, life: &Lifecycle) -> Edge {
