@@ -8,7 +8,7 @@ use database::Engine;
 
 use crate::error::During;
 use crate::{
-    Result, Subscriptions, SubscriptionsError, accounts, attempts, keys, revocations, sessions, tiers,
+    Result, Subscriptions, SubscriptionsError, accounts, attempts, edges, keys, revocations, sessions, tiers,
 };
 
 /// Rows in one insertion; nine columns each stay far below both engines' limits on values.
@@ -37,6 +37,7 @@ impl Subscriptions {
         copy::<attempts::Entity>(&from, &to, attempts::Column::Username).await?;
         copy::<tiers::Entity>(&from, &to, tiers::Column::Tier).await?;
         copy::<keys::Entity>(&from, &to, keys::Column::Id).await?;
+        copy::<edges::Entity>(&from, &to, edges::Column::Name).await?;
         copy::<revocations::Entity>(&from, &to, revocations::Column::Number).await?;
         if target.database.engine() == Engine::Postgres {
             // Its counter does not see numbers that were given by hand; SQLite's does.

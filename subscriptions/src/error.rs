@@ -45,6 +45,12 @@ pub enum SubscriptionsError {
     /// No key has been made; `rotate_keys` never ran.
     #[error("there is no active signing key")]
     NoSigningKey,
+    /// An edge of this name has a good credential.
+    #[error("an edge of this name is enrolled already; revoke it first")]
+    EdgeEnrolled,
+    /// No edge of this name has a credential that could be revoked.
+    #[error("no such edge")]
+    NoEdge,
     /// The copy's target has people in it.
     #[error("the target database has accounts already")]
     TargetNotEmpty,
@@ -86,8 +92,10 @@ impl SubscriptionsError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Username(_) | Self::Password(_) => ErrorKind::Invalid,
-            Self::UsernameTaken | Self::LastAdministrator | Self::TargetNotEmpty => ErrorKind::Conflict,
-            Self::NoAccount => ErrorKind::NotFound,
+            Self::UsernameTaken | Self::LastAdministrator | Self::EdgeEnrolled | Self::TargetNotEmpty => {
+                ErrorKind::Conflict
+            }
+            Self::NoAccount | Self::NoEdge => ErrorKind::NotFound,
             Self::WrongCredentials => ErrorKind::Unauthenticated,
             Self::TooManyAttempts { .. } | Self::TooManySessions { .. } => ErrorKind::TooMany,
             Self::Busy => ErrorKind::Unavailable,

@@ -18,6 +18,7 @@
 mod accounts;
 mod attempts;
 mod copy;
+mod edges;
 mod entitlement;
 mod error;
 mod grant;
@@ -36,6 +37,7 @@ use database::Database;
 use serde::{Deserialize, Serialize};
 
 pub use accounts::{Account, AccountChange, NewAccount};
+pub use edges::{EdgeName, EnrolledEdge, FillCredential, InvalidEdgeName};
 pub use entitlement::Entitlement;
 pub use error::SubscriptionsError;
 pub use grant::{Bearer, PLAYER_LIFE, Scope, foreign_grant, player_grant, revocation_moment};

@@ -1,6 +1,7 @@
 //! The tables, one file per change, forward only.
 
 mod m0001_people;
+mod m0002_edges;
 
 use sea_orm::DynIden;
 use sea_orm::sea_query::{Alias, IntoIden};
@@ -12,7 +13,7 @@ pub(crate) struct Migrations;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_people::People)]
+        vec![Box::new(m0001_people::People), Box::new(m0002_edges::EnrolledEdges)]
     }
 
     fn migration_table_name() -> DynIden {

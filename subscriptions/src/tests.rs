@@ -11,7 +11,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::{
-    Account, AccountChange, Config, NewAccount, Scope, SignIn, Subscriptions, SubscriptionsError,
+    Account, AccountChange, Config, EdgeName, NewAccount, Scope, SignIn, Subscriptions, SubscriptionsError,
     foreign_grant, player_grant,
 };
 
@@ -337,6 +337,27 @@ database::on_both_engines! {
         assert_eq!(site.people.tier_rights().await.unwrap()[0], changed);
         assert_eq!(Site::open(test).await.people.tier_rights().await.unwrap()[0], changed, "opening keeps it");
     }
+
+    async fn an_edge_is_enrolled_until_its_time_or_its_credential_is_over(test: &TestDatabase) {
+        let mut site = Site::open(test).await;
+        let name: EdgeName = "havana".parse().unwrap();
+        let mut enrol = async |now| site.people.enrol_edge(&name, 90 * DAY, now, &mut site.rng).await;
+        let first = enrol(NOW).await.unwrap();
+        assert!(matches!(enrol(NOW).await, Err(SubscriptionsError::EdgeEnrolled)));
+
+        let edge = async || site.people.edges().await.unwrap().into_iter().next().unwrap();
+        assert_eq!(edge().await.name, name);
+        assert!(edge().await.presents(first.as_str()) && !edge().await.presents("fill_other"));
+        assert!(edge().await.is_good(NOW) && !edge().await.is_good(NOW + 90 * DAY));
+
+        site.people.revoke_edge(&name, NOW).await.unwrap();
+        assert!(!edge().await.is_good(NOW));
+        assert!(matches!(site.people.revoke_edge(&name, NOW).await, Err(SubscriptionsError::NoEdge)));
+        let second = enrol(NOW).await.unwrap();
+        assert!(edge().await.presents(second.as_str()) && !edge().await.presents(first.as_str()));
+        let third = enrol(NOW + 90 * DAY).await.unwrap();
+        assert!(edge().await.presents(third.as_str()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -353,6 +374,8 @@ async fn an_installation_moves_to_the_other_engine() {
     site.people.set_tier(ana, Tier::ALL[3], None, NOW).await.unwrap();
     site.people.set_tier_rights(TierRights { ads: true, ..TierRights::DEFAULTS[3] }).await.unwrap();
 
+    let edge = site.people.enrol_edge(&"havana".parse().unwrap(), DAY, NOW, &mut site.rng).await.unwrap();
+
     let moved = Site::open(&large).await;
     site.people.copy_to(&moved.people).await.unwrap();
     assert!(moved.is_signed_in(&session, NOW).await);
@@ -364,6 +387,7 @@ async fn an_installation_moves_to_the_other_engine() {
     moved.people.set_tier(ana, Tier::NONE, None, NOW).await.unwrap();
     let after = moved.people.revocations(NOW).await.unwrap();
     assert!(after.len() == 1 && after[0].number > before[0].number, "numbers go on: {after:?}");
+    assert!(moved.people.edges().await.unwrap()[0].presents(edge.as_str()));
     let again = site.people.copy_to(&moved.people).await.unwrap_err();
     assert!(matches!(again, SubscriptionsError::TargetNotEmpty), "{again}");
 }
