@@ -8,7 +8,8 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use cmaf::GrowingIndex;
 use listener::BoxError;
-use model::{Lane, PublicPolicy, Revocation, VersionId, VideoId};
+use model::{Lane, PublicPolicy, Revocation, Timestamp, VersionId, VideoId};
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::EdgeError;
@@ -47,11 +48,28 @@ pub trait Origin: Send + Sync + 'static {
 
     /// Nobody on this edge waits for it any more; said once for each time it was wanted.
     async fn unwant(&self, want: Want) -> Result<(), BoxError>;
+
+    /// What an earlier process heard, if this one begins with that: it holds like any last word.
+    fn remembered(&self) -> Option<Remembered> {
+        None
+    }
+}
+
+/// The last word of an origin, from before the process began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// See [`Origin::jwks`].
+    pub jwks: String,
+    /// See [`Origin::revocations`].
+    pub revocations: Vec<Revocation>,
+    /// Public policies, each with the moment when it was asked for.
+    pub policies: Vec<(VideoId, Option<PublicPolicy>, Timestamp)>,
 }
 
 /// A segment that is waited for. All renditions of a lane are made together, so it stands for
 /// them, and so are all of the sound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Want {
     /// Of this video,
     pub video: VideoId,
@@ -74,6 +92,22 @@ pub(crate) struct Told {
     jwks: String,
 }
 
+impl Told {
+    fn remembered(word: &Remembered) -> Option<Self> {
+        match Keyring::from_jwks(&word.jwks) {
+            Ok(keyring) => Some(Self {
+                epoch: Arc::new(Epoch::new(keyring)),
+                revocations: Arc::new(Revocations::new(&word.revocations)),
+                jwks: word.jwks.clone(),
+            }),
+            Err(error) => {
+                tracing::warn!(%error, "the keys that were remembered are of no use");
+                None
+            }
+        }
+    }
+}
+
 /// Keeps [`Told`] up to date.
 ///
 /// While the origin is away the last word holds: grants are short, and an edge with a broken
@@ -87,7 +121,8 @@ pub(crate) struct Follower {
 
 impl Follower {
     pub(crate) fn new(origin: Arc<dyn Origin>) -> Self {
-        Self { origin, told: ArcSwapOption::empty(), away: AtomicBool::new(false) }
+        let told = origin.remembered().and_then(|word| Told::remembered(&word)).map(Arc::new);
+        Self { origin, told: ArcSwapOption::new(told), away: AtomicBool::new(false) }
     }
 
     /// The last word.

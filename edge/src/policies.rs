@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use model::{PublicPolicy, Timestamp, VersionId, VideoId};
 use moka::future::Cache;
 
@@ -39,10 +40,16 @@ pub(crate) struct Policies {
 impl Policies {
     pub(crate) fn new(config: &Config, origin: Arc<dyn Origin>) -> Self {
         let period = Duration::from_secs(config.policy_fresh_s.get());
+        let last = Cache::builder().max_capacity(REMEMBERED).build();
+        let known = origin.remembered().map(|word| word.policies).unwrap_or_default();
+        for (video, policy, asked) in known {
+            // Nobody shares it yet, so nothing is waited for.
+            last.insert(video, Answer { policy, asked }).now_or_never();
+        }
         Self {
             origin,
+            last,
             fresh: Cache::builder().max_capacity(REMEMBERED).time_to_live(period * 2).build(),
-            last: Cache::builder().max_capacity(REMEMBERED).build(),
             period,
             stale: Duration::from_secs(config.policy_stale_s),
         }

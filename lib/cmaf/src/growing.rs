@@ -30,7 +30,8 @@ pub struct Announced {
 ///
 /// A chunk's number is that of its first segment. Chunks of a rendition do not overlap; they may
 /// be there in any order.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Told")]
 pub struct GrowingIndex {
     /// Greater each time something was announced or committed.
     pub revision: u64,
@@ -42,6 +43,26 @@ pub struct GrowingIndex {
     pub plan: EncodePlan,
     announced: Vec<Announced>,
     chunks: BTreeMap<RenditionName, Vec<ChunkRef>>,
+}
+
+/// A growing index as somebody tells it: in any order, and perhaps with what is not of the plan.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    revision: u64,
+    video: VideoId,
+    version: VersionId,
+    plan: EncodePlan,
+    announced: Vec<Announced>,
+    chunks: BTreeMap<RenditionName, Vec<ChunkRef>>,
+}
+
+impl From<Told> for GrowingIndex {
+    fn from(told: Told) -> Self {
+        let Told { revision, video, version, plan, announced, chunks } = told;
+        let of = |(name, chunks): (_, Vec<_>)| chunks.into_iter().map(move |chunk| (name, chunk));
+        Self::new(revision, video, version, plan, announced, chunks.into_iter().flat_map(of).collect())
+    }
 }
 
 impl GrowingIndex {

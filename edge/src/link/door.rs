@@ -1,0 +1,376 @@
+//! The origin's door: documents for edges of their own, and what they report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, WWW_AUTHENTICATE};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use listener::{Body, BoxError, Door, ETag, Language, Problem, RouteName, full};
+use model::{ErrorKind, VersionId, VideoId};
+use moka::sync::Cache;
+use rand::Rng;
+use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::link::documents::{GrowingDocument, PolicyDocument, ROOT, Report, RevocationsDocument};
+use crate::link::list::List;
+use crate::link::numbers::Numbers;
+use crate::origin::Origin;
+
+/// How long a question for revocations waits for some.
+const WAIT: Duration = Duration::from_secs(20);
+/// How often the rows are looked at meanwhile, however many wait.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a report's body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(5);
+/// Bytes of a report.
+const MAX_REPORT: usize = 4096;
+/// Senders whose numbers are remembered: each start of an edge is another one.
+const SENDERS: u64 = 1024;
+
+/// Who may ask at the origin's door.
+#[async_trait]
+pub trait Enrolled: Send + Sync + 'static {
+    /// The name of the edge that shows `credential`; `None` if that is nobody's, or no longer good.
+    async fn edge(&self, credential: &str) -> Result<Option<String>, BoxError>;
+}
+
+/// The door `/origin/v1/`. It speaks to its [`Origin`], so it stands behind a
+/// [`listener::OnRuntime`].
+pub struct OriginDoor(Arc<Inner>);
+
+struct Inner {
+    origin: Arc<dyn Origin>,
+    enrolled: Arc<dyn Enrolled>,
+    list: Mutex<Looked>,
+    senders: Cache<(String, u64), Arc<Mutex<Numbers>>>,
+    /// Nobody waits any longer.
+    stop: CancellationToken,
+}
+
+/// The list of revocations, and when the rows were looked at.
+struct Looked {
+    list: List,
+    at: Option<Instant>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Keys,
+    Revocations,
+    Policy(VideoId),
+    Growing(VideoId, VersionId),
+    Want,
+    Unwant,
+}
+
+/// Why a request is not answered with what it asks for.
+enum Refusal {
+    Kind(ErrorKind),
+    Method(&'static str),
+    /// The origin cannot say.
+    Origin(BoxError),
+}
+
+impl From<BoxError> for Refusal {
+    fn from(error: BoxError) -> Self {
+        Self::Origin(error)
+    }
+}
+
+impl OriginDoor {
+    /// A door to `origin` for whoever is `enrolled`. At `stop` whoever waits is answered.
+    pub fn new(
+        origin: Arc<dyn Origin>,
+        enrolled: Arc<dyn Enrolled>,
+        rng: &mut impl Rng,
+        stop: CancellationToken,
+    ) -> Self {
+        let list = List::new(format!("{:032x}", rng.next_u64()));
+        Self(Arc::new(Inner {
+            origin,
+            enrolled,
+            list: Mutex::new(Looked { list, at: None }),
+            senders: Cache::new(SENDERS),
+            stop,
+        }))
+    }
+}
+
+impl Door for OriginDoor {
+    fn name(&self) -> &'static str {
+        "origin"
+    }
+
+    fn takes(&self, _: &Method, path: &str) -> bool {
+        path.starts_with(ROOT)
+    }
+
+    fn serve(&self, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>> {
+        let inner = Arc::clone(&self.0);
+        async move {
+            let language = Language::of(request.headers());
+            match inner.answer(request).await {
+                Ok(response) => response,
+                Err(Refusal::Method(allow)) => Problem::method_not_allowed(allow, language),
+                Err(Refusal::Kind(kind)) => refusal(kind, language),
+                Err(Refusal::Origin(error)) => {
+                    tracing::error!(error = &*error as &dyn std::error::Error, "cannot tell an edge");
+                    refusal(ErrorKind::Unavailable, language)
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+fn refusal(kind: ErrorKind, language: Language) -> Response<Body> {
+    let mut response = Problem::of(kind).response(language);
+    if kind == ErrorKind::Unauthenticated {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+impl Inner {
+    /// Who asks comes first: whoever has no good credential learns nothing else.
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let credential = credential(request.headers()).ok_or(Refusal::Kind(ErrorKind::Unauthenticated))?;
+        let edge = self.edge(credential).await?;
+        let asked = Asked::decode(request.method(), request.uri().path())?;
+        let query = |name| parameter(request.uri().query(), name);
+        let mut response = match asked {
+            Asked::Keys => keys(self.origin.jwks().await?, request.headers()),
+            Asked::Revocations => {
+                let after = query("after").map(str::parse).transpose();
+                let after = after.map_err(|_| Refusal::Kind(ErrorKind::Invalid))?.unwrap_or(0);
+                json(&self.revocations(query("list").unwrap_or_default(), after, credential).await?)
+            }
+            Asked::Policy(video) => json(&PolicyDocument { policy: self.origin.policy(video).await? }),
+            Asked::Growing(video, version) => {
+                let known = query("newer_than").map(str::parse).transpose();
+                let known = known.map_err(|_| Refusal::Kind(ErrorKind::Invalid))?;
+                json(&match self.origin.growing(video, version, known).await? {
+                    None => GrowingDocument::None,
+                    Some(index) if Some(index.revision) == known => GrowingDocument::Unchanged,
+                    Some(index) => GrowingDocument::Index(Box::new((*index).clone())),
+                })
+            }
+            Asked::Want | Asked::Unwant => {
+                self.count(edge, asked, read(request).await?).await?;
+                let mut response = Response::new(listener::empty());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response
+            }
+        };
+        response.extensions_mut().insert(RouteName(asked.name()));
+        Ok(response)
+    }
+
+    async fn edge(&self, credential: &str) -> Result<String, Refusal> {
+        self.enrolled.edge(credential).await?.ok_or(Refusal::Kind(ErrorKind::Unauthenticated))
+    }
+
+    /// Waits for revocations that a reader does not know, for as long as its credential is good.
+    async fn revocations(
+        &self,
+        list: &str,
+        after: u64,
+        credential: &str,
+    ) -> Result<RevocationsDocument, Refusal> {
+        let deadline = Instant::now() + WAIT;
+        loop {
+            let (document, is_news) = self.look(list, after).await?;
+            if is_news || self.stop.is_cancelled() || Instant::now() >= deadline {
+                return Ok(document);
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            self.edge(credential).await?;
+        }
+    }
+
+    /// What the list says, the rows having been looked at lately: once for all who wait.
+    async fn look(&self, list: &str, after: u64) -> Result<(RevocationsDocument, bool), BoxError> {
+        let mut looked = self.list.lock().await;
+        if looked.at.is_none_or(|at| at.elapsed() >= LOOK) {
+            let all = self.origin.revocations().await?;
+            looked.list.see(&all);
+            looked.at = Some(Instant::now());
+        }
+        Ok(looked.list.since(list, after))
+    }
+
+    /// Passes a report on, if it was not counted before. One sender's come one after the other, so
+    /// that the same one does not overtake itself.
+    async fn count(&self, edge: String, asked: Asked, report: Report) -> Result<(), BoxError> {
+        let numbers = self.senders.get_with((edge, report.sender), Arc::default);
+        let mut numbers = numbers.lock().await;
+        if numbers.has(report.number) {
+            return Ok(());
+        }
+        match asked {
+            Asked::Unwant => self.origin.unwant(report.want).await?,
+            _ => self.origin.want(report.want).await?,
+        }
+        numbers.count(report.number);
+        Ok(())
+    }
+}
+
+impl Asked {
+    fn decode(method: &Method, path: &str) -> Result<Self, Refusal> {
+        let absent = || Refusal::Kind(ErrorKind::NotFound);
+        let words: Vec<&str> = path.strip_prefix(ROOT).ok_or_else(absent)?.split('/').collect();
+        let asked = match words[..] {
+            ["jwks"] => Self::Keys,
+            ["revocations"] => Self::Revocations,
+            ["policy", video] => Self::Policy(video.parse().map_err(|_| absent())?),
+            ["growing", video, version] => {
+                Self::Growing(video.parse().map_err(|_| absent())?, version.parse().map_err(|_| absent())?)
+            }
+            ["wants"] => Self::Want,
+            ["unwants"] => Self::Unwant,
+            _ => return Err(absent()),
+        };
+        let allowed = match asked {
+            Self::Want | Self::Unwant => Method::POST,
+            _ => Method::GET,
+        };
+        match *method == allowed {
+            true => Ok(asked),
+            false => Err(Refusal::Method(if allowed == Method::GET { "GET" } else { "POST" })),
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Keys => "origin_keys",
+            Self::Revocations => "origin_revocations",
+            Self::Policy(_) => "origin_policy",
+            Self::Growing(..) => "origin_growing",
+            Self::Want => "origin_wants",
+            Self::Unwant => "origin_unwants",
+        }
+    }
+}
+
+/// What is presented, in the one header for it; two of them are none.
+fn credential(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let (scheme, credential) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(credential)
+}
+
+/// A parameter that stands there once. Ours are words that need no encoding.
+fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    let pairs = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let mut values = pairs.filter(|(found, _)| *found == name).map(|(_, value)| value);
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// The key set as it is, unless the reader has it.
+fn keys(jwks: String, headers: &HeaderMap) -> Response<Body> {
+    let etag = ETag::strong(blake3::hash(jwks.as_bytes()).to_hex().as_str());
+    let mut response = match listener::answer(&Method::GET, headers, &etag, jwks.len() as u64) {
+        listener::Answer::NotModified => {
+            let mut response = Response::new(listener::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        }
+        _ => document(jwks.into()),
+    };
+    response.headers_mut().insert(ETAG, etag.value().clone());
+    response
+}
+
+fn json(value: &impl Serialize) -> Response<Body> {
+    document(serde_json::to_vec(value).expect("our documents are JSON").into())
+}
+
+fn document(json: Bytes) -> Response<Body> {
+    let mut response = Response::new(full(json));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn read(request: Request<Incoming>) -> Result<Report, Refusal> {
+    let body = Limited::new(request.into_body(), MAX_REPORT).collect();
+    let body = tokio::time::timeout(BODY_TIME, body).await.map_err(|_| Refusal::Kind(ErrorKind::TimedOut))?;
+    let bytes = match body {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            return Err(Refusal::Kind(ErrorKind::TooLarge));
+        }
+        Err(_) => return Err(Refusal::Kind(ErrorKind::Invalid)),
+    };
+    serde_json::from_slice(&bytes).map_err(|_| Refusal::Kind(ErrorKind::Invalid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_stands_in_the_path_and_nowhere_else() {
+        let (video, version) = (VideoId::from_bits(1), VersionId::from_bits(2));
+        let cases = [
+            ("jwks".to_owned(), Some(Asked::Keys)),
+            ("revocations".to_owned(), Some(Asked::Revocations)),
+            (format!("policy/{video}"), Some(Asked::Policy(video))),
+            (format!("growing/{video}/{version}"), Some(Asked::Growing(video, version))),
+            (format!("growing/{video}"), None),
+            ("policy/../jwks".to_owned(), None),
+            ("jwks/".to_owned(), None),
+            (String::new(), None),
+            ("keys".to_owned(), None),
+        ];
+        for (path, expected) in cases {
+            let decoded = Asked::decode(&Method::GET, &format!("{ROOT}{path}")).ok();
+            assert_eq!(decoded, expected, "{path}");
+            let posted = Asked::decode(&Method::POST, &format!("{ROOT}{path}"));
+            assert!(!expected.is_some() || matches!(posted, Err(Refusal::Method("GET"))), "{path}");
+        }
+        assert_eq!(Asked::decode(&Method::POST, "/origin/v1/wants").ok(), Some(Asked::Want));
+        assert!(matches!(Asked::decode(&Method::GET, "/origin/v1/unwants"), Err(Refusal::Method("POST"))));
+    }
+
+    #[test]
+    fn a_credential_comes_once_in_its_header() {
+        for (values, expected) in [
+            (&["Bearer a"][..], Some("a")),
+            (&["bearer a"], Some("a")),
+            (&["Bearer"], None),
+            (&["Basic a"], None),
+            (&["Bearer a", "Bearer b"], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, HeaderValue::from_static(value));
+            }
+            assert_eq!(credential(&headers), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_stands_twice_stands_nowhere() {
+        assert_eq!(parameter(Some("list=a&after=1"), "after"), Some("1"));
+        assert_eq!(parameter(Some("after=1&after=2"), "after"), None);
+        assert_eq!(parameter(None, "after"), None);
+    }
+}
