@@ -343,7 +343,7 @@ mod tests {
             let decoded = Asked::decode(&Method::GET, &format!("{ROOT}{path}")).ok();
             assert_eq!(decoded, expected, "{path}");
             let posted = Asked::decode(&Method::POST, &format!("{ROOT}{path}"));
-            assert!(!expected.is_some() || matches!(posted, Err(Refusal::Method("GET"))), "{path}");
+            assert!(expected.is_none() || matches!(posted, Err(Refusal::Method("GET"))), "{path}");
         }
         assert_eq!(Asked::decode(&Method::POST, "/origin/v1/wants").ok(), Some(Asked::Want));
         assert!(matches!(Asked::decode(&Method::GET, "/origin/v1/unwants"), Err(Refusal::Method("POST"))));

@@ -121,8 +121,13 @@ enum Heard {
 }
 
 impl Heard {
-    fn is_well(self, patience: Duration) -> bool {
-        matches!(self, Self::Well(at) if at.elapsed() < patience)
+    /// Whether the last answer failed to come, or is too long ago.
+    fn is_lost(self, patience: Duration) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Well(at) => at.elapsed() >= patience,
+            Self::Failed => true,
+        }
     }
 }
 
@@ -224,15 +229,12 @@ impl RemoteOrigin {
     async fn here(&self, heard: impl Fn(&Link) -> Heard) -> Result<(), BoxError> {
         let mut link = self.0.link.subscribe();
         let link = *link.wait_for(|link| !matches!(heard(link), Heard::Nothing)).await?;
-        let is_there = link.keys.is_well(KEYS_EVERY + AT_ONCE + RETRY * 2)
-            && link.revocations.is_well(LONG_POLL + RETRY * 2);
-        match (is_there, link.is_refused) {
-            (_, true) => Err(LinkError::Unauthenticated.into()),
-            (false, _) if matches!(link.keys, Heard::Nothing) => Ok(()),
-            (false, _) if matches!(link.revocations, Heard::Nothing) => Ok(()),
-            (false, _) => Err(LinkError::Away.into()),
-            (true, _) => Ok(()),
+        if link.is_refused {
+            return Err(LinkError::Unauthenticated.into());
         }
+        let is_lost =
+            link.keys.is_lost(KEYS_EVERY + AT_ONCE + RETRY) || link.revocations.is_lost(LONG_POLL + RETRY);
+        if is_lost { Err(LinkError::Away.into()) } else { Ok(()) }
     }
 }
 
