@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use edge::link::RemoteOrigin;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -11,15 +12,23 @@ use hyper::body::Incoming;
 use listener::{Body, Door, Outcome};
 use model::ErrorKind;
 use prometheus_client::registry::Registry;
+use subscriptions::Subscriptions;
 use tokio_util::sync::CancellationToken;
-
-use crate::parts::Parts;
 
 /// `/health/live`, `/health/ready` and `/metrics`.
 pub(crate) struct AdminDoor {
     pub(crate) metrics: Arc<Registry>,
-    pub(crate) parts: Parts,
+    pub(crate) needs: Needs,
     pub(crate) stop: CancellationToken,
+}
+
+/// Without what requests should go elsewhere.
+#[derive(Clone)]
+pub(crate) enum Needs {
+    /// The rows.
+    Database(Subscriptions),
+    /// What an origin says, or said.
+    Origin(RemoteOrigin),
 }
 
 impl Door for AdminDoor {
@@ -37,9 +46,9 @@ impl Door for AdminDoor {
             return std::future::ready(shown(&self.metrics)).boxed();
         }
         let live = request.uri().path() == "/health/live";
-        let (parts, stopping) = (self.parts.clone(), self.stop.is_cancelled());
+        let (needs, stopping) = (self.needs.clone(), self.stop.is_cancelled());
         async move {
-            let reason = if live { None } else { not_ready(&parts, stopping).await };
+            let reason = if live { None } else { not_ready(&needs, stopping).await };
             let mut response = match reason {
                 None => Response::new(listener::full("ok\n")),
                 Some(reason) => {
@@ -67,11 +76,16 @@ fn shown(metrics: &Registry) -> Response<Body> {
     response
 }
 
-/// Why requests should go elsewhere: it is stopping, or its rows are out of reach.
-async fn not_ready(parts: &Parts, stopping: bool) -> Option<String> {
+/// Why requests should go elsewhere: it is stopping, or what it needs is out of reach.
+async fn not_ready(needs: &Needs, stopping: bool) -> Option<String> {
     if stopping {
         return Some("stopping".to_owned());
     }
-    let asked = parts.subscriptions.tier_rights().await;
-    asked.err().map(|error| format!("the database does not answer: {error}"))
+    match needs {
+        Needs::Database(subscriptions) => {
+            let asked = subscriptions.tier_rights().await;
+            asked.err().map(|error| format!("the database does not answer: {error}"))
+        }
+        Needs::Origin(origin) => origin.not_ready(),
+    }
 }

@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use edge::link::Credential;
 use serde::{Deserialize, Serialize, Serializer};
+use url::Url;
 
 use crate::uploaders;
 
@@ -55,6 +57,12 @@ pub(crate) struct Config {
     pub(crate) packager: packager::Config,
     /// Streams.
     pub(crate) edge: edge::Config,
+    /// Where the origin of an edge of its own is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<edge::link::Config>,
+    /// What that edge shows there.
+    #[serde(skip)]
+    pub(crate) fill_credential: Option<Credential>,
     /// Pages and API.
     pub(crate) web: web::Config,
     /// Accounts and grants.
@@ -76,6 +84,8 @@ impl Default for Config {
             uploads: uploaders::Config::default(),
             packager: packager::Config::default(),
             edge: edge::Config::default(),
+            origin: None,
+            fill_credential: None,
             web: web::Config::default(),
             subscriptions: subscriptions::Config::default(),
         }
@@ -84,7 +94,7 @@ impl Default for Config {
 
 /// A database's URL as it may be shown.
 fn without_password<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    let masked = url.as_deref().map(|url| match url::Url::parse(url) {
+    let masked = url.as_deref().map(|url| match Url::parse(url) {
         Ok(mut parsed) if parsed.password().is_some() => {
             // Cannot fail: a URL that has a password can have another one.
             let _ = parsed.set_password(Some("********"));
@@ -111,7 +121,8 @@ impl Config {
     /// Reads the file that the command line names, if any, and puts the overrides over it.
     ///
     /// The environment holds secrets only: `COCUYO_DATABASE` is the database's URL with its
-    /// password, `COCUYO_S3_SECRET_ACCESS_KEY` the bucket's.
+    /// password, `COCUYO_S3_SECRET_ACCESS_KEY` the bucket's, `COCUYO_ORIGIN_CREDENTIAL`
+    /// what an edge of its own shows at its origin's door.
     pub(crate) fn load(overrides: &Overrides) -> anyhow::Result<Self> {
         let mut config = match &overrides.config {
             Some(file) => Self::read(file)?,
@@ -127,6 +138,9 @@ impl Config {
             (&mut config.storage, std::env::var("COCUYO_S3_SECRET_ACCESS_KEY"))
         {
             s3.secret_access_key = storage::Secret::new(secret);
+        }
+        if let Some(origin) = &config.origin {
+            config.fill_credential = fill_credential(origin)?;
         }
         config.validate()?;
         Ok(config)
@@ -148,6 +162,24 @@ impl Config {
         Ok(())
     }
 
+    /// Where the origin is and what to show there, if this process is an edge of its own: with the
+    /// role `edge` alone and an `[origin]`.
+    pub(crate) fn own_edge(&self) -> anyhow::Result<Option<(Url, Credential)>> {
+        let Some(origin) = self.origin.as_ref().filter(|_| self.roles == [Role::Edge]) else {
+            return Ok(None);
+        };
+        if self.database.is_some() {
+            bail!("an edge of its own has no database: remove `database` or COCUYO_DATABASE, or `[origin]`");
+        }
+        if self.storage.is_none() {
+            bail!("an edge of its own needs `[storage]`: where the origin's objects lie");
+        }
+        let Some(credential) = &self.fill_credential else {
+            bail!("an edge of its own needs COCUYO_ORIGIN_CREDENTIAL or `origin.credential_file`");
+        };
+        Ok(Some((origin.address.clone(), credential.clone())))
+    }
+
     /// The database's URL.
     pub(crate) fn database_url(&self) -> String {
         self.database.clone().unwrap_or_else(|| database::sqlite_url(&self.data.join("cocuyo.db")))
@@ -162,6 +194,18 @@ impl Config {
     pub(crate) fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
+}
+
+/// What an edge of its own shows at its origin's door: from the environment, else from the file
+/// that the configuration names.
+fn fill_credential(origin: &edge::link::Config) -> anyhow::Result<Option<Credential>> {
+    if let Ok(text) = std::env::var("COCUYO_ORIGIN_CREDENTIAL") {
+        return Ok(Some(text.parse().context("use COCUYO_ORIGIN_CREDENTIAL")?));
+    }
+    let Some(file) = &origin.credential_file else { return Ok(None) };
+    let read = || format!("read `{}`", file.display());
+    let text = std::fs::read_to_string(file).with_context(read)?;
+    Ok(Some(text.parse().with_context(read)?))
 }
 
 #[cfg(test)]

@@ -6,9 +6,12 @@ mod activation;
 mod admin;
 mod config;
 mod database_copy;
+mod edges;
+mod enrolled;
 mod lifecycle;
 mod order;
 mod origin;
+mod own_edge;
 mod parts;
 mod reencode;
 mod reload;
@@ -57,6 +60,9 @@ enum Command {
     /// Accounts.
     #[command(subcommand)]
     Account(account::Command),
+    /// Edges of their own.
+    #[command(subcommand)]
+    Edge(edges::Command),
     /// The three generated clips of a new installation.
     #[command(subcommand)]
     Samples(samples::Command),
@@ -91,6 +97,10 @@ fn main() -> ExitCode {
         config.http.listen = listen.unwrap_or(config.http.listen);
         if let Some(roles) = roles {
             config.roles.clone_from(roles);
+        }
+        if let Err(error) = config.own_edge() {
+            eprintln!("cocuyo: {error:#}");
+            return ExitCode::from(BAD_CONFIGURATION);
         }
     }
     // Other commands may be given by people who cannot read the key.
@@ -131,6 +141,7 @@ async fn run(
             Ok(ExitCode::SUCCESS)
         }
         Command::Account(command) => account::run(command, &config).await,
+        Command::Edge(command) => edges::run(command, &config).await,
         Command::Samples(command) => samples::run(command, &config).await,
         Command::Sweep(sweep) => order::sweep(&sweep, &config).await,
         Command::Reencode(order) => reencode::run(&order, &config).await,

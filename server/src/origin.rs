@@ -12,17 +12,29 @@ use model::{Clock, PublicPolicy, Revocation, VersionId, VideoId};
 use subscriptions::Subscriptions;
 use tokio::runtime::Handle;
 
+use crate::parts::Parts;
+
 /// The origin of an edge that lives in the same process.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalOrigin {
-    pub(crate) catalog: Catalog,
-    pub(crate) subscriptions: Subscriptions,
-    pub(crate) clock: Arc<dyn Clock>,
+    catalog: Catalog,
+    subscriptions: Subscriptions,
+    clock: Arc<dyn Clock>,
     /// Where SQL runs: never on the edge's threads.
-    pub(crate) handle: Handle,
+    handle: Handle,
 }
 
 impl LocalOrigin {
+    /// The origin that `parts` are, for an edge of whatever runtime; SQL runs on this one.
+    pub(crate) fn of(parts: &Parts) -> Self {
+        Self {
+            catalog: parts.catalog.clone(),
+            subscriptions: parts.subscriptions.clone(),
+            clock: Arc::clone(&parts.clock),
+            handle: Handle::current(),
+        }
+    }
+
     async fn aside<T, F>(&self, question: F) -> Result<T, BoxError>
     where
         T: Send + 'static,

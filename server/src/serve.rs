@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use edge::Edge;
+use edge::link::OriginDoor;
 use ingest::Ingest;
 use listener::access_log::AccessLog;
 use listener::{Certificates, Door, Doors, Listener, OnRuntime, Place};
+use model::SystemClock;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use packager::Packager;
 use prometheus_client::registry::Registry;
@@ -21,10 +23,12 @@ use tracing::{error, info, warn};
 
 use crate::account;
 use crate::activation::Activation;
-use crate::admin::AdminDoor;
+use crate::admin::{AdminDoor, Needs};
 use crate::config::{Config, Overrides, Role};
+use crate::enrolled::EnrolledEdges;
 use crate::lifecycle::Lifecycle;
 use crate::origin::LocalOrigin;
+use crate::own_edge;
 use crate::parts::Parts;
 use crate::reload::Reload;
 use crate::samples;
@@ -52,42 +56,25 @@ pub(crate) async fn serve(
     allow_many_files();
     // Sockets first: a taken port is the quickest thing to find out.
     let (public, admin) = ports(&config, certificates)?;
-    let parts = Parts::open(&config).await?;
-    let log = AccessLog::open(&config.access_log, Arc::clone(&parts.clock))?;
+    let log = AccessLog::open(&config.access_log, Arc::new(SystemClock))?;
     let mut metrics = Registry::default();
-    let mut rng: StdRng = rand::make_rng();
-    parts.subscriptions.rotate_keys(parts.clock.now(), &mut rng).await.context("prepare the signing keys")?;
-    account::first_administrator(&parts, &mut rng).await?;
-    if let Some(clips) = &sample_clips {
-        samples::add(&parts, &config, clips, &mut rng).await?;
-    }
-
-    let mut doors: Vec<Arc<dyn Door>> = Vec::new();
-    if config.has(Role::Edge) {
-        let edge = edge(&config, &parts, &life);
+    let opened = match config.own_edge()? {
+        Some(link) => own_edge::open(&config, link, &life).await?,
+        None => open(&config, sample_clips, &life).await?,
+    };
+    if let Some(edge) = opened.edge {
         edge.register(&mut metrics);
-        let limited = edge.clone();
         reload.add("limits of the edge", move |config| {
-            limited.reload(&config.edge);
+            edge.reload(&config.edge);
             Ok(())
         });
-        doors.push(Arc::new(edge));
-    }
-    if config.has(Role::Ingest) {
-        doors.push(ingest(&config, &parts, &life).await?);
-    }
-    if config.has(Role::Web) {
-        doors.push(web(&config, &parts));
-    }
-    if config.has(Role::Packager) {
-        package(&config, &parts, &life);
     }
 
     let (address, https_address) = (public.address(), public.https_address());
     info!("the operator's port is http://{}", admin.address());
-    let doors = Doors::new(doors).logged(log.clone());
+    let doors = Doors::new(opened.doors).logged(log.clone());
     doors.register(&mut metrics);
-    let admin_door = AdminDoor { parts: parts.clone(), stop: life.stop(), metrics: Arc::new(metrics) };
+    let admin_door = AdminDoor { needs: opened.needs, stop: life.stop(), metrics: Arc::new(metrics) };
     spawn_listener(&life, "admin", admin, Doors::new([Arc::new(admin_door) as Arc<dyn Door>]));
     spawn_listener(&life, "doors", public, doors);
     if let Some(log) = log {
@@ -98,7 +85,6 @@ pub(crate) async fn serve(
     }
     let stop = life.stop();
     life.spawn("reload", reload.run(overrides, stop));
-    keep_house(&life, &parts);
 
     if let Some(address) = https_address {
         crate::say(&format!("Cocuyo serves https://{}", shown(address)));
@@ -138,21 +124,57 @@ fn shown(address: SocketAddr) -> String {
     }
 }
 
+/// What a process has opened to serve.
+pub(crate) struct Opened {
+    pub(crate) doors: Vec<Arc<dyn Door>>,
+    /// The one among the doors that media goes out of.
+    pub(crate) edge: Option<Edge>,
+    pub(crate) needs: Needs,
+}
+
+/// The doors of a process with a database, and what else it does.
+async fn open(config: &Config, sample_clips: Option<PathBuf>, life: &Lifecycle) -> anyhow::Result<Opened> {
+    let parts = Parts::open(config).await?;
+    let mut rng: StdRng = rand::make_rng();
+    parts.subscriptions.rotate_keys(parts.clock.now(), &mut rng).await.context("prepare the signing keys")?;
+    account::first_administrator(&parts, &mut rng).await?;
+    if let Some(clips) = &sample_clips {
+        samples::add(&parts, config, clips, &mut rng).await?;
+    }
+
+    let mut doors: Vec<Arc<dyn Door>> = Vec::new();
+    let edge = config.has(Role::Edge).then(|| edge(config, &parts, life));
+    doors.extend(edge.clone().map(|edge| Arc::new(edge) as Arc<dyn Door>));
+    if config.has(Role::Ingest) {
+        doors.push(ingest(config, &parts, life).await?);
+    }
+    if config.has(Role::Web) {
+        doors.push(origin(&parts, &mut rng, life));
+        doors.push(web(config, &parts));
+    }
+    if config.has(Role::Packager) {
+        package(config, &parts, life);
+    }
+    keep_house(life, &parts);
+    Ok(Opened { doors, edge, needs: Needs::Database(parts.subscriptions) })
+}
+
 fn edge(config: &Config, parts: &Parts, life: &Lifecycle) -> Edge {
-    let origin = LocalOrigin {
-        catalog: parts.catalog.clone(),
-        subscriptions: parts.subscriptions.clone(),
-        clock: Arc::clone(&parts.clock),
-        handle: Handle::current(),
-    };
-    let edge =
-        Edge::new(config.edge.clone(), Arc::clone(&parts.store), Arc::new(origin), Arc::clone(&parts.clock));
+    let origin = Arc::new(LocalOrigin::of(parts));
+    let edge = Edge::new(config.edge.clone(), Arc::clone(&parts.store), origin, Arc::clone(&parts.clock));
     let (follower, stop) = (edge.clone(), life.stop());
     life.spawn("edge follower", async move {
         follower.follow(stop).await;
         Ok(())
     });
     edge
+}
+
+/// The door for edges of their own.
+fn origin(parts: &Parts, rng: &mut StdRng, life: &Lifecycle) -> Arc<dyn Door> {
+    let enrolled = Arc::new(EnrolledEdges::of(parts));
+    let door = OriginDoor::new(Arc::new(LocalOrigin::of(parts)), enrolled, rng, life.stop());
+    Arc::new(OnRuntime::new(door, Handle::current()))
 }
 
 async fn ingest(config: &Config, parts: &Parts, life: &Lifecycle) -> anyhow::Result<Arc<dyn Door>> {

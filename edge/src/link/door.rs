@@ -11,7 +11,7 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use listener::{Body, BoxError, Door, ETag, Language, Problem, RouteName, full};
+use listener::{Body, BoxError, Door, ETag, Language, Outcome, Problem, full};
 use model::{ErrorKind, VersionId, VideoId};
 use moka::sync::Cache;
 use rand::Rng;
@@ -172,7 +172,7 @@ impl Inner {
                 response
             }
         };
-        response.extensions_mut().insert(RouteName(asked.name()));
+        response.extensions_mut().insert(Outcome::of(asked.name()));
         Ok(response)
     }
 
