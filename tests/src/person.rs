@@ -67,6 +67,12 @@ impl Person {
         person
     }
 
+    /// The same person at another door.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     /// The session's token.
     pub fn token(&self) -> Option<&str> {
         self.token.as_deref()

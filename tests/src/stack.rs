@@ -15,7 +15,7 @@ use storage::ObjectStore;
 use storage::testing::SeaweedFs;
 use tempfile::TempDir;
 
-use crate::{End, Finished, Line, Person, Server, program, run};
+use crate::{End, Finished, Line, OwnEdge, Person, Server, program, run};
 
 /// What an installation stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct Stack {
     engines: Engines,
     home: TempDir,
     settings: String,
+    /// The lines of configuration that name the bucket.
+    storage: String,
     roles: &'static str,
     listen: String,
     server: Option<Server>,
@@ -92,8 +94,10 @@ impl Stack {
         let home = setup.home.unwrap_or_else(|| TempDir::new().expect("a temporary folder"));
         let mut stack = match setup.engines {
             Engines::Embedded => {
-                let config = storage::Config::Folder(home.path().join("objects"));
-                Self::around(home, config, String::new()).await
+                let folder = home.path().join("objects");
+                let storage = format!("[storage]\nfolder = \"{}\"\n", folder.display());
+                let config = storage::Config::Folder(folder);
+                Self { storage, ..Self::around(home, config, String::new()).await }
             }
             Engines::Servers => Self::on_servers(home, setup.is_breakable).await,
         };
@@ -119,16 +123,16 @@ impl Stack {
         if let Some(line) = &line {
             endpoint.set_port(Some(line.port())).expect("a host has a port");
         }
-        let settings = format!(
-            "database = \"{}\"\n[storage.s3]\nendpoint = \"{endpoint}\"\nbucket = \"{}\"\naccess_key_id = \"{}\"\n\
+        let storage = format!(
+            "[storage.s3]\nendpoint = \"{endpoint}\"\nbucket = \"{}\"\naccess_key_id = \"{}\"\n\
              secret_access_key = \"{}\"\n",
-            postgres.url(),
             s3.bucket,
             s3.access_key_id,
             storage::testing::SECRET_KEY,
         );
+        let settings = format!("database = \"{}\"\n{storage}", postgres.url());
         let stack = Self::around(home, storage::Config::S3(s3), settings).await;
-        Self { line_to_s3: line, postgres: Some(postgres), _seaweed: Some(seaweed), ..stack }
+        Self { storage, line_to_s3: line, postgres: Some(postgres), _seaweed: Some(seaweed), ..stack }
     }
 
     async fn around(home: TempDir, config: storage::Config, settings: String) -> Self {
@@ -136,6 +140,7 @@ impl Stack {
             engines: Engines::Embedded,
             home,
             settings,
+            storage: String::new(),
             roles: "",
             listen: "127.0.0.1:0".to_owned(),
             server: None,
@@ -236,6 +241,24 @@ impl Stack {
         command
     }
 
+    /// The lines of configuration that name the bucket.
+    pub fn storage_settings(&self) -> &str {
+        &self.storage
+    }
+
+    /// An edge of its own, enrolled under `name`, on a machine that shares the bucket and nothing
+    /// else with this installation.
+    pub async fn add_edge(&self, name: &str) -> OwnEdge {
+        self.add_edge_with(name, &self.url(""), "").await
+    }
+
+    /// [`Stack::add_edge`] that finds the origin at `origin`, with more lines of configuration.
+    pub async fn add_edge_with(&self, name: &str, origin: &str, extra: &str) -> OwnEdge {
+        let credential = self.cocuyo(&["edge", "enrol", name]).trim().to_owned();
+        let settings = format!("{}\n[origin]\naddress = \"{origin}\"\n{extra}", self.storage);
+        OwnEdge::start(settings, credential).await
+    }
+
     /// `kill -9`, as a crash does it; the machine and its disks live on.
     pub fn kill_server(&mut self) {
         self.server.take().expect("the server runs").kill();
@@ -316,14 +339,25 @@ impl Stack {
 
     /// The only value of the only row of a query, from behind; empty if there is none.
     pub async fn row(&self, query: &str) -> String {
+        let database = self.database().await;
+        let statement = Statement::from_string(database.read().get_database_backend(), query);
+        let row = database.read().query_one_raw(statement).await.expect("the query is right");
+        row.map(|row| row.try_get_by_index(0).expect("a text")).unwrap_or_default()
+    }
+
+    /// Changes rows, from behind.
+    pub async fn change_rows(&self, statement: &str) {
+        let transaction = self.database().await.begin_write().await.expect("begin to write");
+        transaction.execute_unprepared(statement).await.expect("the statement is right");
+        transaction.commit().await.expect("commit");
+    }
+
+    async fn database(&self) -> database::Database {
         let url = match &self.postgres {
             Some(postgres) => postgres.url().to_owned(),
             None => database::sqlite_url(&self.data().join("cocuyo.db")),
         };
-        let database = database::Database::open(&url).await.expect("open the database");
-        let statement = Statement::from_string(database.read().get_database_backend(), query);
-        let row = database.read().query_one_raw(statement).await.expect("the query is right");
-        row.map(|row| row.try_get_by_index(0).expect("a text")).unwrap_or_default()
+        database::Database::open(&url).await.expect("open the database")
     }
 
     /// The names of all objects in the bucket, sorted.

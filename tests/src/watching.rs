@@ -29,6 +29,19 @@ impl Watching {
         }
     }
 
+    /// The same at another door.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        let path = self.foreign_folder.find("/t/").expect("a grant in the path");
+        let foreign_folder = format!("{base}{}", &self.foreign_folder[path..]);
+        Self { person: self.person.at(base), foreign_folder, ..self.clone() }
+    }
+
+    /// The token of the grant.
+    pub fn grant(&self) -> &str {
+        &self.grant
+    }
+
     /// A resource of the version: `360p/0.m4s`.
     pub async fn get(&self, name: &str) -> Answer {
         self.ask(Method::GET, name).await

@@ -1,36 +1,46 @@
-//! What the server refuses, whatever a page or a player says.
+//! What the server refuses, whatever a page or a player says: at the edge of the process that has
+//! everything, and at one of its own.
 
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use tests::{Clip, Engines, Person, Stack, until};
+use tests::{Clip, Engines, OwnEdge, Person, Stack, until};
 
 struct Playing {
     stack: Stack,
+    own_edge: OwnEdge,
     creator: Person,
     video: String,
     /// `/v/{video}/{version}`
     base: String,
 }
 
+impl Playing {
+    /// Somebody, at each door that media come from.
+    fn at_each_edge(&self, person: &Person) -> [Person; 2] {
+        [person.clone(), person.at(&self.own_edge.url(""))]
+    }
+}
+
 async fn a_film_for_tier_one(engines: Engines) -> Playing {
     let stack = Stack::start_on(engines).await;
+    let own_edge = stack.add_edge("habana").await;
     let creator = stack.person("ana", "creator", 0).await;
     let video = creator.upload("Para abonados", Clip::Long.file()).await;
     let ready = creator.until_ready(&video).await;
     creator.publish(&video, 1).await;
     let base = format!("/v/{video}/{}", ready["version"].as_str().expect("a version"));
-    Playing { stack, creator, video, base }
+    Playing { stack, own_edge, creator, video, base }
 }
 
 async fn a_tier_is_enforced_per_rendition_and_per_object(engines: Engines) {
-    let Playing { stack, video, base, .. } = a_film_for_tier_one(engines).await;
-    let stranger = stack.stranger();
-    stranger.playback(&video).await.expect(401);
+    let playing = a_film_for_tier_one(engines).await;
+    let Playing { stack, video, base, .. } = &playing;
+    stack.stranger().playback(video).await.expect(401);
     let nobody = stack.person("nadie", "viewer", 0).await;
-    let refused = nobody.playback(&video).await.expect(403);
+    let refused = nobody.playback(video).await.expect(403);
     assert_eq!(refused.json()["code"], "tier_required");
     assert_eq!(refused.header("content-type"), "application/problem+json");
 
@@ -46,28 +56,32 @@ async fn a_tier_is_enforced_per_rendition_and_per_object(engines: Engines) {
         "/poster.jpg",
         "/360p.mp4",
     ];
-    for object in objects {
-        assert_eq!(stranger.get(&format!("{base}{object}")).await.status, 401, "{object}");
+    let strangers = playing.at_each_edge(&stack.stranger());
+    for stranger in &strangers {
+        for object in objects {
+            assert_eq!(stranger.get(&format!("{base}{object}")).await.status, 401, "{object}");
+        }
     }
 
     // With the grant, all of it; in each of the ways in which a grant travels.
     let subscriber = stack.person("luis", "viewer", 1).await;
-    let playback = subscriber.playback(&video).await.expect(200).json();
+    let playback = subscriber.playback(video).await.expect(200).json();
     let grant = playback["token"].as_str().expect("a token");
-    for object in objects {
-        assert_eq!(stranger.fetch(&format!("{base}{object}"), Some(grant)).await.status, 200, "{object}");
-        assert_eq!(
-            stranger.get(&format!("/t/{grant}{base}{object}")).await.status,
-            200,
-            "{object} under its prefix"
-        );
+    for stranger in &strangers {
+        for object in objects {
+            assert_eq!(stranger.fetch(&format!("{base}{object}"), Some(grant)).await.status, 200, "{object}");
+            let prefixed = stranger.get(&format!("/t/{grant}{base}{object}")).await;
+            assert_eq!(prefixed.status, 200, "{object} under its prefix");
+        }
+        let redirected = stranger.get(&format!("{base}/multivariant.m3u8?token={grant}")).await.expect(302);
+        assert_eq!(redirected.header("location"), format!("/t/{grant}{base}/multivariant.m3u8"));
     }
-    let redirected = stranger.get(&format!("{base}/multivariant.m3u8?token={grant}")).await.expect(302);
-    assert_eq!(redirected.header("location"), format!("/t/{grant}{base}/multivariant.m3u8"));
 
-    // The log has seen all those requests and no token.
+    // The logs have seen all those requests and no token.
     let signature = grant.rsplit('.').next().expect("a JWT has a signature");
     assert!(!stack.log().contains(signature));
+    let log = playing.own_edge.log();
+    assert!(!log.contains(signature) && !log.contains(playing.own_edge.credential()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,60 +96,71 @@ async fn a_tier_is_enforced_per_rendition_and_per_object_on_s3_and_postgresql() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_height_above_the_tier_is_refused_segment_by_segment() {
-    let Playing { stack, creator, video, base } = a_film_for_tier_one(Engines::Embedded).await;
+    let playing = a_film_for_tier_one(Engines::Embedded).await;
+    let Playing { stack, creator, video, base, .. } = &playing;
     // Free for all: strangers get what tier 0 may see, the 480p rung and below.
-    creator.publish(&video, 0).await;
-    let stranger = stack.stranger();
-    let open = until("the policy to reach the edge", Duration::from_secs(15), || async {
-        let answer = stranger.get(&format!("{base}/multivariant.m3u8")).await;
-        if answer.status == 200 { Ok(answer) } else { Err(answer.status) }
-    })
-    .await;
-    assert!(open.text().contains("480p/") && !open.text().contains("720p/"), "{}", open.text());
-    assert_eq!(stranger.get(&format!("{base}/480p/0.m4s")).await.status, 200);
-    assert_eq!(stranger.get(&format!("{base}/720p/0.m4s")).await.status, 401);
+    creator.publish(video, 0).await;
+    for stranger in playing.at_each_edge(&stack.stranger()) {
+        let open = until("the policy to reach the edge", Duration::from_secs(15), || async {
+            let answer = stranger.get(&format!("{base}/multivariant.m3u8")).await;
+            if answer.status == 200 { Ok(answer) } else { Err(answer.status) }
+        })
+        .await;
+        assert!(open.text().contains("480p/") && !open.text().contains("720p/"), "{}", open.text());
+        assert_eq!(stranger.get(&format!("{base}/480p/0.m4s")).await.status, 200);
+        assert_eq!(stranger.get(&format!("{base}/720p/0.m4s")).await.status, 401);
+    }
 
     let nobody = stack.person("nadie", "viewer", 0).await;
-    let capped = nobody.playback(&video).await.expect(200).json();
+    let capped = nobody.playback(video).await.expect(200).json();
     let grant = capped["token"].as_str().expect("a token");
-    assert_eq!(nobody.fetch(&format!("{base}/720p/0.m4s"), Some(grant)).await.status, 403);
-    assert_eq!(nobody.fetch(&format!("{base}/480p/0.m4s"), Some(grant)).await.status, 200);
+    for nobody in playing.at_each_edge(&nobody) {
+        assert_eq!(nobody.fetch(&format!("{base}/720p/0.m4s"), Some(grant)).await.status, 403);
+        assert_eq!(nobody.fetch(&format!("{base}/480p/0.m4s"), Some(grant)).await.status, 200);
+    }
     let subscriber = stack.person("luis", "viewer", 1).await;
-    let playback = subscriber.playback(&video).await.expect(200).json();
+    let playback = subscriber.playback(video).await.expect(200).json();
     let grant = playback["token"].as_str();
-    assert_eq!(subscriber.fetch(&format!("{base}/720p/0.m4s"), grant).await.status, 200);
+    for subscriber in playing.at_each_edge(&subscriber) {
+        assert_eq!(subscriber.fetch(&format!("{base}/720p/0.m4s"), grant).await.status, 200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_is_for_one_version_and_ends_with_its_account() {
-    let Playing { stack, creator, video, base } = a_film_for_tier_one(Engines::Embedded).await;
+    let playing = a_film_for_tier_one(Engines::Embedded).await;
+    let Playing { stack, creator, video, base, .. } = &playing;
     let subscriber = stack.person("luis", "viewer", 1).await;
-    let playback = subscriber.playback(&video).await.expect(200).json();
+    let playback = subscriber.playback(video).await.expect(200).json();
     let grant = playback["token"].as_str().expect("a token").to_owned();
 
     let other = creator.upload("Otro", Clip::Short.file()).await;
     let other_version = creator.until_ready(&other).await["version"].as_str().expect("a version").to_owned();
     creator.publish(&other, 1).await;
     let elsewhere = format!("/v/{other}/{other_version}/144p/0.m4s");
-    assert_eq!(subscriber.fetch(&elsewhere, Some(&grant)).await.status, 404);
-
+    let viewers = playing.at_each_edge(&subscriber);
     let segment = format!("{base}/144p/0.m4s");
-    assert_eq!(subscriber.fetch(&segment, Some(&grant)).await.status, 200);
+    for viewer in &viewers {
+        assert_eq!(viewer.fetch(&elsewhere, Some(&grant)).await.status, 404);
+        assert_eq!(viewer.fetch(&segment, Some(&grant)).await.status, 200);
+    }
     let admin = stack.person("jefa", "admin", 0).await;
     admin.patch("/api/v1/accounts/luis", json!({"tier": 0})).await.expect(200);
-    until("the revocation to reach the edge", Duration::from_secs(10), || async {
-        let status = subscriber.fetch(&segment, Some(&grant)).await.status;
-        if status == 401 { Ok(()) } else { Err(status) }
+    until("the revocation to reach the edges", Duration::from_secs(10), || async {
+        let [home, own] = viewers.each_ref().map(|viewer| viewer.fetch(&segment, Some(&grant)));
+        let seen = [home.await.status, own.await.status];
+        if seen == [401, 401] { Ok(()) } else { Err(seen) }
     })
     .await;
-    subscriber.playback(&video).await.expect(403);
+    subscriber.playback(video).await.expect(403);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_token_opens_nothing() {
-    let Playing { stack, video, base, .. } = a_film_for_tier_one(Engines::Embedded).await;
+    let playing = a_film_for_tier_one(Engines::Embedded).await;
+    let Playing { stack, video, base, .. } = &playing;
     let subscriber = stack.person("luis", "viewer", 1).await;
-    let playback = subscriber.playback(&video).await.expect(200).json();
+    let playback = subscriber.playback(video).await.expect(200).json();
     let grant = playback["token"].as_str().expect("a token");
     let [header, claims, signature] = grant.split('.').collect::<Vec<_>>()[..] else { panic!("not a JWT") };
     let read = |part: &str| -> Value {
@@ -167,17 +192,17 @@ async fn a_forged_token_opens_nothing() {
         ("a megabyte", "A".repeat(1 << 20)),
     ];
     for (what, token) in forged {
-        let answer = match what {
-            // More than a head may hold: refused before anybody reads it.
-            "a megabyte" => {
-                let status = subscriber.fetch(&format!("{base}/144p/0.m4s"), Some(&token)).await.status;
-                assert_eq!(status, 431);
-                continue;
+        // A megabyte is more than a head may hold: refused before anybody reads it.
+        let status = if token.len() < 1 << 20 { 401 } else { 431 };
+        for subscriber in playing.at_each_edge(&subscriber) {
+            let answer = subscriber.fetch(&format!("{base}/144p/0.m4s"), Some(&token)).await;
+            assert_eq!(answer.status, status, "{what}");
+            if status == 401 {
+                assert_eq!(answer.header("cache-control"), "no-store", "{what}");
             }
-            _ => subscriber.fetch(&format!("{base}/144p/0.m4s"), Some(&token)).await,
-        };
-        assert_eq!(answer.status, 401, "{what}");
-        assert_eq!(answer.header("cache-control"), "no-store", "{what}");
+        }
     }
-    assert_eq!(subscriber.fetch(&format!("{base}/144p/0.m4s"), Some(grant)).await.status, 200);
+    for subscriber in playing.at_each_edge(&subscriber) {
+        assert_eq!(subscriber.fetch(&format!("{base}/144p/0.m4s"), Some(grant)).await.status, 200);
+    }
 }

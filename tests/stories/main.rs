@@ -18,6 +18,7 @@ mod lying;
 mod meter;
 mod operation;
 mod order;
+mod own_edge;
 mod playing;
 mod reencode;
 mod samples;
