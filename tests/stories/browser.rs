@@ -1,9 +1,10 @@
 //! Journeys in a real browser, told by the scripts in `tests/browser`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::{Cells, Clip, Engines, Kind, Stack, Started, project_file, run};
+use tests::{Cells, Clip, Engines, Kind, Stack, Started, project_file, run, until};
 
 fn script(name: &str, arguments: &[&str]) -> Value {
     let script = project_file(&format!("tests/browser/{name}"));
@@ -175,4 +176,40 @@ async fn a_film_is_watched_while_it_is_made() {
     assert_eq!(told["better"]["height"], 480, "{told:#}");
     assert!(told["twice"].as_array().is_some_and(|twice| twice.len() <= 1), "{told:#}");
     assert_quiet(&told);
+}
+
+/// A film plays on, also where nothing of it was loaded, while the origin is away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_is_watched_from_an_edge_of_its_own_while_the_origin_is_away() {
+    let mut stack = Stack::start().await;
+    let edge = stack.add_edge("habana").await;
+    let creator = stack.person("ana", "creator", 1).await;
+    let film = Clip::Numbered { seconds: 100, width: 256 };
+    let video = creator.upload("Sin origen", film.file()).await;
+    creator.until_ready(&video).await;
+    creator.publish(&video, 1).await;
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let (base, door) = (stack.url(""), edge.url(""));
+    let folder = out.path().to_string_lossy().into_owned();
+    let told = tokio::task::spawn_blocking(move || {
+        let place = ["--base", &base, "--edge", &door, "--out", &folder];
+        script("away.js", &[&place[..], &["--viewer", "ana:contraseña de ana", "--video", &video]].concat())
+    });
+    until_said(out.path(), "playing").await;
+    stack.kill_server();
+    std::fs::write(out.path().join("away"), "").expect("tell the script");
+    until_said(out.path(), "played").await;
+    stack.start_server().await;
+    std::fs::write(out.path().join("back"), "").expect("tell the script");
+    let told = told.await.expect("the script does not panic");
+    assert!(told["meanwhile"].as_u64().is_some_and(|media| media > 0), "{told:#}");
+    assert_eq!((&told["statuses"], &told["complaints"]), (&json!([200]), &json!([])), "{told:#}");
+}
+
+async fn until_said(folder: &Path, name: &str) {
+    until("the script to get there", Duration::from_secs(120), || {
+        let said = folder.join(name).exists();
+        std::future::ready(if said { Ok(()) } else { Err(name.to_owned()) })
+    })
+    .await;
 }

@@ -444,3 +444,6 @@ impl Origin for RemoteOrigin {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
