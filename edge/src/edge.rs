@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
-use listener::{Body, Departure, Door, ETag, Language, Outcome, Peer, Problem, Text};
+use listener::{Bodiless, Body, Departure, Door, ETag, Language, Outcome, Peer, Problem, Text};
 use model::{Clock, ErrorKind, ObjectKey, Timestamp};
 use prometheus_client::registry::Registry;
 use storage::ObjectStore;
@@ -154,6 +154,17 @@ impl Door for Edge {
             this.answer(&parts).await
         }
         .boxed()
+    }
+
+    fn without_body(&self) -> Option<&dyn Bodiless> {
+        Some(self)
+    }
+}
+
+impl Bodiless for Edge {
+    fn answer(&self, request: Parts) -> BoxFuture<'static, Response<Body>> {
+        let this = self.clone();
+        async move { this.answer(&request).await }.boxed()
     }
 }
 

@@ -105,6 +105,14 @@ impl Body {
         self.until_sent = Some(UntilSent { sent: 0, told: Box::new(sent) });
     }
 
+    /// Asks whether a body that has begun may go on.
+    pub(crate) fn look_after(&mut self) -> Result<(), BoxError> {
+        match &mut self.watch {
+            Some(watch) if self.is_begun => watch().inspect_err(|_| self.content = Content::Nothing),
+            _ => Ok(()),
+        }
+    }
+
     fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.content {
             Content::Nothing => Poll::Ready(None),
@@ -129,11 +137,7 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.is_begun
-            && let Some(watch) = &mut self.watch
-            && let Err(error) = watch()
-        {
-            self.content = Content::Nothing;
+        if let Err(error) = self.look_after() {
             return Poll::Ready(Some(Err(error)));
         }
         let next = ready!(self.next(context));

@@ -26,9 +26,11 @@ use crate::authority;
 use crate::body::Body;
 use crate::door::Doors;
 use crate::language::Language;
+use crate::ordinary::{self, Left};
 use crate::pace::Floor;
 use crate::problem::Problem;
 use crate::proxy_protocol;
+use crate::rewound::Rewound;
 use crate::stream::{Departure, Stream};
 
 /// The address at the other end of the connection, in the extensions of every request.
@@ -39,7 +41,7 @@ use crate::stream::{Departure, Stream};
 pub struct Peer(pub SocketAddr);
 
 /// A path token has at most 2 KiB and browsers send a few cookies; 16 KiB is generous.
-const MAX_HEADER_BYTES: usize = 16 << 10;
+pub(crate) const MAX_HEADER_BYTES: usize = 16 << 10;
 
 /// Bounds what a slow upload or a slow reader keeps in memory; a body that is already in memory
 /// is queued by reference and does not count.
@@ -148,7 +150,21 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
+/// HTTP/1.1: by ourselves as long as it is ordinary, by hyper from the first request that is not.
 async fn serve_http1<S>(stream: S, peer: Peer, departure: Option<Departure>, terms: Arc<Terms>) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    match ordinary::serve(stream, peer, departure.clone(), &terms).await {
+        Left::Over => Ended::Finished,
+        Left::Dropped => Ended::Dropped,
+        Left::Unusual(stream, unread) => {
+            serve_by_hyper(Rewound::new(unread, stream), peer, departure, terms).await
+        }
+    }
+}
+
+async fn serve_by_hyper<S>(stream: S, peer: Peer, departure: Option<Departure>, terms: Arc<Terms>) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {

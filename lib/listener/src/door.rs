@@ -1,10 +1,12 @@
 use std::any::Any;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -14,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, Entry};
 use crate::body::Body;
 use crate::headers::secure;
 use crate::language::Language;
@@ -31,6 +33,18 @@ pub trait Door: Send + Sync + 'static {
 
     /// Answers; always, so that an error is a response and not a cut connection.
     fn serve(&self, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>>;
+
+    /// The same door for requests without a body, if it never reads one. It gives the same answers,
+    /// all of them with a length, and is asked more cheaply.
+    fn without_body(&self) -> Option<&dyn Bodiless> {
+        None
+    }
+}
+
+/// A door that never reads a request's body.
+pub trait Bodiless: Send + Sync {
+    /// Answers; always, as a [`Door`] does.
+    fn answer(&self, request: Parts) -> BoxFuture<'static, Response<Body>>;
 }
 
 /// What became of a request, put by a door into the extensions of its response.
@@ -93,40 +107,64 @@ impl Doors {
     /// Answers `request`. A door that panics answers 500, and the process lives on.
     pub(crate) async fn serve(&self, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
-        let entry = self.log.as_ref().map(|log| log.begin(&parts));
-        let mut response = self.answer(Request::from_parts(parts, body)).await;
-        if let Some(entry) = entry {
-            entry.answered(&mut response);
-        }
-        response
+        let begun = self.begin(&parts);
+        let answer = begun.door.map(|Counted { door, .. }| {
+            // The call itself may panic too, not only the future.
+            async move { door.serve(Request::from_parts(parts, body)).await }
+        });
+        begun.answer(answer).await
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let started = Instant::now();
-        let language = Language::of(request.headers());
-        let path = request.uri().path();
-        let found = self.doors.iter().find(|counted| counted.door.takes(request.method(), path));
-        let name = found.map_or("none", |counted| counted.door.name());
+    /// Whether the door that takes a request has a [`Bodiless`] side.
+    pub(crate) fn take_bodiless(&self, request: &Parts) -> bool {
+        self.of(request).is_some_and(|found| found.door.without_body().is_some())
+    }
+
+    /// [`Doors::serve`] for a request that [`Doors::take_bodiless`]; nothing for any other.
+    pub(crate) fn answer_bodiless(&self, request: Parts) -> Option<impl Future<Output = Response<Body>>> {
+        let begun = self.begin(&request);
+        let door = begun.door?.door.without_body()?;
+        Some(begun.answer(Some(async move { door.answer(request).await })))
+    }
+
+    fn of(&self, request: &Parts) -> Option<&Counted> {
+        self.doors.iter().find(|counted| counted.door.takes(&request.method, request.uri.path()))
+    }
+
+    fn begin(&self, request: &Parts) -> Begun<'_> {
+        Begun {
+            started: Instant::now(),
+            language: Language::of(&request.headers),
+            door: self.of(request),
+            entry: self.log.as_ref().map(|log| log.begin(request)),
+        }
+    }
+}
+
+/// A request that a door is about to answer.
+struct Begun<'a> {
+    started: Instant,
+    language: Language,
+    door: Option<&'a Counted>,
+    entry: Option<Entry>,
+}
+
+impl Begun<'_> {
+    /// What the door answers, counted and logged.
+    async fn answer(self, answer: Option<impl Future<Output = Response<Body>>>) -> Response<Body> {
+        let name = self.door.map_or("none", |counted| counted.door.name());
         let span = tracing::debug_span!("request", door = name);
-        let mut response = match found {
-            None => Problem::of(ErrorKind::NotFound).response(language),
-            Some(Counted { door, .. }) => {
-                // The call itself may panic too, not only the future.
-                let answer = async { door.serve(request).await };
-                match AssertUnwindSafe(answer).catch_unwind().instrument(span.clone()).await {
-                    Ok(response) => response,
-                    Err(panic) => {
-                        tracing::error!(
-                            door = name,
-                            panic = panic_message(&*panic),
-                            "door `{name}` panicked"
-                        );
-                        Problem::of(ErrorKind::Internal).response(language)
-                    }
+        let mut response = match answer {
+            None => Problem::of(ErrorKind::NotFound).response(self.language),
+            Some(answer) => match AssertUnwindSafe(answer).catch_unwind().instrument(span.clone()).await {
+                Ok(response) => response,
+                Err(panic) => {
+                    tracing::error!(door = name, panic = panic_message(&*panic), "door `{name}` panicked");
+                    Problem::of(ErrorKind::Internal).response(self.language)
                 }
-            }
+            },
         };
-        if let Some(Counted { by_status, .. }) = found {
+        if let Some(Counted { by_status, .. }) = self.door {
             by_status.count(response.status());
         }
         secure(response.headers_mut());
@@ -134,10 +172,13 @@ impl Doors {
             parent: &span,
             route = response.extensions().get::<Outcome>().map_or("none", |outcome| outcome.route),
             status = response.status().as_u16(),
-            duration_ms = started.elapsed().as_millis() as u64,
+            duration_ms = self.started.elapsed().as_millis() as u64,
             size_bytes = response.body().size_hint().exact(),
             "answered"
         );
+        if let Some(entry) = self.entry {
+            entry.answered(&mut response);
+        }
         response
     }
 }
