@@ -25,6 +25,7 @@ use crate::activity::{Activity, Pieces};
 use crate::authority;
 use crate::body::Body;
 use crate::door::Doors;
+use crate::headers::secure;
 use crate::language::Language;
 use crate::ordinary::{self, Left};
 use crate::pace::Floor;
@@ -264,7 +265,9 @@ fn finished(ended: hyper::Result<()>) -> Ended {
 async fn answer(mut request: Request<Incoming>, peer: Peer, doors: Doors) -> Response<Body> {
     request.extensions_mut().insert(peer);
     if !authority::settle(&mut request) {
-        return Problem::of(ErrorKind::Invalid).response(Language::of(request.headers()));
+        let mut response = Problem::of(ErrorKind::Invalid).response(Language::of(request.headers()));
+        secure(response.headers_mut());
+        return response;
     }
     doors.serve(request).await
 }
