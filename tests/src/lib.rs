@@ -7,6 +7,7 @@
 mod cells;
 mod clip;
 pub mod film;
+mod https;
 mod line;
 mod media;
 mod own_edge;
@@ -20,6 +21,7 @@ mod watching;
 
 pub use cells::{Cells, Held, Kind, Poison, Started};
 pub use clip::{Clip, TINY};
+pub use https::{Certified, Https};
 pub use line::Line;
 pub use media::{Decoded, decode, probe};
 pub use own_edge::OwnEdge;

@@ -1,6 +1,7 @@
 //! One running installation.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -170,6 +171,24 @@ impl Stack {
     /// `http://127.0.0.1:port`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.listen)
+    }
+
+    /// The plain port.
+    pub fn address(&self) -> SocketAddr {
+        self.listen.parse().expect("it has been found out")
+    }
+
+    /// The HTTPS port, of an installation that has one.
+    pub fn https_address(&self) -> SocketAddr {
+        let log = self.log();
+        let line = log.lines().rev().find_map(|line| line.split_once("serves https://"));
+        line.and_then(|(_, address)| address.trim().parse().ok())
+            .unwrap_or_else(|| panic!("no port in {log}"))
+    }
+
+    /// Sends the server a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.server.as_ref().expect("the server runs").signal(signal);
     }
 
     /// Where a foreign player (VLC, a TV) would go with this answer to a request for playback.
