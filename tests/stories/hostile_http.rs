@@ -220,6 +220,30 @@ async fn thousands_of_idle_connections_leave_room_for_one_more() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_stalled_handshakes_are_cut_and_hold_nobody_up() {
+    let (certified, https) = Certified::make();
+    let stack = Stack::start_with(Engines::Embedded, &certified.configuration()).await;
+    let mut stalled = Vec::with_capacity(1000);
+    for number in 0..1000 {
+        let mut stream = TcpStream::connect(stack.https_address()).await.expect("a seat");
+        // Half of them begin one: the head of a record whose rest never comes.
+        if number % 2 == 0 {
+            stream.write_all(b"\x16\x03\x01\x02\0\x01").await.expect("send");
+        }
+        stalled.push(stream);
+    }
+    home(&https, stack.https_address()).await;
+    let cut = async {
+        for stream in &mut stalled {
+            let mut rest = Vec::new();
+            let _cut_or_reset = stream.read_to_end(&mut rest).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(40), cut).await.expect("they keep their seats");
+    home(&https, stack.https_address()).await;
+}
+
 async fn home(https: &Https, address: SocketAddr) {
     let request = b"GET / HTTP/1.1\r\nhost: video.example\r\nconnection: close\r\n\r\n";
     let page = https.exchange(address, request).await.expect("a page");
