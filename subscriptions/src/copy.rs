@@ -1,14 +1,15 @@
 use sea_orm::entity::prelude::*;
 use sea_orm::{
-    DatabaseTransaction, FromQueryResult, IntoActiveModel, IsolationLevel, PaginatorTrait, QueryOrder,
-    Statement, TransactionOptions, TransactionTrait,
+    DatabaseTransaction, FromQueryResult, IntoActiveModel, IsolationLevel, Iterable, PaginatorTrait,
+    PrimaryKeyToColumn, QueryOrder, Statement, TransactionOptions, TransactionTrait,
 };
 
 use database::Engine;
 
 use crate::error::During;
 use crate::{
-    Result, Subscriptions, SubscriptionsError, accounts, attempts, edges, keys, revocations, sessions, tiers,
+    Result, Subscriptions, SubscriptionsError, accounts, attempts, edges, keys, revocations, sent, sessions,
+    tiers,
 };
 
 /// Rows in one insertion; nine columns each stay far below both engines' limits on values.
@@ -32,13 +33,15 @@ impl Subscriptions {
         let snapshot = TransactionOptions { isolation_level, ..TransactionOptions::default() };
         let from = self.database.read().begin_with_options(snapshot).await.during(COPY)?;
         let to = target.database.begin_write().await.during(COPY)?;
-        copy::<accounts::Entity>(&from, &to, accounts::Column::Id).await?;
-        copy::<sessions::Entity>(&from, &to, sessions::Column::Id).await?;
-        copy::<attempts::Entity>(&from, &to, attempts::Column::Username).await?;
-        copy::<tiers::Entity>(&from, &to, tiers::Column::Tier).await?;
-        copy::<keys::Entity>(&from, &to, keys::Column::Id).await?;
-        copy::<edges::Entity>(&from, &to, edges::Column::Name).await?;
-        copy::<revocations::Entity>(&from, &to, revocations::Column::Number).await?;
+        copy::<accounts::Entity>(&from, &to).await?;
+        copy::<sessions::Entity>(&from, &to).await?;
+        copy::<attempts::Entity>(&from, &to).await?;
+        copy::<tiers::Entity>(&from, &to).await?;
+        copy::<keys::Entity>(&from, &to).await?;
+        copy::<edges::Entity>(&from, &to).await?;
+        copy::<sent::Entity>(&from, &to).await?;
+        copy::<sent::reports::Entity>(&from, &to).await?;
+        copy::<revocations::Entity>(&from, &to).await?;
         if target.database.engine() == Engine::Postgres {
             // Its counter does not see numbers that were given by hand; SQLite's does.
             let go_on = "SELECT setval(pg_get_serial_sequence('account_revocations', 'number'), \
@@ -51,14 +54,16 @@ impl Subscriptions {
 }
 
 /// Replaces the rows of one table, page by page in the order of its key.
-async fn copy<E>(from: &DatabaseTransaction, to: &DatabaseTransaction, key: E::Column) -> Result<()>
+async fn copy<E>(from: &DatabaseTransaction, to: &DatabaseTransaction) -> Result<()>
 where
     E: EntityTrait,
     E::Model: FromQueryResult + IntoActiveModel<E::ActiveModel> + Send + Sync,
     E::ActiveModel: ActiveModelTrait<Entity = E> + Send,
 {
     E::delete_many().exec(to).await.during(COPY)?;
-    let mut pages = E::find().order_by_asc(key).paginate(from, BATCH);
+    let keys = E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column);
+    let ordered = keys.fold(E::find(), |rows, key| rows.order_by_asc(key));
+    let mut pages = ordered.paginate(from, BATCH);
     while let Some(rows) = pages.fetch_and_next().await.during(COPY)? {
         if rows.is_empty() {
             continue;

@@ -2,6 +2,7 @@
 
 mod m0001_people;
 mod m0002_edges;
+mod m0003_sent;
 
 use sea_orm::DynIden;
 use sea_orm::sea_query::{Alias, IntoIden};
@@ -13,7 +14,11 @@ pub(crate) struct Migrations;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_people::People), Box::new(m0002_edges::EnrolledEdges)]
+        vec![
+            Box::new(m0001_people::People),
+            Box::new(m0002_edges::EnrolledEdges),
+            Box::new(m0003_sent::BytesSent),
+        ]
     }
 
     fn migration_table_name() -> DynIden {

@@ -11,8 +11,8 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::{
-    Account, AccountChange, Config, EdgeName, NewAccount, Scope, SignIn, Subscriptions, SubscriptionsError,
-    foreign_grant, player_grant,
+    Account, AccountChange, Config, EdgeName, NewAccount, Scope, Sent, SentSubject, SignIn, Subscriptions,
+    SubscriptionsError, foreign_grant, player_grant,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_123);
@@ -336,6 +336,27 @@ database::on_both_engines! {
         site.people.set_tier_rights(changed).await.unwrap();
         assert_eq!(site.people.tier_rights().await.unwrap()[0], changed);
         assert_eq!(Site::open(test).await.people.tier_rights().await.unwrap()[0], changed, "opening keeps it");
+    }
+
+    async fn a_report_of_bytes_is_counted_once(test: &TestDatabase) {
+        let site = Site::open(test).await;
+        let (ana, film) = (SentSubject::Account(AccountId::from_bits(1)), SentSubject::Video(VideoId::from_bits(1)));
+        let sent = |subject, day, bytes| Sent { subject, day, bytes };
+        let day = 19_675;
+        let first = [sent(ana, day, 100), sent(film, day, 130)];
+        for (sender, number, report) in [
+            ("havana/1", 1, &first[..]),
+            ("havana/1", 1, &first),
+            ("havana/1", 2, &[sent(ana, day, 5), sent(ana, day + 1, 7)]),
+            ("havana/1", 1, &[sent(ana, day, 1000)]),
+            ("havana/2", 1, &[sent(film, day, 20)]),
+        ] {
+            site.people.count_sent(sender, number, report, NOW).await.unwrap();
+        }
+        let read = async |subject, day| site.people.sent(subject, day).await.unwrap();
+        assert_eq!([read(ana, day).await, read(film, day).await, read(ana, day + 1).await], [105, 150, 7]);
+        site.people.count_sent("havana/1", 3, &[], NOW + 401 * DAY).await.unwrap();
+        assert_eq!([read(ana, day).await, read(ana, day + 1).await], [0, 7], "what is old is forgotten");
     }
 
     async fn an_edge_is_enrolled_until_its_time_or_its_credential_is_over(test: &TestDatabase) {
