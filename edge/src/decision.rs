@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use model::{ErrorKind, Grant, SessionId, Timestamp, Use};
+use model::{AccountId, ErrorKind, Grant, SessionId, Timestamp, Use};
 
 use crate::policies::Answer;
 use crate::revocations::Revocations;
@@ -63,6 +63,14 @@ impl Right {
     pub(crate) fn session(&self) -> Option<SessionId> {
         match self {
             Self::Granted(grant) => Some(grant.sid),
+            Self::Public { .. } => None,
+        }
+    }
+
+    /// The account that it was given to.
+    pub(crate) fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Granted(grant) => Some(grant.sub),
             Self::Public { .. } => None,
         }
     }

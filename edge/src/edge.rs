@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 use listener::{Bodiless, Body, Departure, Door, ETag, Language, Outcome, Peer, Problem, Text};
 use model::{Clock, ErrorKind, ObjectKey, Timestamp};
 use prometheus_client::registry::Registry;
+use rand::Rng;
 use storage::ObjectStore;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +30,7 @@ use crate::playlist;
 use crate::policies::Policies;
 use crate::response::{self, Entity, Keep};
 use crate::route::{METHODS, Resource, Route, Target, Undecodable};
+use crate::sent::Meter;
 use crate::strangers::Strangers;
 use crate::versions::Versions;
 
@@ -43,6 +46,7 @@ pub struct Edge(Arc<Inner>);
 struct Inner {
     config: Config,
     clock: Arc<dyn Clock>,
+    origin: Arc<dyn Origin>,
     follower: Follower,
     strangers: ArcSwap<Strangers>,
     metrics: Metrics,
@@ -50,6 +54,7 @@ struct Inner {
     versions: Versions,
     media: Arc<MediaCache>,
     files: Files,
+    meter: Arc<Meter>,
 }
 
 /// A request that was decoded, without its body, which is never read.
@@ -98,9 +103,11 @@ impl Edge {
             strangers: ArcSwap::from_pointee(Strangers::new(&config)),
             policies: Policies::new(&config, Arc::clone(&origin)),
             versions: Versions::new(Arc::clone(&store), Arc::clone(&origin), config.index_cache_bytes / 2),
-            follower: Follower::new(origin),
+            follower: Follower::new(Arc::clone(&origin)),
+            origin,
             files: Files::new(store, Arc::clone(&media), config.index_cache_bytes / 2),
             media,
+            meter: Arc::default(),
             config,
             clock,
         }))
@@ -135,6 +142,13 @@ impl Edge {
             self.0.versions.close();
         };
         tokio::join!(self.0.follower.follow(every, stop.clone()), close);
+    }
+
+    /// Tells the origin how many bytes were sent, until the door is `drained`. What has not arrived
+    /// yet is kept in `file`, which no other edge uses.
+    pub async fn report(&self, file: PathBuf, rng: &mut impl Rng, drained: CancellationToken) {
+        let Inner { meter, origin, clock, .. } = &*self.0;
+        meter.report(&**origin, &**clock, file, rng, drained).await;
     }
 }
 
@@ -227,8 +241,13 @@ impl Edge {
         };
         let audience = Audience::from(&right);
         let (response, cache) = self.find(&asked, &bearer, &right).await?;
-        let response = response
-            .map(|body| self.watched(body, asked.route, right).tallied(self.0.metrics.sent_to(audience)));
+        let response = if response.status().is_success() {
+            let all = self.0.metrics.sent_to(audience);
+            let tally = self.0.meter.tally(right.account(), asked.route.video, all);
+            response.map(|body| self.watched(body, asked.route, right).tallied(tally))
+        } else {
+            response
+        };
         Ok(Served { response, audience, cache })
     }
 

@@ -3,11 +3,10 @@
 //! Whoever answers a request adds to a counter that is there already: the handles stand in tables,
 //! so that no labels are put together and no lock of a family is taken on the way.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::StatusCode;
-use listener::Tally;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
@@ -70,18 +69,9 @@ pub(crate) struct Metrics {
     first_byte: Family<Labels<1>, Histogram, fn() -> Histogram>,
     first_byte_of: [Histogram; FOUND.len()],
     sent: Family<Labels<1>, Counter>,
-    sent_to: [Arc<SentBytes>; AUDIENCES.len()],
+    sent_to: [Counter; AUDIENCES.len()],
     tokens: Family<Labels<1>, Counter>,
     token: [Counter; TOKENS.len()],
-}
-
-#[derive(Debug)]
-struct SentBytes(Counter);
-
-impl Tally for SentBytes {
-    fn add(&self, bytes: u64) {
-        self.0.inc_by(bytes);
-    }
 }
 
 impl Metrics {
@@ -101,8 +91,7 @@ impl Metrics {
             by_place: (0..places).map(|_| OnceLock::new()).collect(),
             first_byte_of: FOUND.map(|cache| first_byte.get_or_create_owned(&[("cache", cache)])),
             first_byte,
-            sent_to: AUDIENCES
-                .map(|audience| Arc::new(SentBytes(sent.get_or_create_owned(&[("audience", audience)])))),
+            sent_to: AUDIENCES.map(|audience| sent.get_or_create_owned(&[("audience", audience)])),
             sent,
             token: TOKENS.map(|outcome| tokens.get_or_create_owned(&[("outcome", outcome)])),
             tokens,
@@ -164,8 +153,8 @@ impl Metrics {
     }
 
     /// Counts the bytes that are sent to `audience`.
-    pub(crate) fn sent_to(&self, audience: Audience) -> Arc<dyn Tally> {
-        Arc::clone(&self.sent_to[audience.number()]) as Arc<dyn Tally>
+    pub(crate) fn sent_to(&self, audience: Audience) -> Counter {
+        self.sent_to[audience.number()].clone()
     }
 
     /// Counts a token that was not remembered.
@@ -237,7 +226,7 @@ mod tests {
             );
         }
         metrics.answered(None, StatusCode::from_u16(799).unwrap(), Audience::None, Found::None, time);
-        metrics.sent_to(Audience::Public).add(70);
+        metrics.sent_to(Audience::Public).inc_by(70);
         metrics.looked_at(Token::Forged);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();

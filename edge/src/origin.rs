@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::EdgeError;
 use crate::keyring::Keyring;
 use crate::revocations::Revocations;
+use crate::sent::SentReport;
 use crate::verified::Epoch;
 
 /// The one who decides: in one process a function call, later the internal door of a parent.
@@ -48,6 +49,9 @@ pub trait Origin: Send + Sync + 'static {
 
     /// Nobody on this edge waits for it any more; said once for each time it was wanted.
     async fn unwant(&self, want: Want) -> Result<(), BoxError>;
+
+    /// How many bytes were sent. A report that was counted is not counted again.
+    async fn sent(&self, report: SentReport) -> Result<(), BoxError>;
 
     /// What an earlier process heard, if this one begins with that: it holds like any last word.
     fn remembered(&self) -> Option<Remembered> {

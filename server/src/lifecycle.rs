@@ -22,6 +22,7 @@ pub(crate) struct Lifecycle {
     tasks: TaskTracker,
     soft: CancellationToken,
     hard: CancellationToken,
+    drained: CancellationToken,
     failed: Arc<AtomicBool>,
 }
 
@@ -29,6 +30,11 @@ impl Lifecycle {
     /// Cancelled when parts should finish and end.
     pub(crate) fn stop(&self) -> CancellationToken {
         self.soft.clone()
+    }
+
+    /// Cancelled when the public doors have given their last answer.
+    pub(crate) fn drained(&self) -> CancellationToken {
+        self.drained.clone()
     }
 
     /// Runs a part of the process until it ends; ending before it was asked to is a failure.

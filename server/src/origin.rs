@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use catalog::Catalog;
-use edge::Want;
+use edge::{SentReport, Want};
 use listener::BoxError;
 use model::{Clock, PublicPolicy, Revocation, VersionId, VideoId};
-use subscriptions::Subscriptions;
+use subscriptions::{Sent, SentSubject, Subscriptions};
 use tokio::runtime::Handle;
 
 use crate::parts::Parts;
@@ -98,6 +98,15 @@ impl edge::Origin for LocalOrigin {
         .await
     }
 
+    async fn sent(&self, report: SentReport) -> Result<(), BoxError> {
+        let Self { subscriptions, clock, .. } = self.clone();
+        self.aside(async move {
+            let (sender, number) = (report.sender.clone(), report.number);
+            Ok(subscriptions.count_sent(&sender, number, &lines(report), clock.now()).await?)
+        })
+        .await
+    }
+
     async fn unwant(&self, want: Want) -> Result<(), BoxError> {
         let Self { catalog, clock, .. } = self.clone();
         let segment = want.segment;
@@ -106,6 +115,17 @@ impl edge::Origin for LocalOrigin {
         )
         .await
     }
+}
+
+/// The lines of a report, as rows know them.
+fn lines(report: SentReport) -> Vec<Sent> {
+    let mut lines = Vec::new();
+    for (day, sums) in report.days {
+        let mut add = |subject, bytes| lines.push(Sent { subject, day, bytes });
+        sums.accounts.into_iter().for_each(|(id, bytes)| add(SentSubject::Account(id), bytes));
+        sums.videos.into_iter().for_each(|(id, bytes)| add(SentSubject::Video(id), bytes));
+    }
+    lines
 }
 
 /// How long a question for news of a growing version waits for some.

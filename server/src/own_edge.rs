@@ -16,7 +16,7 @@ use url::{Host, Url};
 use crate::admin::Needs;
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
-use crate::serve::Opened;
+use crate::serve::{Opened, follow};
 
 /// The one door of such a process, and what it needs.
 pub(crate) async fn open(
@@ -42,11 +42,7 @@ pub(crate) async fn open(
         listening.follow(stop).await;
         Ok(())
     });
-    let (follower, stop) = (edge.clone(), life.stop());
-    life.spawn("edge follower", async move {
-        follower.follow(stop).await;
-        Ok(())
-    });
+    follow(&edge, config, life);
     let doors = vec![Arc::new(edge.clone()) as Arc<dyn Door>];
     Ok(Opened { doors, edge: Some(edge), needs: Needs::Origin(origin) })
 }

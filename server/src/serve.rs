@@ -75,8 +75,9 @@ pub(crate) async fn serve(
     let doors = Doors::new(opened.doors).logged(log.clone());
     doors.register(&mut metrics);
     let admin_door = AdminDoor { needs: opened.needs, stop: life.stop(), metrics: Arc::new(metrics) };
-    spawn_listener(&life, "admin", admin, Doors::new([Arc::new(admin_door) as Arc<dyn Door>]));
-    spawn_listener(&life, "doors", public, doors);
+    let admin_doors = Doors::new([Arc::new(admin_door) as Arc<dyn Door>]);
+    spawn_listener(&life, "admin", admin, admin_doors, CancellationToken::new());
+    spawn_listener(&life, "doors", public, doors, life.drained());
     if let Some(log) = log {
         reload.add("access log", move |_| {
             log.reopen();
@@ -162,12 +163,22 @@ async fn open(config: &Config, sample_clips: Option<PathBuf>, life: &Lifecycle) 
 fn edge(config: &Config, parts: &Parts, life: &Lifecycle) -> Edge {
     let origin = Arc::new(LocalOrigin::of(parts));
     let edge = Edge::new(config.edge.clone(), Arc::clone(&parts.store), origin, Arc::clone(&parts.clock));
+    follow(&edge, config, life);
+    edge
+}
+
+/// What an edge does beside answering: it hears its origin, and tells it what was sent.
+pub(crate) fn follow(edge: &Edge, config: &Config, life: &Lifecycle) {
     let (follower, stop) = (edge.clone(), life.stop());
     life.spawn("edge follower", async move {
         follower.follow(stop).await;
         Ok(())
     });
-    edge
+    let (reporter, file, drained) = (edge.clone(), config.data.join("edge/sent.json"), life.drained());
+    life.spawn("bytes sent", async move {
+        reporter.report(file, &mut rand::make_rng::<StdRng>(), drained).await;
+        Ok(())
+    });
 }
 
 /// The door for edges of their own.
@@ -248,12 +259,19 @@ fn package(config: &Config, parts: &Parts, life: &Lifecycle) {
     });
 }
 
-fn spawn_listener(life: &Lifecycle, name: &'static str, listener: Listener, doors: Doors) {
+fn spawn_listener(
+    life: &Lifecycle,
+    name: &'static str,
+    listener: Listener,
+    doors: Doors,
+    drained: CancellationToken,
+) {
     let stop = life.stop();
     life.spawn(name, async move {
-        let drained = listener.run(doors, stop).await?;
-        if drained.dropped > 0 {
-            info!("cut {} connections that did not finish in time", drained.dropped);
+        let _drained = drained.drop_guard();
+        let drain = listener.run(doors, stop).await?;
+        if drain.dropped > 0 {
+            info!("cut {} connections that did not finish in time", drain.dropped);
         }
         Ok(())
     });

@@ -103,10 +103,15 @@ impl Client {
     }
 
     /// Reports something.
-    pub(crate) async fn post(&self, path: &str, report: &impl Serialize) -> Result<(), BoxError> {
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        report: &impl Serialize,
+        patience: Duration,
+    ) -> Result<(), BoxError> {
         let body = serde_json::to_vec(report)?.into();
         let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.ask(Method::POST, path, Some(json), body, AT_ONCE).await.map(drop)
+        self.ask(Method::POST, path, Some(json), body, patience).await.map(drop)
     }
 
     async fn ask(

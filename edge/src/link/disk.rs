@@ -1,22 +1,18 @@
 //! What an edge heard last, on its disk: a process that starts while the origin is away goes on
 //! with it. Nothing of it is secret.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use model::{PublicPolicy, Timestamp, VideoId};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::kept;
 use crate::link::documents::RevocationsDocument;
 
 const WORD: &str = "word.json";
 const POLICIES: &str = "policies.json";
-/// Bytes of a file that are read: more than we write.
-const MAX_FILE: u64 = 128 << 20;
 
 /// Keys and revocations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,58 +38,25 @@ pub(crate) struct Disk(PathBuf);
 
 impl Disk {
     pub(crate) fn open(folder: PathBuf) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        kept::make_folder(&folder)?;
         Ok(Self(folder))
     }
 
     pub(crate) fn word(&self, origin: &Url) -> Option<Word> {
-        self.read::<Word>(WORD).filter(|word| word.origin == *origin)
+        kept::read(&self.0.join(WORD)).filter(|word: &Word| word.origin == *origin)
     }
 
     pub(crate) fn policies(&self, origin: &Url) -> Option<Policies> {
-        self.read::<Policies>(POLICIES).filter(|policies| policies.origin == *origin)
+        kept::read(&self.0.join(POLICIES)).filter(|policies: &Policies| policies.origin == *origin)
     }
 
     pub(crate) fn keep_word(&self, word: &Word) -> io::Result<()> {
-        self.write(WORD, word)
+        kept::write(&self.0.join(WORD), word)
     }
 
     pub(crate) fn keep_policies(&self, policies: &Policies) -> io::Result<()> {
-        self.write(POLICIES, policies)
+        kept::write(&self.0.join(POLICIES), policies)
     }
-
-    /// What cannot be read is as if it was not there: the origin says it again.
-    fn read<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        let path = self.0.join(name);
-        let read = || -> io::Result<T> {
-            let mut bytes = Vec::new();
-            File::open(&path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
-            Ok(serde_json::from_slice(&bytes)?)
-        };
-        match read() {
-            Ok(value) => Some(value),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                tracing::warn!(%error, "cannot use `{}`; it is written anew", path.display());
-                None
-            }
-        }
-    }
-
-    /// A power cut leaves the file as it was or as it is now.
-    fn write(&self, name: &str, value: &impl Serialize) -> io::Result<()> {
-        let (path, temporary) = (self.0.join(name), self.0.join(format!("{name}.new")));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        file.write_all(&serde_json::to_vec(value)?)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, &path)?;
-        sync_folder(&self.0)
-    }
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use model::{ErrorKind, VersionId, VideoId};
 use moka::sync::Cache;
 use rand::Rng;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,15 +25,18 @@ use crate::link::documents::{GrowingDocument, PolicyDocument, ROOT, Report, Revo
 use crate::link::list::List;
 use crate::link::numbers::Numbers;
 use crate::origin::Origin;
+use crate::sent::{PATIENCE, SentReport};
 
 /// How long a question for revocations waits for some.
 const WAIT: Duration = Duration::from_secs(20);
 /// How often the rows are looked at meanwhile, however many wait.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a report's body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(5);
-/// Bytes of a report.
-const MAX_REPORT: usize = 4096;
+/// The greatest sum that is believed, 1 PiB: no edge sends more between two reports.
+const GREATEST_SUM: u64 = 1 << 50;
+/// Bytes of a report about a want,
+const MAX_WANT: usize = 4096;
+/// and of one about bytes sent, of 10,000 sums.
+const MAX_SENT: usize = 1 << 20;
 /// Senders whose numbers are remembered: each start of an edge is another one.
 const SENDERS: u64 = 1024;
 
@@ -71,6 +75,7 @@ enum Asked {
     Growing(VideoId, VersionId),
     Want,
     Unwant,
+    Sent,
 }
 
 /// Why a request is not answered with what it asks for.
@@ -166,10 +171,17 @@ impl Inner {
                 })
             }
             Asked::Want | Asked::Unwant => {
-                self.count(edge, asked, read(request).await?).await?;
-                let mut response = Response::new(listener::empty());
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                response
+                self.count(edge, asked, read(request, MAX_WANT).await?).await?;
+                counted()
+            }
+            Asked::Sent => {
+                let report: SentReport = read(request, MAX_SENT).await?;
+                if !is_plausible(&report) {
+                    return Err(Refusal::Kind(ErrorKind::Invalid));
+                }
+                let sender = format!("{edge}/{}", report.sender);
+                self.origin.sent(SentReport { sender, ..report }).await?;
+                counted()
             }
         };
         response.extensions_mut().insert(Outcome::of(asked.name()));
@@ -242,10 +254,11 @@ impl Asked {
             }
             ["wants"] => Self::Want,
             ["unwants"] => Self::Unwant,
+            ["sent"] => Self::Sent,
             _ => return Err(absent()),
         };
         let allowed = match asked {
-            Self::Want | Self::Unwant => Method::POST,
+            Self::Want | Self::Unwant | Self::Sent => Method::POST,
             _ => Method::GET,
         };
         match *method == allowed {
@@ -262,6 +275,7 @@ impl Asked {
             Self::Growing(..) => "origin_growing",
             Self::Want => "origin_wants",
             Self::Unwant => "origin_unwants",
+            Self::Sent => "origin_sent",
         }
     }
 }
@@ -308,9 +322,23 @@ fn document(json: Bytes) -> Response<Body> {
     response
 }
 
-async fn read(request: Request<Incoming>) -> Result<Report, Refusal> {
-    let body = Limited::new(request.into_body(), MAX_REPORT).collect();
-    let body = tokio::time::timeout(BODY_TIME, body).await.map_err(|_| Refusal::Kind(ErrorKind::TimedOut))?;
+fn counted() -> Response<Body> {
+    let mut response = Response::new(listener::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// Whether a report can be what an edge of ours has sent.
+fn is_plausible(report: &SentReport) -> bool {
+    let sums = || report.days.values().flat_map(|sums| sums.accounts.values().chain(sums.videos.values()));
+    let is_word =
+        |sender: &str| sender.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-/".contains(&byte));
+    report.sender.len() <= 256 && is_word(&report.sender) && sums().all(|sum| *sum <= GREATEST_SUM)
+}
+
+async fn read<T: DeserializeOwned>(request: Request<Incoming>, most: usize) -> Result<T, Refusal> {
+    let body = Limited::new(request.into_body(), most).collect();
+    let body = tokio::time::timeout(PATIENCE, body).await.map_err(|_| Refusal::Kind(ErrorKind::TimedOut))?;
     let bytes = match body {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {

@@ -28,6 +28,7 @@ use crate::link::disk::{Disk, Policies, Word};
 use crate::link::documents::{GrowingDocument, PolicyDocument, ROOT, Report, RevocationsDocument};
 use crate::link::list::Copy;
 use crate::origin::{Origin, Remembered, Want};
+use crate::sent::{self, SentReport};
 
 /// How often keys are asked for.
 const KEYS_EVERY: Duration = Duration::from_secs(5);
@@ -216,7 +217,7 @@ impl RemoteOrigin {
         let report = Report { sender: inner.sender, number, want };
         self.aside(async move {
             loop {
-                match inner.client.post(&format!("{ROOT}{name}"), &report).await {
+                match inner.client.post(&format!("{ROOT}{name}"), &report, AT_ONCE).await {
                     Err(error) if is_worth_another_try(&error) => tokio::time::sleep(RESEND).await,
                     done => return done,
                 }
@@ -432,6 +433,13 @@ impl Origin for RemoteOrigin {
 
     async fn unwant(&self, want: Want) -> Result<(), BoxError> {
         self.report("unwants", want).await
+    }
+
+    async fn sent(&self, report: SentReport) -> Result<(), BoxError> {
+        let inner = Arc::clone(&self.0);
+        // Sent again, if it does not arrive, by whoever keeps it.
+        self.aside(async move { inner.client.post(&format!("{ROOT}sent"), &report, sent::PATIENCE).await })
+            .await
     }
 
     fn remembered(&self) -> Option<Remembered> {

@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cmaf::GrowingIndex;
-use edge::{Origin, Want};
+use edge::{Origin, SentReport, Want};
 use listener::BoxError;
 use model::{
     AUDIENCE, AccountId, Grant, ISSUER, PublicPolicy, Revocation, Revoked, SessionId, Tier, Timestamp, Use,
@@ -91,6 +91,7 @@ struct State {
     growing: watch::Sender<Option<Arc<GrowingIndex>>>,
     growing_asked: AtomicUsize,
     wants: watch::Sender<Vec<Heard>>,
+    sent: watch::Sender<Vec<SentReport>>,
     away: AtomicBool,
     policies_asked: AtomicUsize,
 }
@@ -111,6 +112,7 @@ impl Said {
             growing: watch::Sender::new(None),
             growing_asked: AtomicUsize::new(0),
             wants: watch::Sender::new(Vec::new()),
+            sent: watch::Sender::default(),
             away: AtomicBool::new(false),
             policies_asked: AtomicUsize::new(0),
         }));
@@ -215,6 +217,12 @@ impl Origin for Said {
     async fn want(&self, want: Want) -> Result<(), BoxError> {
         self.here()?;
         self.0.wants.send_modify(|wants| wants.push(Heard::Want(want)));
+        Ok(())
+    }
+
+    async fn sent(&self, report: SentReport) -> Result<(), BoxError> {
+        self.here()?;
+        self.0.sent.send_modify(|sent| sent.push(report));
         Ok(())
     }
 
