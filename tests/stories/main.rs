@@ -24,6 +24,7 @@ mod own_edge;
 mod playing;
 mod reencode;
 mod samples;
+mod sent;
 mod space;
 mod status;
 mod tls;

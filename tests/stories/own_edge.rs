@@ -66,7 +66,7 @@ fn files(folder: &Path) -> Vec<String> {
 
 async fn a_film_that_is_made_plays_through_it(engines: Engines) {
     let cells = Cells::new();
-    let held = [Kind::Rest, Kind::Upper].map(|kind| cells.hold(kind));
+    let rest = cells.hold(Kind::Rest);
     let stack = Stack::start_with(engines, &cells.configuration("slots = 1")).await;
     let edge = stack.add_edge("habana").await;
     let creator = stack.person("ana", "creator", 1).await;
@@ -75,6 +75,7 @@ async fn a_film_that_is_made_plays_through_it(engines: Engines) {
     creator.until_plays(&video).await;
     let watching = Watching::start(&stack, &creator, &video).await.at(&edge.url(""));
     watching.get("144p/0.m4s").await.expect(200);
+    cells.until_started("a cell in the only slot", |cell| cell.kind == Kind::Rest).await;
 
     // A seek into the dark: held here, made there before all the rest.
     let insist = |name: &'static str| {
@@ -110,7 +111,7 @@ async fn a_film_that_is_made_plays_through_it(engines: Engines) {
         answer.await.expect("it is answered");
     }
 
-    drop(held);
+    drop(rest);
     creator.until_ready(&video).await;
     until("the edge to see the whole version", Duration::from_secs(20), || async {
         let (offered, planned) = (watching.offered().await, watching.planned().await);
@@ -253,6 +254,22 @@ async fn a_report_is_counted_once_however_often_it_arrives() {
     }
     post("/origin/v1/wants", " ".repeat(5000)).await.expect(413);
     edge.fetch("/origin/v1/wants", Some(&credential)).await.expect(405);
+
+    // Bytes that were sent: a sum that no edge can have sent, a name that is none, what is too long.
+    let day = (now_ms() / 86_400_000).to_string();
+    let sent = |number: u64, sender: &str, bytes: u64| {
+        let sums = json!({"accounts": {}, "videos": {&video: bytes}});
+        json!({"sender": sender, "number": number, "days": {&day: sums}}).to_string()
+    };
+    for bad in [sent(1, "7", u64::MAX), sent(1, "7\n8", 1), sent(1, &"7".repeat(300), 1), "{}".to_owned()] {
+        post("/origin/v1/sent", bad).await.expect(400);
+    }
+    post("/origin/v1/sent", " ".repeat(2 << 20)).await.expect(413);
+    for (number, bytes) in [(1, 100), (1, 100), (2, 20), (1, 100)] {
+        post("/origin/v1/sent", sent(number, "7", bytes)).await.expect(204);
+    }
+    let counted = stack.row(&format!("SELECT CAST(bytes AS TEXT) FROM sent WHERE day = {day}")).await;
+    assert_eq!(counted, "120");
 
     // Both express workers are busy with the first two, so the third stays in the queue.
     for (number, segment) in [(1, 12), (2, 16)] {
