@@ -67,7 +67,7 @@ pub struct Remembered {
     /// See [`Origin::revocations`].
     pub revocations: Vec<Revocation>,
     /// Public policies, each with the moment when it was asked for.
-    pub policies: Vec<(VideoId, Option<PublicPolicy>, Timestamp)>,
+    pub policies: Vec<(PublicPolicy, Timestamp)>,
 }
 
 /// A segment that is waited for. All renditions of a lane are made together, so it stands for

@@ -42,9 +42,9 @@ impl Policies {
         let period = Duration::from_secs(config.policy_fresh_s.get());
         let last = Cache::builder().max_capacity(REMEMBERED).build();
         let known = origin.remembered().map(|word| word.policies).unwrap_or_default();
-        for (video, policy, asked) in known {
+        for (policy, asked) in known {
             // Nobody shares it yet, so nothing is waited for.
-            last.insert(video, Answer { policy, asked }).now_or_never();
+            last.insert(policy.video, Answer { policy: Some(policy), asked }).now_or_never();
         }
         Self {
             origin,

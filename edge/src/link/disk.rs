@@ -4,7 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use model::{PublicPolicy, Timestamp, VideoId};
+use model::{PublicPolicy, Timestamp};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -29,7 +29,7 @@ pub(crate) struct Word {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Policies {
     pub(crate) origin: Url,
-    pub(crate) policies: Vec<(VideoId, Option<PublicPolicy>, Timestamp)>,
+    pub(crate) policies: Vec<(PublicPolicy, Timestamp)>,
 }
 
 /// The folder of it.

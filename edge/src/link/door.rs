@@ -100,7 +100,7 @@ impl OriginDoor {
         rng: &mut impl Rng,
         stop: CancellationToken,
     ) -> Self {
-        let list = List::new(format!("{:032x}", rng.next_u64()));
+        let list = List::new(format!("{:016x}", rng.next_u64()));
         Self(Arc::new(Inner {
             origin,
             enrolled,

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
+use crate::keyring::Keyring;
 use crate::link::client::{AT_ONCE, Client, LONG_POLL, Tagged};
 use crate::link::config::Credential;
 use crate::link::disk::{Disk, Policies, Word};
@@ -98,7 +99,7 @@ struct Known {
     jwks: Option<String>,
     etag: Option<HeaderValue>,
     revoked: Option<Copy>,
-    policies: HashMap<VideoId, (Option<PublicPolicy>, Timestamp)>,
+    policies: HashMap<VideoId, (PublicPolicy, Timestamp)>,
     /// Whether the disk does not know it yet.
     is_new: bool,
     has_new_policies: bool,
@@ -163,8 +164,8 @@ impl RemoteOrigin {
             copy.learn(revocations, clock.now());
             (known.jwks, known.revoked) = (Some(jwks), Some(copy));
         }
-        for (video, policy, asked) in disk.policies(&address).map(|kept| kept.policies).unwrap_or_default() {
-            known.policies.insert(video, (policy, asked));
+        for (policy, asked) in disk.policies(&address).map(|kept| kept.policies).unwrap_or_default() {
+            known.policies.insert(policy.video, (policy, asked));
         }
         Ok(Self(Arc::new(Inner {
             address,
@@ -258,16 +259,19 @@ impl Inner {
             let etag = self.known().etag.clone();
             let told = self.client.get_if_other(&format!("{ROOT}jwks"), etag).await;
             let pause = if told.is_ok() { KEYS_EVERY } else { RETRY };
-            let heard = told.map(|told| {
-                if let Some(Tagged { text, etag }) = told {
-                    let mut known = self.known();
-                    known.is_new |= known.jwks.as_ref() != Some(&text);
-                    (known.jwks, known.etag) = (Some(text), etag);
-                }
-            });
+            let heard = told.and_then(|told| told.map_or(Ok(()), |keys| self.take_keys(keys)));
             self.note(heard, |link, heard| link.keys = heard);
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Takes keys that can be used: others must not stand in their place on the disk.
+    fn take_keys(&self, Tagged { text, etag }: Tagged) -> Result<(), BoxError> {
+        Keyring::from_jwks(&text)?;
+        let mut known = self.known();
+        known.is_new |= known.jwks.as_ref() != Some(&text);
+        (known.jwks, known.etag) = (Some(text), etag);
+        Ok(())
     }
 
     async fn hear_revocations(&self) {
@@ -277,8 +281,8 @@ impl Inner {
                 let (list, number) = known.revoked.as_ref().map(Copy::reach).unwrap_or_default();
                 format!("{ROOT}revocations?list={list}&after={number}")
             };
+            let asked = Instant::now();
             let told = self.client.get::<RevocationsDocument>(&path, LONG_POLL).await;
-            let failed = told.is_err();
             let heard = told.map(|told| {
                 let now = self.clock.now();
                 let mut known = self.known();
@@ -288,9 +292,9 @@ impl Inner {
                 known.is_new |= before;
             });
             self.note(heard, |link, heard| link.revocations = heard);
-            if failed {
-                tokio::time::sleep(RETRY).await;
-            }
+            // Also one that answers is not asked at once again: of several behind one address each
+            // would tell its own list, whole.
+            tokio::time::sleep_until(asked + RETRY).await;
         }
     }
 
@@ -358,13 +362,10 @@ impl Inner {
         if !std::mem::take(&mut known.has_new_policies) {
             return None;
         }
-        let mut policies: Vec<_> =
-            known.policies.drain().map(|(video, (policy, asked))| (video, policy, asked)).collect();
-        policies.sort_by_key(|(_, _, asked)| std::cmp::Reverse(*asked));
+        let mut policies: Vec<_> = known.policies.drain().map(|(_, kept)| kept).collect();
+        policies.sort_by_key(|(_, asked)| std::cmp::Reverse(*asked));
         policies.truncate(KEPT_POLICIES);
-        known
-            .policies
-            .extend(policies.iter().cloned().map(|(video, policy, asked)| (video, (policy, asked))));
+        known.policies.extend(policies.iter().map(|kept| (kept.0.video, kept.clone())));
         Some(Policies { origin: self.address.clone(), policies })
     }
 }
@@ -386,8 +387,12 @@ impl Origin for RemoteOrigin {
                 return Err("the origin told of another video".into());
             }
             let mut known = inner.known();
-            known.policies.insert(video, (policy.clone(), asked));
-            known.has_new_policies = true;
+            // That there is none is not kept: whoever asks for names that do not exist would fill it.
+            let before = match &policy {
+                Some(policy) => known.policies.insert(video, (policy.clone(), asked)),
+                None => known.policies.remove(&video),
+            };
+            known.has_new_policies |= policy.is_some() || before.is_some();
             Ok(policy)
         })
         .await
@@ -444,11 +449,10 @@ impl Origin for RemoteOrigin {
 
     fn remembered(&self) -> Option<Remembered> {
         let known = self.0.known();
-        let policies = known.policies.iter();
         Some(Remembered {
             jwks: known.jwks.clone()?,
             revocations: known.revoked.as_ref()?.all(),
-            policies: policies.map(|(video, (policy, asked))| (*video, policy.clone(), *asked)).collect(),
+            policies: known.policies.values().cloned().collect(),
         })
     }
 }

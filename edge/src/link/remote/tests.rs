@@ -132,7 +132,14 @@ async fn it_begins_with_what_was_heard_before_and_says_when_it_is_refused() {
         revocations: vec![revocation],
     };
     disk.keep_word(&Word { origin: origin.clone(), jwks: "{}".to_owned(), revocations: document }).unwrap();
-    let policies = vec![(VIDEO, None, Timestamp::from_millis(7))];
+    let policy = PublicPolicy {
+        video: VIDEO,
+        version: VersionId::from_bits(3),
+        also: Vec::new(),
+        listed: true,
+        height: None,
+    };
+    let policies = vec![(policy, Timestamp::from_millis(7))];
     disk.keep_policies(&Policies { origin, policies: policies.clone() }).unwrap();
 
     let remote = open(address, &folder);
@@ -154,4 +161,18 @@ async fn it_begins_with_what_was_heard_before_and_says_when_it_is_refused() {
     // A report that will never be taken is not sent for ever.
     let want = Want { video: VIDEO, version: VersionId::from_bits(3), lane: None, segment: 0 };
     tokio::time::timeout(PATIENCE, remote.want(want)).await.expect("it does not hang").unwrap_err();
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_used_are_not_taken_for_keys() {
+    let folder = TempDir::new().unwrap();
+    let (address, _, _served) = server(answer("200 OK", "<html>welcome</html>")).await;
+    let remote = open(address, &folder);
+    let followed = remote.clone();
+    let stop = CancellationToken::new();
+    let _follower =
+        AbortOnDropHandle::new(TaskTracker::new().spawn(async move { followed.follow(stop).await }));
+    let refused = tokio::time::timeout(PATIENCE, remote.jwks()).await.expect("it does not hang").unwrap_err();
+    assert!(matches!(refused.downcast_ref(), Some(LinkError::Away)), "{refused}");
+    assert!(remote.not_ready().is_some() && remote.remembered().is_none());
 }
