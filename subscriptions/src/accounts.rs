@@ -7,7 +7,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect};
 
 use crate::error::During;
-use crate::grant::revocation_moment;
+use crate::grant::revocation_of_bearer;
 use crate::rows::{RowName, moment};
 use crate::{
     Entitlement, InvalidUsername, Result, Subscriptions, SubscriptionsError, Username, password, revocations,
@@ -320,7 +320,7 @@ impl Subscriptions {
         const CHANGE: &str = "change account";
         let transaction = self.database.begin_write().await.during(CHANGE)?;
         let before = locked(&transaction, account).await?.ok_or(SubscriptionsError::NoAccount)?;
-        let at = revocation_moment(moment(before.revoked_at), now);
+        let at = revocation_of_bearer(moment(before.revoked_at), now);
         row.id = Unchanged(before.id.clone());
         row.revoked_at = Set(Some(at.as_millis()));
         let after = Entity::update(row).exec(&transaction).await.during(CHANGE)?;

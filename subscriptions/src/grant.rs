@@ -80,6 +80,16 @@ pub fn revocation_moment(earlier: Option<Timestamp>, now: Timestamp) -> Timestam
     earlier.map_or(now, |earlier| now.max(Timestamp::from_seconds(earlier.as_seconds() + 1)))
 }
 
+/// How far ahead of its making a grant may be dated: behind a revocation of its version, which in turn
+/// may have come behind another within its second.
+const AHEAD: Duration = Duration::from_secs(2);
+
+/// [`revocation_moment`] of an account or a session: at or after the date of every grant that it was
+/// given, also of those that are dated ahead because their version had just been revoked.
+pub(crate) fn revocation_of_bearer(earlier: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    revocation_moment(earlier, now + AHEAD)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -154,6 +164,18 @@ mod tests {
             player_grant(&bearer(Some(revoked)), &scope(1, None), ms(5000)).iat,
             ms(5000).as_seconds()
         );
+    }
+
+    #[test]
+    fn an_account_is_revoked_for_what_is_dated_ahead_too() {
+        let ms = |ms| NOW + Duration::from_millis(ms);
+        let version = revocation_moment(Some(revocation_moment(None, ms(0))), ms(1));
+        let scope = Scope { revoked_at: Some(version), ..scope(1, None) };
+        let ahead = player_grant(&bearer(None), &scope, ms(2));
+        assert!(ahead.issued_at() > ms(3));
+        let revoked = revocation_of_bearer(None, ms(3));
+        assert!(ahead.issued_at() <= revoked);
+        assert!(player_grant(&bearer(Some(revoked)), &scope, ms(4)).issued_at() > revoked);
     }
 
     proptest! {

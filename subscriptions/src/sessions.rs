@@ -7,6 +7,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, ExprTrait, QueryOrder, QuerySelect};
 
 use crate::error::During;
+use crate::grant::revocation_of_bearer;
 use crate::rows::{RowName, moment};
 use crate::throttle::{SESSIONS, WINDOW};
 use crate::token::{SessionToken, TokenHash};
@@ -178,7 +179,7 @@ impl Subscriptions {
             .await
             .during(SIGN_OUT)?;
         if ended.rows_affected == 1 {
-            revocations::add_session(&transaction, session, now).await?;
+            revocations::add_session(&transaction, session, revocation_of_bearer(None, now)).await?;
         }
         transaction.commit().await.during(SIGN_OUT)
     }

@@ -32,8 +32,10 @@ async fn a_renewed_certificate_is_shown_after_a_hangup_and_a_bad_one_never() {
     stack.signal(Signal::SIGHUP);
     until("a complaint", Duration::from_secs(10), || async {
         let log = stack.log();
-        let complaint =
-            log.lines().find(|line| line.contains("the old certificate is kept")).map(str::to_owned);
+        let complaint = log
+            .lines()
+            .find(|line| line.contains("`certificate` goes by the old configuration"))
+            .map(str::to_owned);
         complaint.filter(|line| line.contains("key.pem")).ok_or(log)
     })
     .await;
@@ -47,7 +49,7 @@ async fn a_hangup_without_a_certificate_changes_nothing() {
     stack.signal(Signal::SIGHUP);
     until("a word about it", Duration::from_secs(10), || async {
         let log = stack.log();
-        if log.contains("asked to reload") { Ok(()) } else { Err(log) }
+        if log.contains("goes by the new configuration") { Ok(()) } else { Err(log) }
     })
     .await;
     stack.stranger().get("/").await.expect(200);
