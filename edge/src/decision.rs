@@ -3,6 +3,7 @@
 //! It is asked on every request, before anything is looked up, so that an answer says nothing
 //! about what exists to whoever may not know.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use model::{AccountId, ErrorKind, Grant, SessionId, Timestamp, Use};
@@ -63,6 +64,17 @@ impl Right {
     pub(crate) fn session(&self) -> Option<SessionId> {
         match self {
             Self::Granted(grant) => Some(grant.sid),
+            Self::Public { .. } => None,
+        }
+    }
+
+    /// The greatest rate at which it is sent, in bytes a second.
+    pub(crate) fn rate(&self) -> Option<NonZeroU64> {
+        match self {
+            // No rate can be less than a byte.
+            Self::Granted(grant) => {
+                grant.rate.map(|bits| NonZeroU64::new(bits / 8).unwrap_or(NonZeroU64::MIN))
+            }
             Self::Public { .. } => None,
         }
     }

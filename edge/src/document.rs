@@ -10,6 +10,8 @@ use http::HeaderMap;
 use http::header::ACCEPT_ENCODING;
 use listener::ETag;
 
+use crate::shelf::HasSize;
+
 /// A text with its tag, and the same compressed, where that saves something.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
@@ -50,9 +52,10 @@ impl Document {
     pub(crate) fn encoded_for(&self, headers: &HeaderMap) -> &Encoded {
         self.gzip.as_ref().filter(|_| accepts_gzip(headers)).unwrap_or(&self.plain)
     }
+}
 
-    /// Bytes in memory.
-    pub(crate) fn size(&self) -> usize {
+impl HasSize for Document {
+    fn size(&self) -> usize {
         self.plain.bytes.len() + self.gzip.as_ref().map_or(0, |gzip| gzip.bytes.len()) + 256
     }
 }

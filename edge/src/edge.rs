@@ -244,7 +244,11 @@ impl Edge {
         let response = if response.status().is_success() {
             let all = self.0.metrics.sent_to(audience);
             let tally = self.0.meter.tally(right.account(), asked.route.video, all);
-            response.map(|body| self.watched(body, asked.route, right).tallied(tally))
+            let rate = right.rate();
+            response.map(|body| {
+                let body = rate.into_iter().fold(body, Body::paced);
+                self.watched(body, asked.route, right).tallied(tally)
+            })
         } else {
             response
         };

@@ -46,6 +46,7 @@ mod response;
 mod revocations;
 mod route;
 mod sent;
+mod shelf;
 mod strangers;
 mod verified;
 mod versions;

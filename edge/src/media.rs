@@ -18,13 +18,20 @@ use tokio::sync::Semaphore;
 
 use crate::error::EdgeError;
 use crate::metrics::Found;
-use crate::versions::{Place, weight};
+use crate::shelf::{HasSize, Shelf};
+use crate::versions::Place;
 
 /// Bytes with their tag.
 #[derive(Debug, Clone)]
 pub(crate) struct Media {
     pub(crate) bytes: Bytes,
     pub(crate) etag: ETag,
+}
+
+impl HasSize for Media {
+    fn size(&self) -> usize {
+        self.bytes.len()
+    }
 }
 
 /// What is kept in memory.
@@ -42,10 +49,12 @@ const FILLS: usize = 4;
 const AHEAD: usize = 4;
 /// Chunks that are remembered as checked; 64 bytes each.
 const CHECKED: u64 = 1 << 18;
+/// Bytes of a segment, some with others.
+const USUAL: u64 = 256 << 10;
 
 pub(crate) struct MediaCache {
     store: Arc<dyn ObjectStore>,
-    kept: Cache<Key, Media>,
+    kept: Shelf<Key, Media>,
     checked: Cache<ChunkHash, ()>,
     fills: Semaphore,
 }
@@ -54,10 +63,7 @@ impl MediaCache {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, bytes: u64) -> Self {
         Self {
             store,
-            kept: Cache::builder()
-                .max_capacity(bytes)
-                .weigher(|_, media: &Media| weight(media.bytes.len() + 256))
-                .build(),
+            kept: Shelf::new(bytes, USUAL),
             checked: Cache::builder().max_capacity(CHECKED).build(),
             fills: Semaphore::new(FILLS),
         }
@@ -69,13 +75,13 @@ impl MediaCache {
         (object, chunk, place): Place<'_>,
     ) -> Result<(Media, Found), Arc<EdgeError>> {
         let key = Key::Segment(chunk.hash, place);
-        if let Some(media) = self.kept.get(&key).await {
+        if let Some(media) = self.kept.get(&key) {
             return Ok((media, Found::Memory));
         }
         if !self.checked.contains_key(&chunk.hash) {
             self.checked.try_get_with(chunk.hash, self.check(object, chunk)).await?;
         }
-        let media = self.kept.try_get_with(key, self.read_segment(object, chunk, place)).await?;
+        let media = self.kept.read(key, self.read_segment(object, chunk, place)).await?;
         Ok((media, Found::Store))
     }
 
@@ -85,7 +91,7 @@ impl MediaCache {
         key: ObjectKey,
         hash: Option<ChunkHash>,
     ) -> Result<(Media, Found), Arc<EdgeError>> {
-        if let Some(media) = self.kept.get(&Key::Object(key)).await {
+        if let Some(media) = self.kept.get(&Key::Object(key)) {
             return Ok((media, Found::Memory));
         }
         let read = async {
@@ -100,7 +106,7 @@ impl MediaCache {
             }
             Ok(Media { bytes, etag: ETag::strong(&found.to_string()[..32]) })
         };
-        Ok((self.kept.try_get_with(Key::Object(key), read).await?, Found::Store))
+        Ok((self.kept.read(Key::Object(key), read).await?, Found::Store))
     }
 
     /// Reads a chunk whole, compares its hash, and keeps its segments.
@@ -134,7 +140,7 @@ impl MediaCache {
         }
         for (place, bytes) in read.into_iter().take(chunk.segments.len()).enumerate() {
             let media = Media { bytes, etag: segment_tag(chunk.hash, place) };
-            self.kept.insert(Key::Segment(chunk.hash, place), media).await;
+            self.kept.insert(Key::Segment(chunk.hash, place), media);
         }
         Ok(())
     }

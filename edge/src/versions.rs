@@ -18,9 +18,14 @@ use crate::error::EdgeError;
 use crate::growth::{self, Growth, Stage};
 use crate::origin::Origin;
 use crate::playlist::{self, Offered};
+use crate::shelf::{HasSize, Shelf};
 
 type Key = (VideoId, VersionId);
 
+/// Bytes of the index of a film of some minutes,
+const USUAL_INDEX: u64 = 16 << 10;
+/// and of one of its playlists.
+const USUAL_PLAYLIST: u64 = 8 << 10;
 /// Growing versions that are followed at once, at most.
 const FOLLOWED: u64 = 4096;
 
@@ -28,9 +33,9 @@ const FOLLOWED: u64 = 4096;
 pub(crate) struct Versions {
     store: Arc<dyn ObjectStore>,
     origin: Arc<dyn Origin>,
-    whole: Cache<Key, Arc<VersionIndex>>,
+    whole: Arc<Shelf<Key, Arc<VersionIndex>>>,
     growing: Cache<Key, Arc<Growth>>,
-    playlists: Cache<(VersionId, RenditionName), Document>,
+    playlists: Shelf<(VersionId, RenditionName), Document>,
     followers: TaskTracker,
     closing: CancellationToken,
 }
@@ -51,15 +56,9 @@ impl Versions {
         Self {
             store,
             origin,
-            whole: Cache::builder()
-                .max_capacity(bytes / 2)
-                .weigher(|_, index: &Arc<VersionIndex>| weight(size(index)))
-                .build(),
+            whole: Arc::new(Shelf::new(bytes / 2, USUAL_INDEX)),
             growing: Cache::new(FOLLOWED),
-            playlists: Cache::builder()
-                .max_capacity(bytes / 2)
-                .weigher(|_, playlist: &Document| weight(playlist.size()))
-                .build(),
+            playlists: Shelf::new(bytes / 2, USUAL_PLAYLIST),
             followers: TaskTracker::new(),
             closing: CancellationToken::new(),
         }
@@ -69,7 +68,7 @@ impl Versions {
     pub(crate) async fn of(&self, video: VideoId, version: VersionId) -> Result<Version, Arc<EdgeError>> {
         let key = (video, version);
         loop {
-            if let Some(index) = self.whole.get(&key).await {
+            if let Some(index) = self.whole.get(&key) {
                 return Ok(Version::Whole(index));
             }
             let growth = match self.growing.get(&key).await {
@@ -108,7 +107,7 @@ impl Versions {
 
     async fn whole(&self, key: Key) -> Result<Arc<VersionIndex>, Arc<EdgeError>> {
         let read = async { read_index(&*self.store, key.0, key.1).await.map(Arc::new) };
-        self.whole.try_get_with(key, read).await
+        self.whole.read(key, read).await
     }
 
     /// Begins to follow a version, if the origin says that it is growing.
@@ -118,7 +117,7 @@ impl Versions {
         let growth = Growth::new(index.ok_or(EdgeError::Absent)?);
         let followed = Arc::clone(&growth);
         let (origin, store) = (Arc::clone(&self.origin), Arc::clone(&self.store));
-        let (whole, growing, closing) = (self.whole.clone(), self.growing.clone(), self.closing.clone());
+        let (whole, growing, closing) = (Arc::clone(&self.whole), self.growing.clone(), self.closing.clone());
         self.followers.spawn(async move {
             let last = tokio::select! {
                 () = closing.cancelled() => Stage::Over,
@@ -126,7 +125,7 @@ impl Versions {
             };
             // Whoever was held looks again, and must find what came of it.
             if let Stage::Whole(index) = &last {
-                whole.insert(key, Arc::clone(index)).await;
+                whole.insert(key, Arc::clone(index));
             }
             forget(&growing, key, &followed).await;
             followed.end(last);
@@ -141,7 +140,7 @@ impl Versions {
         name: RenditionName,
     ) -> Result<Document, EdgeError> {
         let key = (version.id(), name);
-        if let Some(playlist) = self.playlists.get(&key).await {
+        if let Some(playlist) = self.playlists.get(&key) {
             return Ok(playlist);
         }
         let text = match version {
@@ -152,7 +151,9 @@ impl Versions {
                 playlist::planned(index, name)
             }
         };
-        Ok(self.playlists.get_with(key, async { Document::new(text) }).await)
+        let playlist = Document::new(text);
+        self.playlists.insert(key, playlist.clone());
+        Ok(playlist)
     }
 }
 
@@ -228,10 +229,12 @@ impl Version {
     }
 }
 
-/// Bytes in memory: about as many as of JSON.
-fn size(index: &VersionIndex) -> usize {
-    let chunks = index.renditions.iter().flat_map(|rendition| &rendition.chunks);
-    chunks.map(|chunk| 96 + 8 * chunk.segments.len()).sum::<usize>() + 1024
+/// About as many bytes as of JSON.
+impl HasSize for Arc<VersionIndex> {
+    fn size(&self) -> usize {
+        let chunks = self.renditions.iter().flat_map(|rendition| &rendition.chunks);
+        chunks.map(|chunk| 96 + 8 * chunk.segments.len()).sum::<usize>() + 1024
+    }
 }
 
 /// Removes a growth, if it is still the one that is known.

@@ -27,7 +27,8 @@ pub(crate) fn settle<B>(request: &mut Request<B>) -> bool {
     }
 }
 
-fn is_host(value: &HeaderValue) -> bool {
+/// Whether a `Host` names one.
+pub(crate) fn is_host(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
     // Empty for a URL without a host. User and password have no place in it.
     bytes.is_empty() || (!bytes.contains(&b'@') && Authority::try_from(bytes).is_ok())

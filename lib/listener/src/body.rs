@@ -1,13 +1,17 @@
 use std::fmt;
+use std::future::Future;
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Stream;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
+use tokio::time::{Instant, Sleep};
 
 /// What goes wrong while a body is sent; the client sees a cut connection.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -23,6 +27,7 @@ pub struct Body {
     is_begun: bool,
     tally: Option<Arc<dyn Tally>>,
     watch: Option<Watch>,
+    pace: Option<Pace>,
     until_sent: Option<UntilSent>,
 }
 
@@ -41,6 +46,44 @@ pub trait Tally: Send + Sync + 'static {
 /// Learns at a body's end how much of it was sent.
 pub(crate) trait Sent: Send + 'static {
     fn ended(&mut self, bytes: u64);
+}
+
+/// How fast a body may go out.
+struct Pace {
+    bytes_per_s: NonZeroU64,
+    /// When what went out until now may all have gone.
+    due: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Pace {
+    /// Pieces a second.
+    const PIECES: u64 = 4;
+
+    fn new(bytes_per_s: NonZeroU64) -> Self {
+        let due = Instant::now();
+        Self { bytes_per_s, due, timer: Box::pin(tokio::time::sleep_until(due)) }
+    }
+
+    fn piece(&self) -> usize {
+        usize::try_from((self.bytes_per_s.get() / Self::PIECES).max(1)).unwrap_or(usize::MAX)
+    }
+
+    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.due <= Instant::now() {
+            return Poll::Ready(());
+        }
+        if self.timer.deadline() != self.due {
+            self.timer.as_mut().reset(self.due);
+        }
+        self.timer.as_mut().poll(context)
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        // A client that was slower meanwhile gets nothing back for it.
+        let time = Duration::from_secs_f64(bytes as f64 / self.bytes_per_s.get() as f64);
+        self.due = self.due.max(Instant::now()) + time;
+    }
 }
 
 type Watch = Box<dyn FnMut() -> Result<(), BoxError> + Send>;
@@ -92,6 +135,12 @@ impl Body {
         Self { watch: Some(Box::new(watch)), ..self }
     }
 
+    /// The same, not faster than that. A body that comes from elsewhere has pieces as they come.
+    #[must_use]
+    pub fn paced(self, bytes_per_s: NonZeroU64) -> Self {
+        Self { pace: Some(Pace::new(bytes_per_s)), ..self }
+    }
+
     /// Whether all of it goes out in one piece.
     pub fn is_one_piece(&self) -> bool {
         match &self.content {
@@ -114,10 +163,11 @@ impl Body {
     }
 
     fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let piece = self.pace.as_ref().map_or(PIECE, |pace| pace.piece().min(PIECE));
         match &mut self.content {
             Content::Nothing => Poll::Ready(None),
-            Content::Memory(bytes) if bytes.len() > PIECE => {
-                Poll::Ready(Some(Ok(Frame::data(bytes.split_to(PIECE)))))
+            Content::Memory(bytes) if bytes.len() > piece => {
+                Poll::Ready(Some(Ok(Frame::data(bytes.split_to(piece)))))
             }
             Content::Memory(bytes) => {
                 let last = std::mem::take(bytes);
@@ -140,8 +190,14 @@ impl http_body::Body for Body {
         if let Err(error) = self.look_after() {
             return Poll::Ready(Some(Err(error)));
         }
+        if let Some(pace) = &mut self.pace {
+            ready!(pace.poll_due(context));
+        }
         let next = ready!(self.next(context));
         if let Some(bytes) = next.as_ref().and_then(|next| next.as_ref().ok()?.data_ref()) {
+            if let Some(pace) = &mut self.pace {
+                pace.sent(bytes.len());
+            }
             let bytes = bytes.len() as u64;
             self.is_begun = true;
             if let Some(until_sent) = &mut self.until_sent {
@@ -226,5 +282,67 @@ impl<S: Stream<Item = Result<Bytes, BoxError>>> http_body::Body for Promised<S> 
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.remaining)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Sum(AtomicU64);
+
+    impl Tally for Sum {
+        fn add(&self, bytes: u64) {
+            self.0.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    impl Sent for Arc<Sum> {
+        fn ended(&mut self, bytes: u64) {
+            self.0.store(bytes, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_counts_what_was_taken_of_it_and_tells_it_at_its_end() {
+        let (sum, end) = (Arc::new(Sum::default()), Arc::new(Sum::default()));
+        let mut body = full(vec![7; 3 * PIECE]).tallied(Arc::clone(&sum) as Arc<dyn Tally>);
+        body.tell_at_its_end(Arc::clone(&end));
+        assert_eq!(body.size_hint().exact(), Some(3 * PIECE as u64));
+        for _ in 0..2 {
+            body.frame().await.unwrap().unwrap();
+        }
+        assert_eq!((sum.0.load(Ordering::Relaxed), end.0.load(Ordering::Relaxed)), (2 * PIECE as u64, 0));
+        drop(body);
+        assert_eq!(end.0.load(Ordering::Relaxed), 2 * PIECE as u64);
+    }
+
+    #[tokio::test]
+    async fn a_body_whose_right_is_gone_ends_with_an_error() {
+        let mut looks = 0;
+        let body = full(vec![7; 3 * PIECE]).watched(move || {
+            looks += 1;
+            if looks < 2 { Ok(()) } else { Err("gone".into()) }
+        });
+        assert!(!body.is_one_piece());
+        assert_eq!(body.collect().await.unwrap_err().to_string(), "gone");
+        let short = full(vec![7; PIECE]).watched(|| Err("gone".into()));
+        assert!(short.is_one_piece());
+        let mut short = short;
+        assert_eq!(short.frame().await.unwrap().unwrap().into_data().unwrap().len(), PIECE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_goes_out_at_its_pace() {
+        let began = Instant::now();
+        let rate = NonZeroU64::new(100_000).unwrap();
+        let whole = full(vec![7; 1_000_000]).paced(rate).collect().await.unwrap().to_bytes();
+        assert_eq!(whole.len(), 1_000_000);
+        let took = began.elapsed().as_secs_f64();
+        // The first piece goes at once.
+        assert!((9.7..=10.1).contains(&took), "{took}");
     }
 }

@@ -70,7 +70,7 @@ struct Connection<S> {
 }
 
 enum Next {
-    Request(Parts),
+    Request(Box<Parts>),
     Unusual,
     Over,
 }
@@ -89,7 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(departure) = &departure {
                 request.extensions.insert(departure.clone());
             }
-            let Some(answer) = terms.doors.answer_bodiless(request) else { return Left::Over };
+            let Some(answer) = terms.doors.answer_bodiless(*request) else { return Left::Over };
             let answered = match departure {
                 Some(_) => Some(answer.await),
                 None => self.while_there(answer).await,
@@ -117,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match request::read(&self.unread) {
                 Read::Whole(request, len) if terms.doors.take_bodiless(&request) => {
                     self.unread.advance(len);
-                    return Next::Request(*request);
+                    return Next::Request(request);
                 }
                 Read::Whole(..) | Read::Unusual => return Next::Unusual,
                 Read::More if self.unread.len() > MAX_HEADER_BYTES => return Next::Unusual,
@@ -264,3 +264,6 @@ impl Patience {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

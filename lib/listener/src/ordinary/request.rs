@@ -5,6 +5,8 @@ use http::request::Parts;
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version};
 
+use crate::authority::is_host;
+
 /// Headers of an ordinary request at most: browsers send some twenty.
 const MAX_HEADERS: usize = 48;
 
@@ -61,7 +63,8 @@ fn parts(head: &httparse::Request<'_, '_>) -> Option<Parts> {
 }
 
 fn is_ordinary(headers: &HeaderMap) -> bool {
-    let has_one_host = headers.get_all(HOST).iter().count() == 1;
+    let mut hosts = headers.get_all(HOST).iter();
+    let has_one_host = hosts.next().is_some_and(is_host) && hosts.next().is_none();
     let has_none = [CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE, EXPECT];
     has_one_host
         && !has_none.iter().any(|name| headers.contains_key(name))
@@ -93,6 +96,7 @@ mod tests {
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b", "GET / 27"),
             ("HEAD /v/a?b=c HTTP/1.1\r\nhOST: a\r\nConnection: Keep-Alive\r\n\r\n", "HEAD /v/a?b=c 59"),
             ("GET / HTTP/1.1\r\n\r\n", "unusual"),
+            ("GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", "unusual"),
             ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "unusual"),
             ("GET / HTTP/1.0\r\nHost: a\r\n\r\n", "unusual"),
             ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", "unusual"),
