@@ -1,16 +1,15 @@
 //! A private SeaweedFS on loopback.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::ops::Range;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rand::RngExt;
 use tempfile::TempDir;
 use url::Url;
 
+use crate::testing::free_ports;
 use crate::{S3Config, Secret};
 
 /// It takes 3 s on an idle machine; a busy one may take its time.
@@ -130,19 +129,6 @@ fn weed() -> PathBuf {
         Command::new(&script).stderr(Stdio::inherit()).output().expect("run scripts/install-seaweedfs");
     assert!(output.status.success(), "{} failed: {}", script.display(), output.status);
     PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim_end())
-}
-
-/// From where ports are taken: not from where the kernel takes those that nobody named.
-const PORTS: Range<u16> = 10_000..32_000;
-
-fn free_ports<const N: usize>() -> [u16; N] {
-    let mut random = rand::rng();
-    // All are held until all are known, so that they differ.
-    let held = [(); N].map(|()| {
-        let mut tries = std::iter::repeat_with(|| random.random_range(PORTS)).take(1000);
-        tries.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok()).expect("a free port")
-    });
-    held.map(|listener| listener.local_addr().expect("its address").port())
 }
 
 fn is_healthy(port: u16) -> io::Result<bool> {
