@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
@@ -16,17 +16,22 @@ use crate::body::BoxError;
 use crate::config::HttpsConfig;
 use crate::error::ListenerError;
 
-/// A certificate with its key, in two files that can be read anew while the port serves.
+/// A certificate with its key: in two files that can be read anew while the port serves, or shown by
+/// whoever gets it.
 ///
 /// A clone is another handle on the same certificate.
 #[derive(Clone)]
 pub struct Certificates(Arc<Shown>);
 
 struct Shown {
+    files: Option<Files>,
+    provider: Arc<CryptoProvider>,
+    current: ArcSwapOption<CertifiedKey>,
+}
+
+struct Files {
     certificate: PathBuf,
     private_key: PathBuf,
-    provider: Arc<CryptoProvider>,
-    current: ArcSwap<CertifiedKey>,
 }
 
 impl Certificates {
@@ -46,21 +51,49 @@ impl Certificates {
     }
 
     fn load(certificate: &Path, private_key: &Path) -> Result<Self, ListenerError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let current = ArcSwap::from_pointee(read(certificate, private_key, &provider)?);
-        let (certificate, private_key) = (certificate.to_owned(), private_key.to_owned());
-        Ok(Self(Arc::new(Shown { certificate, private_key, provider, current })))
+        let files = Files { certificate: certificate.to_owned(), private_key: private_key.to_owned() };
+        let certificates = Self::from(Some(files));
+        certificates.reload()?;
+        Ok(certificates)
     }
 
-    /// Reads the files anew; connections from now on are shown what is in them. After an error the
-    /// old certificate is shown as before.
+    /// A certificate that is yet to be shown; until then every handshake is refused.
+    pub fn to_come() -> Self {
+        Self::from(None)
+    }
+
+    fn from(files: Option<Files>) -> Self {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        Self(Arc::new(Shown { files, provider, current: ArcSwapOption::empty() }))
+    }
+
+    /// Reads the files anew, if it is in files; connections from now on are shown what is in them.
+    /// After an error the old certificate is shown as before.
     ///
     /// # Errors
     ///
     /// [`ListenerError::Certificate`], as at the first time.
     pub fn reload(&self) -> Result<(), ListenerError> {
-        let Shown { certificate, private_key, provider, current } = &*self.0;
-        current.store(Arc::new(read(certificate, private_key, provider)?));
+        let Shown { files, provider, current } = &*self.0;
+        if let Some(Files { certificate, private_key }) = files {
+            current.store(Some(Arc::new(read(certificate, private_key, provider)?)));
+        }
+        Ok(())
+    }
+
+    /// Connections from now on are shown this certificate, with the chain behind it, PEM. After an
+    /// error the old certificate is shown as before.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenerError::Issued`] if it cannot be read or the key is not its own.
+    pub fn show(&self, chain: &str, private_key: &str) -> Result<(), ListenerError> {
+        let pair = || {
+            let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+            let key = PrivateKeyDer::from_pem_slice(private_key.as_bytes())?;
+            Ok::<_, BoxError>(CertifiedKey::from_der(chain, key, &self.0.provider)?)
+        };
+        self.0.current.store(Some(Arc::new(pair().map_err(ListenerError::Issued)?)));
         Ok(())
     }
 
@@ -81,14 +114,15 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.current.load_full())
+        self.0.current.load_full()
     }
 }
 
 // No key ever stands in a log.
 impl fmt::Debug for Certificates {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Certificates").field(&self.0.certificate).finish()
+        let file = self.0.files.as_ref().map(|files| &files.certificate);
+        formatter.debug_tuple("Certificates").field(&file).finish()
     }
 }
 
@@ -110,4 +144,31 @@ fn read(
         rustls::Error::InvalidCertificate(_) => failed(certificate, error.into()),
         error => failed(private_key, error.into()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_used_leaves_what_was_shown_before() {
+        let made = || rcgen::generate_simple_self_signed(["video.example".to_owned()]).unwrap();
+        let (good, other) = (made(), made());
+        let (chain, key) = (good.cert.pem(), good.signing_key.serialize_pem());
+        let certificates = Certificates::to_come();
+        assert!(certificates.0.current.load().is_none());
+        certificates.show(&chain, &key).unwrap();
+        for (chain, key) in [
+            ("", key.as_str()),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &key),
+            (&chain, ""),
+            (&chain, &other.signing_key.serialize_pem()),
+        ] {
+            let refused = certificates.show(chain, key).unwrap_err();
+            assert_eq!(refused.kind(), model::ErrorKind::Invalid, "{chain} {key}");
+        }
+        certificates.reload().unwrap();
+        let shown = certificates.0.current.load_full().unwrap();
+        assert_eq!(shown.cert, [good.cert.der().clone()]);
+    }
 }

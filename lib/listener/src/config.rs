@@ -61,7 +61,7 @@ impl Config {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpsConfig {
-    /// The address; nothing listens there without the two files.
+    /// The address; nothing listens there without a certificate, or somebody who gets one.
     pub listen: SocketAddr,
     /// The certificate with the chain behind it, PEM.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,9 @@ pub enum ListenerError {
         /// What is wrong with it.
         source: BoxError,
     },
+    /// A certificate that somebody got for us, or its key, cannot be used.
+    #[error("use the certificate that was issued")]
+    Issued(#[source] BoxError),
     /// A certificate without its key, or the other way round.
     #[error("`https.{given}` is given and `https.{missing}` is not")]
     OneOfTwo {
@@ -70,7 +73,9 @@ impl ListenerError {
                 io::ErrorKind::NotFound => ErrorKind::NotFound,
                 _ => ErrorKind::Unavailable,
             },
-            Self::Inherit(_) | Self::Certificate { .. } | Self::OneOfTwo { .. } => ErrorKind::Invalid,
+            Self::Inherit(_) | Self::Certificate { .. } | Self::Issued(_) | Self::OneOfTwo { .. } => {
+                ErrorKind::Invalid
+            }
             Self::Tls(_) | Self::Start(_) => ErrorKind::Unavailable,
             Self::Died(_) => ErrorKind::Internal,
         }
