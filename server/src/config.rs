@@ -49,6 +49,9 @@ pub(crate) struct Config {
     pub(crate) access_log: listener::access_log::Config,
     /// The public HTTPS port, if there is a certificate for it.
     pub(crate) https: listener::HttpsConfig,
+    /// Who gives that port its certificate, if not its two files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) acme: Option<acme::Config>,
     /// Uploads.
     pub(crate) ingest: ingest::Config,
     /// What one account may upload.
@@ -80,6 +83,7 @@ impl Default for Config {
             http: listener::Config::default(),
             access_log: listener::access_log::Config::default(),
             https: listener::HttpsConfig::default(),
+            acme: None,
             ingest: ingest::Config::default(),
             uploads: uploaders::Config::default(),
             packager: packager::Config::default(),
@@ -158,6 +162,14 @@ impl Config {
     fn validate(&self) -> anyhow::Result<()> {
         if self.roles.is_empty() {
             bail!("`roles` is empty: name at least one of ingest, packager, edge, web");
+        }
+        if let Some(acme) = &self.acme {
+            acme.validate()?;
+            if self.https.certificate.is_some() || self.https.private_key.is_some() {
+                bail!(
+                    "the certificate is in files or from `[acme]`, not both: remove `https.certificate` and `https.private_key`, or `[acme]`"
+                );
+            }
         }
         Ok(())
     }

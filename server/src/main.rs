@@ -4,10 +4,12 @@
 mod account;
 mod activation;
 mod admin;
+mod challenge_door;
 mod config;
 mod database_copy;
 mod edges;
 mod enrolled;
+mod https;
 mod lifecycle;
 mod order;
 mod origin;
@@ -26,10 +28,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use listener::Certificates;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, Overrides, Role};
+use crate::https::Https;
 
 /// A self-hosted platform to stream and download video.
 #[derive(Debug, Parser)]
@@ -104,14 +106,14 @@ fn main() -> ExitCode {
         }
     }
     // Other commands may be given by people who cannot read the key.
-    let certificates = match arguments.command {
-        Command::Serve { .. } | Command::CheckConfig => Certificates::of(&config.https),
+    let https = match arguments.command {
+        Command::Serve { .. } | Command::CheckConfig => Https::of(&config),
         _ => Ok(None),
     };
-    let certificates = match certificates {
-        Ok(certificates) => certificates,
+    let https = match https {
+        Ok(https) => https,
         Err(error) => {
-            eprintln!("cocuyo: {:#}", anyhow::Error::from(error));
+            eprintln!("cocuyo: {error:#}");
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
@@ -121,7 +123,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::from(error).context("start the runtime")),
     };
-    let done = runtime.block_on(run(arguments.command, config, arguments.overrides, certificates));
+    let done = runtime.block_on(run(arguments.command, config, arguments.overrides, https));
     // A blocking task (a copy between disks, a name that does not resolve) must not hold the exit;
     // nothing acknowledged depends on it.
     runtime.shutdown_timeout(Duration::from_secs(5));
@@ -132,10 +134,10 @@ async fn run(
     command: Command,
     config: Config,
     overrides: Overrides,
-    certificates: Option<Certificates>,
+    https: Option<Https>,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve { samples, .. } => serve::serve(config, overrides, certificates, samples).await,
+        Command::Serve { samples, .. } => serve::serve(config, overrides, https, samples).await,
         Command::CheckConfig => {
             say(&toml::to_string(&config).context("print the configuration")?);
             Ok(ExitCode::SUCCESS)

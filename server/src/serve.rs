@@ -26,6 +26,7 @@ use crate::activation::Activation;
 use crate::admin::{AdminDoor, Needs};
 use crate::config::{Config, Overrides, Role};
 use crate::enrolled::EnrolledEdges;
+use crate::https::Https;
 use crate::lifecycle::Lifecycle;
 use crate::origin::LocalOrigin;
 use crate::own_edge;
@@ -45,14 +46,12 @@ const SWEEP_EVERY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) async fn serve(
     config: Config,
     overrides: Overrides,
-    certificates: Option<Certificates>,
+    https: Option<Https>,
     sample_clips: Option<PathBuf>,
 ) -> anyhow::Result<ExitCode> {
     let life = Lifecycle::default();
     let mut reload = Reload::listen()?;
-    if let Some(certificates) = certificates.clone() {
-        reload.add("certificate", move |_| Ok(certificates.reload()?));
-    }
+    let certificates = https.as_ref().map(|https| https.certificates.clone());
     allow_many_files();
     // Sockets first: a taken port is the quickest thing to find out.
     let (public, admin) = ports(&config, certificates)?;
@@ -72,7 +71,9 @@ pub(crate) async fn serve(
 
     let (address, https_address) = (public.address(), public.https_address());
     info!("the operator's port is http://{}", admin.address());
-    let doors = Doors::new(opened.doors).logged(log.clone());
+    // Now that whoever the authority sends will be answered.
+    let challenges = https.and_then(|https| https.start(&mut reload, &life));
+    let doors = Doors::new(challenges.into_iter().chain(opened.doors)).logged(log.clone());
     doors.register(&mut metrics);
     let admin_door = AdminDoor { needs: opened.needs, stop: life.stop(), metrics: Arc::new(metrics) };
     let admin_doors = Doors::new([Arc::new(admin_door) as Arc<dyn Door>]);
@@ -105,7 +106,9 @@ fn ports(config: &Config, certificates: Option<Certificates>) -> anyhow::Result<
         (Some(certificates), inherited) => {
             public = public.with_https(place(inherited, config.https.listen), certificates)?;
         }
-        (None, Some(_)) => bail!("systemd opened a socket `https`, and `https.certificate` is not given"),
+        (None, Some(_)) => {
+            bail!("systemd opened a socket `https`, and neither `https.certificate` nor `[acme]` is given")
+        }
         (None, None) => {}
     }
     let quiet = listener::Config {
