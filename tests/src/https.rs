@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// The files of an HTTPS port, with a certificate for `video.example` that vouches for itself.
+/// The files of an HTTPS port, with a certificate for `video.example` and 127.0.0.1 that vouches for
+/// itself.
 #[derive(Debug)]
 pub struct Certified {
     folder: TempDir,
@@ -28,7 +29,8 @@ impl Certified {
 
     /// Writes another certificate into the files; a client of it trusts nothing else.
     pub fn renew(&self) -> Https {
-        let made = rcgen::generate_simple_self_signed(["video.example".to_owned()]).expect("a certificate");
+        let names = ["video.example".to_owned(), "127.0.0.1".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
         std::fs::write(self.file("certificate.pem"), made.cert.pem()).expect("write the certificate");
         std::fs::write(self.file("key.pem"), made.signing_key.serialize_pem()).expect("write the key");
         Https::that_trusts(made.cert.der().clone())
@@ -59,7 +61,8 @@ fn toml_text(path: &Path) -> String {
 pub struct Https(Arc<ClientConfig>);
 
 impl Https {
-    fn that_trusts(certificate: CertificateDer<'static>) -> Self {
+    /// A client that trusts this certificate and what it vouches for, and nothing else.
+    pub(crate) fn that_trusts(certificate: CertificateDer<'static>) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(certificate).expect("a certificate");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
