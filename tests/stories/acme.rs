@@ -91,6 +91,22 @@ async fn a_certificate_is_renewed_before_its_end_and_by_an_authority_that_forgot
     assert!(shown(&stack, &customer).await != second);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_that_is_not_found_is_told_and_http_is_served() {
+    let mut pebble = Pebble::away();
+    // Where nobody listens.
+    pebble.start(1, MONTHS).await;
+    let stack = Stack::start_with(Engines::Embedded, &pebble.configuration()).await;
+    until("a word about the proof", Duration::from_secs(60), || async {
+        let log = stack.log();
+        let word = log.lines().find(|line| line.contains("prove that `video.example` is served here"));
+        if word.is_some_and(|word| word.contains("refused")) { Ok(()) } else { Err(log) }
+    })
+    .await;
+    stack.stranger().get("/").await.expect(200);
+    assert_eq!(pebble.orders(), 1, "{}", pebble.log());
+}
+
 #[test]
 fn what_cannot_be_ordered_is_named() {
     let good = Pebble::away().configuration();

@@ -117,3 +117,46 @@ impl AcmeError {
         problem.and_then(|problem| problem.r#type.as_deref())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use instant_acme::{Error, Problem};
+
+    use super::*;
+
+    fn said(kind: &str, status: u16) -> Problem {
+        let problem = format!(r#"{{ "type": "urn:ietf:params:acme:error:{kind}", "status": {status} }}"#);
+        serde_json::from_str(&problem).unwrap()
+    }
+
+    #[test]
+    fn who_is_away_and_who_has_reasons() {
+        let ask = |source| AcmeError::Ask { step: "order", source };
+        let prove = |problem: Problem| AcmeError::Prove { domain: "a".to_owned(), source: problem.into() };
+        for (error, expected) in [
+            (ask(Error::Other("connection refused".into())), Failure::Away),
+            (ask(Error::Json(serde_json::from_str::<u8>("<html>").unwrap_err())), Failure::Away),
+            (ask(said("serverInternal", 500).into()), Failure::Away),
+            (ask(said("badNonce", 400).into()), Failure::Away),
+            (ask(said("rateLimited", 429).into()), Failure::Refused),
+            (ask(said("rejectedIdentifier", 400).into()), Failure::Refused),
+            (ask(Error::Timeout(None)), Failure::Refused),
+            (prove(said("connection", 400)), Failure::Refused),
+            (AcmeError::Issued("rubbish".into()), Failure::Refused),
+        ] {
+            assert_eq!(error.failure(), expected, "{error:?}");
+        }
+        assert!(ask(said("accountDoesNotExist", 400).into()).is_unknown_account());
+        assert!(!ask(said("unauthorized", 403).into()).is_unknown_account());
+    }
+
+    #[test]
+    fn the_same_reason_is_the_same_topic_whatever_its_details() {
+        let prove = |kind, detail: &str| {
+            let problem = Problem { detail: Some(detail.to_owned()), ..said(kind, 400) };
+            AcmeError::Prove { domain: "a".to_owned(), source: problem.into() }.topic()
+        };
+        assert_eq!(prove("connection", "token 1"), prove("connection", "token 2"));
+        assert_ne!(prove("connection", "token 1"), prove("dns", "token 1"));
+    }
+}
