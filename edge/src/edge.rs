@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use listener::{Bodiless, Body, Departure, Door, ETag, Language, Outcome, Peer, Problem, Text};
 use model::{Clock, ErrorKind, ObjectKey, Timestamp};
@@ -65,6 +65,13 @@ struct Asked<'a> {
     address: Option<IpAddr>,
     departure: Option<&'a Departure>,
     route: Route,
+}
+
+impl<'a> Asked<'a> {
+    fn new(route: Route, Parts { method, uri, headers, extensions, .. }: &'a Parts) -> Self {
+        let address = extensions.get().map(|Peer(peer)| peer.ip());
+        Self { method, query: uri.query(), headers, address, departure: extensions.get(), route }
+    }
 }
 
 /// How often the right to a body is looked at again while the body is sent.
@@ -206,11 +213,30 @@ impl Edge {
         response
     }
 
-    async fn serve_target(
-        &self,
-        target: Target<'_>,
-        Parts { method, uri, headers, extensions, .. }: &Parts,
-    ) -> Served {
+    /// What the gate says to a request by its token alone, without looking anything up: nothing
+    /// if its grant allows it, or else the status of the refusal. What only a public policy could
+    /// allow is refused here.
+    pub fn check(&self, request: &Parts) -> Option<StatusCode> {
+        let decided = match Route::decode(&request.method, request.uri.path()) {
+            Ok(Target { token, route }) => self.decide_by_grant(token, &Asked::new(route, request)),
+            Err(Undecodable::NotFound) => return Some(StatusCode::NOT_FOUND),
+            Err(Undecodable::Method) => return Some(StatusCode::METHOD_NOT_ALLOWED),
+        };
+        match decided {
+            Ok(Decision::Allowed(_)) => None,
+            Ok(Decision::Refused(kind) | Decision::AskPolicy(kind)) => Some(listener::status(kind)),
+            Err(error) => Some(listener::status(error.kind())),
+        }
+    }
+
+    fn decide_by_grant(&self, prefix: Option<&str>, asked: &Asked<'_>) -> Result<Decision, EdgeError> {
+        let told = self.0.follower.told()?;
+        let bearer = self.bearer(&told, prefix, asked);
+        Ok(by_grant(&asked.route, &bearer, &told.revocations, self.0.clock.now()))
+    }
+
+    async fn serve_target(&self, target: Target<'_>, request: &Parts) -> Served {
+        let Parts { method, uri, headers, .. } = request;
         let route = target.route;
         if *method == Method::OPTIONS {
             return response::preflight().into();
@@ -218,10 +244,7 @@ impl Edge {
         if let Some(redirect) = redirect(&route, target.token, uri.query(), headers) {
             return redirect.into();
         }
-        let departure = extensions.get();
-        let address = extensions.get().map(|Peer(peer)| peer.ip());
-        let asked = Asked { method, query: uri.query(), headers, address, departure, route };
-        self.respond(asked, target.token).await.unwrap_or_else(|error| {
+        self.respond(Asked::new(route, request), target.token).await.unwrap_or_else(|error| {
             if matches!(*error, EdgeError::NotYet) {
                 return response::not_yet(Language::of(headers)).into();
             }

@@ -32,6 +32,30 @@ async fn a_grant_is_taken_from_header_cookie_and_path_and_cuts_the_playlist() {
 }
 
 #[tokio::test]
+async fn what_the_gate_says_is_what_the_door_does() {
+    let serving = Serving::start().await;
+    let small = serving.bearer(&grant(360));
+    let other = serving.bearer(&Grant { video: VideoId::from_bits(9), ..grant(1080) });
+    for (method, path, header, expected) in [
+        ("GET", path("360p/0.m4s"), small.as_str(), 200),
+        ("GET", path("1080p/0.m4s"), &small, 403),
+        ("GET", path("360p/0.m4s"), &other, 404),
+        ("GET", path("360p/0.m4s"), "authorization: Bearer a.b.c", 401),
+        ("GET", path("360p/0.m4s"), "x: y", 401),
+        ("GET", path("360p/00.m4s"), &small, 404),
+        ("POST", path("360p/0.m4s"), &small, 405),
+    ] {
+        let (name, value) = header.split_once(": ").unwrap();
+        let request = http::Request::builder().method(method).uri(&path).header(name, value);
+        let (request, ()) = request.body(()).unwrap().into_parts();
+        let said = serving.edge.check(&request).map_or(200, |status| status.as_u16());
+        assert_eq!(said, expected, "{method} {path} {header}");
+        let done = serving.ask(method, &path, &[header]).await;
+        assert_eq!(done.status, expected, "{method} {path} {header}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_in_the_query_moves_into_the_path() {
     let serving = Serving::start().await;
     let token = serving.signer.token(&grant(360));
