@@ -41,7 +41,7 @@ check: tools-check ui ## formatting, lints, dependency rules, types of the front
 bench: bench-packager bench-edge ## both comparisons
 
 # Built apart: the comparisons use private database and S3 servers, of which the shipped program knows nothing.
-bench-edge: tools-bench ui ## segments and parts, side by side with nginx
+bench-edge: tools-bench ui ## segments, parts and the gate, side by side with nginx and Varnish
 	cargo build --release --locked --package server --package transcoder
 	cargo build --release --locked --package bench
 	$(CARGO_TARGET_DIR)/release/bench edge

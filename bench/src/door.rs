@@ -68,7 +68,7 @@ impl Door {
     /// Goes to `address` and signs in.
     pub(crate) fn enter(&mut self, address: &str) -> anyhow::Result<()> {
         address.clone_into(&mut self.address);
-        self.session = self.sign_in()?;
+        self.session = self.sign_in(USERNAME)?;
         Ok(())
     }
 
@@ -88,18 +88,31 @@ impl Door {
         self.wait_for(async { tokio::time::sleep(GLANCE).await });
     }
 
-    /// A new login's token.
-    pub(crate) fn sign_in(&self) -> anyhow::Result<String> {
+    /// The token of a new login of this account.
+    pub(crate) fn sign_in(&self, username: &str) -> anyhow::Result<String> {
         let request = self.client.post(self.url("/api/v1/session"));
-        let answer = self.json(request.json(&json!({ "username": USERNAME, "password": PASSWORD })))?;
+        let answer = self.json(request.json(&json!({ "username": username, "password": PASSWORD })))?;
         Ok(answer["token"].as_str().context("a session has a token")?.to_owned())
     }
 
-    /// A grant for `video`, made from the login with this token.
+    /// A grant for `video`, made from the login with this token: the one for players that take
+    /// nothing but a URL, which lives for hours.
     pub(crate) fn grant(&self, session: &str, video: &str) -> anyhow::Result<String> {
         let url = self.url(&format!("/api/v1/videos/{video}/playback"));
         let answer = self.json(self.client.post(url).bearer_auth(session))?;
-        Ok(answer["token"].as_str().context("a gated video has a token")?.to_owned())
+        let path = answer["foreign_url"].as_str().and_then(|url| url.strip_prefix("/t/"));
+        let token = path.and_then(|path| path.split('/').next());
+        Ok(token.context("a gated video has a token")?.to_owned())
+    }
+
+    /// What the edge has at `path` for the bearer of this grant.
+    pub(crate) fn fetch(&self, path: &str, grant: Option<&str>) -> anyhow::Result<Bytes> {
+        let request = self.client.get(self.url(path));
+        let answer = self.send(match grant {
+            Some(grant) => request.bearer_auth(grant),
+            None => request,
+        })?;
+        self.wait_for(answer.bytes()).with_context(|| format!("read {path}"))
     }
 
     /// Begins the upload of `film`; no byte of it is sent yet.
@@ -181,18 +194,10 @@ impl Door {
         let multivariant = playback["url"].as_str().context("playback has a url")?;
         let folder = multivariant.trim_end_matches("multivariant.m3u8").to_owned() + name + "/";
         let token = playback["token"].as_str();
-        let fetch = |path: &str| -> anyhow::Result<Bytes> {
-            let request = self.client.get(self.url(path));
-            let answer = self.send(match token {
-                Some(token) => request.bearer_auth(token),
-                None => request,
-            })?;
-            self.wait_for(answer.bytes()).with_context(|| format!("read {path}"))
-        };
-        let playlist = fetch(&(folder.clone() + "playlist.m3u8"))?;
+        let playlist = self.fetch(&(folder.clone() + "playlist.m3u8"), token)?;
         let mut bytes = Vec::new();
         for uri in uris(std::str::from_utf8(&playlist)?) {
-            bytes.extend_from_slice(&fetch(&(folder.clone() + uri))?);
+            bytes.extend_from_slice(&self.fetch(&(folder.clone() + uri), token)?);
         }
         ensure!(!bytes.is_empty(), "{name} has no segments");
         Ok(bytes)

@@ -1,184 +1,164 @@
-//! The shipped edge, a verified EdDSA grant on every request, against nginx without any check: hot
-//! segments of 2 MB and hot parts of 20 KB, one core for the server, another for the client.
+//! The shipped edge, with a verified EdDSA grant, its scope and its height looked at on every
+//! request, beside nginx and Varnish; and what its gate costs by itself. The server has one core,
+//! the client another.
 
+mod cached;
+mod contest;
 mod fixture;
+mod forgery;
+mod gate_check;
+mod h2_tls;
+mod hot_segments;
+mod idle;
+mod noise;
+mod pace;
+mod parts;
+mod parts_jwt;
+mod series;
+mod stage;
+mod tls;
 
-use std::net::SocketAddr;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
-use crate::installation::{Engines, Installation, Setup};
-use crate::load::{Done, Load, Target};
-use crate::nginx::{NGINX, Nginx};
-use crate::processes::{busy_seconds, cpu_seconds};
-use crate::report;
-use fixture::Fixture;
+use crate::nginx::NGINX;
+use crate::report::{self, Line};
+use fixture::Scale;
+use stage::Stage;
 
 /// The server's core.
 const SERVER_CORE: usize = 0;
 /// The client's core.
 const CLIENT_CORE: usize = 1;
-/// Viewers: logins with a grant each; twice as many are fewer than an account may begin in a while.
-const VIEWERS: usize = 12;
 
-/// One server under one load.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    cpu_s: f64,
-    /// What the server's core did in all, softirqs included.
-    core_s: f64,
-    requests: u64,
-    done: Done,
+/// What a run is to measure, and how thoroughly.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Only these, by name; all of them if absent.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+    /// How many pairs of runs each comparison has.
+    #[arg(long, default_value_t = 5)]
+    pairs: u32,
+    /// Few things and short runs: to see that everything works, not for the record.
+    #[arg(long)]
+    quick: bool,
+    /// Bytes of segments that each run sends.
+    #[arg(long, value_name = "BYTES", default_value_t = 20_000_000_000)]
+    segment_bytes: u64,
+    /// Parts and playlists that each run sends.
+    #[arg(long, value_name = "NUMBER", default_value_t = 400_000)]
+    parts: u64,
 }
 
-impl Run {
-    fn cpu_s_per_gb(&self) -> f64 {
-        self.cpu_s * 1e9 / self.done.bytes as f64
+impl Options {
+    /// The usual number, or the one for a quick run.
+    fn size(&self, usual: u64, quick: u64) -> u64 {
+        if self.quick { quick } else { usual }
     }
 
-    fn cpu_us_per_request(&self) -> f64 {
-        self.cpu_s * 1e6 / self.requests as f64
-    }
-
-    fn gbps(&self) -> f64 {
-        self.done.bytes as f64 * 8.0 / 1e9 / self.done.wall.as_secs_f64()
+    /// How many pairs.
+    fn pairs(&self) -> u32 {
+        if self.quick { 1 } else { self.pairs }
     }
 }
 
-/// A server to be measured.
-struct Server {
-    name: &'static str,
-    address: SocketAddr,
-    pid: u32,
-    grants: Vec<String>,
+/// What all measurements share.
+#[derive(Debug)]
+struct Bench {
+    options: Options,
+    stage: Option<Stage>,
 }
 
-/// Things of one size, fetched in one way.
-struct Series<'a> {
-    name: &'static str,
-    targets: &'a [Target],
-    connections: usize,
-    requests: u64,
+impl Bench {
+    /// The stage, which is set when the first measurement wants one.
+    fn stage(&mut self) -> anyhow::Result<(&mut Stage, &Options)> {
+        let stage = match self.stage.take() {
+            Some(stage) => stage,
+            None if self.options.quick => Stage::set(Scale { segments: 7, parts: 80, playlists: 5 }, 100)?,
+            None => Stage::set(Scale { segments: 49, parts: 2000, playlists: 50 }, 1000)?,
+        };
+        Ok((self.stage.insert(stage), &self.options))
+    }
 }
 
-pub(crate) fn run(pairs: u32, segment_bytes: u64, parts: u64) -> anyhow::Result<()> {
+/// A measurement and the name to ask for it by.
+type Measurement = (&'static str, fn(&mut Bench) -> anyhow::Result<Vec<Line>>);
+
+const ALL: [Measurement; 9] = [
+    ("gate_check", gate_check::run),
+    ("hot_segments", hot_segments::run),
+    ("parts", parts::run),
+    ("parts_jwt", parts_jwt::run),
+    ("tls", tls::run),
+    ("h2_tls", h2_tls::run),
+    ("varnish", cached::run),
+    ("idle_connections", idle::run),
+    ("forgery", forgery::run),
+];
+
+pub(crate) fn run(options: Options) -> anyhow::Result<()> {
+    let known = || ALL.map(|(name, _)| name).join(", ");
+    for name in &options.only {
+        ensure!(ALL.iter().any(|(known, _)| known == name), "`{name}` is none of {}", known());
+    }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     ensure!(cores >= 2, "server and client need a core each");
-    report::warn_when_busy();
-    let mut installation =
-        Installation::start(Setup { core: Some(SERVER_CORE), ..Setup::on(Engines::Folder) })?;
-    let fixture = Fixture::make(&mut installation)?;
-    let nginx = Nginx::start(SERVER_CORE, fixture.files())?;
+    let only = options.only.clone();
+    let wished = ALL.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|wish| wish == name));
+    let (mut lines, mut failed) = (surroundings(), Vec::new());
+    take_core()?;
+    let mut bench = Bench { options, stage: None };
+    for (name, measure) in wished {
+        report::warn_when_busy();
+        report::say(format!("{name}:"));
+        let begin = Instant::now();
+        // One that fails must not cost the others' figures.
+        match measure(&mut bench) {
+            Ok(more) => lines.extend(more),
+            Err(error) => {
+                report::say(format!("{name} failed: {error:#}"));
+                failed.push(*name);
+            }
+        }
+        report::say(format!("{name} took {:.0} s", begin.elapsed().as_secs_f64()));
+    }
+    for Line { name, value } in &lines {
+        report::result(name, value);
+    }
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(())
+}
 
-    // Threads inherit this; the servers have been given their own.
+/// Puts this process on the client's core. Threads and children inherit it; servers are given their
+/// own.
+fn take_core() -> anyhow::Result<()> {
     let pid = std::process::id().to_string();
     let pinned =
         Command::new("taskset").args(["--cpu-list", "--pid", &CLIENT_CORE.to_string(), &pid]).output();
     ensure!(pinned.context("run taskset")?.status.success(), "the client could not be given its core");
-
-    let segment_len = fixture.segments().first().map_or(1, |target| target.len);
-    let series = [
-        Series {
-            name: "hot_segments",
-            targets: fixture.segments(),
-            connections: 16,
-            requests: segment_bytes / segment_len,
-        },
-        Series { name: "parts", targets: fixture.parts(), connections: 64, requests: parts },
-    ];
-    let mut lines = Vec::new();
-    for series in &series {
-        lines.push((series.name, measure(series, pairs, &installation, &nginx, &fixture)?));
-    }
-    report::surroundings(NGINX, &["-v"]);
-    for (name, runs) in lines {
-        let ratios =
-            |ratio: fn(&Run, &Run) -> f64| runs.iter().map(|(ours, theirs)| ratio(ours, theirs)).collect();
-        for (side, pick) in
-            [("cocuyo", (|pair| &pair.0) as fn(&(Run, Run)) -> &Run), ("nginx", |pair| &pair.1)]
-        {
-            let values = |value: fn(&Run) -> f64| runs.iter().map(|pair| value(pick(pair))).collect();
-            report::medians(&format!("{name}_cpu_s_per_gb_{side}"), values(Run::cpu_s_per_gb));
-            report::medians(&format!("{name}_cpu_us_per_request_{side}"), values(Run::cpu_us_per_request));
-        }
-        report::ratios(&format!("{name}_core_ratio_nginx"), ratios(|a, b| a.core_s / b.core_s));
-        report::ratios(&format!("{name}_gbps_ratio_nginx"), ratios(|a, b| a.gbps() / b.gbps()));
-        report::ratios(&format!("{name}_cpu_ratio_nginx"), ratios(|a, b| a.cpu_s / b.cpu_s));
-    }
     Ok(())
 }
 
-/// Pairs of runs, ours and theirs, each pair the other way round than the one before.
-fn measure(
-    series: &Series<'_>,
-    pairs: u32,
-    installation: &Installation,
-    nginx: &Nginx,
-    fixture: &Fixture,
-) -> anyhow::Result<Vec<(Run, Run)>> {
-    // Grants live ten minutes; each series begins with new ones.
-    let ours = Server {
-        name: "cocuyo",
-        address: installation.door().address().parse().context("the server's address")?,
-        pid: installation.pid(),
-        grants: fixture.grants(installation, VIEWERS)?,
-    };
-    let theirs = Server { name: "nginx", address: nginx.address(), pid: nginx.pid(), grants: Vec::new() };
-    for server in [&ours, &theirs] {
-        load(series, server).verify().with_context(|| format!("compare what {} sends", server.name))?;
-    }
-    refuses_without_grant(series, &ours)?;
-    let mut runs = Vec::new();
-    for pair in 0..pairs {
-        let run = if pair % 2 == 0 {
-            let first = one(series, &ours)?;
-            (first, one(series, &theirs)?)
-        } else {
-            let first = one(series, &theirs)?;
-            (one(series, &ours)?, first)
-        };
-        runs.push(run);
-    }
-    Ok(runs)
+fn surroundings() -> Vec<Line> {
+    vec![
+        Line::new("cocuyo_version", env!("CARGO_PKG_VERSION")),
+        Line::new("build", if cfg!(debug_assertions) { "debug" } else { "release" }),
+        Line::new("nginx_version", report::version_of(NGINX, &["-v"])),
+        Line::new("openssl_of_nginx", openssl_of_nginx()),
+        Line::new("kernel_version", report::kernel()),
+        Line::new("cores", report::cores()),
+    ]
 }
 
-/// A comparison with a server that has forgotten to ask would be worth nothing.
-fn refuses_without_grant(series: &Series<'_>, ours: &Server) -> anyhow::Result<()> {
-    let open = Load { grants: &[], ..load(series, ours) };
-    let refusal = open.verify().err().context("a gated item is served without a grant")?;
-    ensure!(refusal.to_string().contains(" 401"), "without a grant: {refusal}");
-    Ok(())
-}
-
-fn load<'a>(series: &Series<'a>, server: &'a Server) -> Load<'a> {
-    Load {
-        address: server.address,
-        targets: series.targets,
-        grants: &server.grants,
-        connections: series.connections,
-        requests: series.requests,
-    }
-}
-
-fn one(series: &Series<'_>, server: &Server) -> anyhow::Result<Run> {
-    let (cpu, core) = (cpu_seconds(server.pid)?, busy_seconds(SERVER_CORE)?);
-    let done = load(series, server).run().with_context(|| format!("load {}", server.name))?;
-    let run = Run {
-        cpu_s: cpu_seconds(server.pid)? - cpu,
-        core_s: busy_seconds(SERVER_CORE)? - core,
-        requests: series.requests,
-        done,
-    };
-    report::say(format!(
-        "{} {}: {:.2} Gbit/s, {:.3} CPU s/GB, {:.1} CPU µs/request, p50 {:?}, p99 {:?}",
-        series.name,
-        server.name,
-        run.gbps(),
-        run.cpu_s_per_gb(),
-        run.cpu_us_per_request(),
-        done.p50,
-        done.p99,
-    ));
-    Ok(run)
+/// The OpenSSL that nginx says it runs with.
+fn openssl_of_nginx() -> String {
+    let output = Command::new(NGINX).arg("-V").output();
+    let said = output.map(|output| output.stderr).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let rest =
+        said.split("running with OpenSSL ").nth(1).or_else(|| said.split("built with OpenSSL ").nth(1));
+    rest.and_then(|rest| rest.split(' ').next()).unwrap_or("unknown").to_owned()
 }

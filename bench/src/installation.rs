@@ -62,8 +62,10 @@ impl Setup {
 pub(crate) struct Installation {
     setup: Setup,
     home: TempDir,
+    settings: String,
     storage: storage::Config,
     server: Option<Server>,
+    https: Option<String>,
     door: Door,
     // Held for their ends.
     _postgres: Option<TestDatabase>,
@@ -101,7 +103,7 @@ impl Installation {
     /// A new installation with one account, running and signed in.
     pub(crate) fn start(setup: Setup) -> anyhow::Result<Self> {
         let home = TempDir::with_prefix("cocuyo-bench-").context("make a data folder")?;
-        let mut door = Door::new()?;
+        let door = Door::new()?;
         let mut settings = "admin_listen = \"127.0.0.1:0\"\n".to_owned();
         let mut storage = storage::Config::Folder(home.path().join("objects"));
         let (mut postgres, mut seaweed) = (None, None);
@@ -116,17 +118,21 @@ impl Installation {
             storage = storage::Config::S3(s3);
             (postgres, seaweed) = (Some(database), Some(server));
         }
-        std::fs::write(home.path().join("cocuyo.toml"), settings).context("write the configuration")?;
-        let words = ["account", "create", "--role", "admin", "--tier", "3", "--username", USERNAME];
-        let mut create = Command::new(program("cocuyo")?);
-        create.args(words).args(["--password", PASSWORD, "--data"]).arg(home.path());
-        let made = create.arg("--config").arg(home.path().join("cocuyo.toml")).output();
-        let made = made.context("run cocuyo")?;
-        ensure!(made.status.success(), "no account: {}", String::from_utf8_lossy(&made.stderr));
-        let (server, address) = serve(&setup, home.path(), home.path(), setup.core, setup.roles)?;
-        door.enter(&address)?;
-        let server = Some(server);
-        Ok(Self { setup, home, storage, server, door, _postgres: postgres, _seaweed: seaweed })
+        std::fs::write(home.path().join("cocuyo.toml"), &settings).context("write the configuration")?;
+        create_account(home.path(), USERNAME, "admin")?;
+        let mut this = Self {
+            setup,
+            home,
+            settings,
+            storage,
+            server: None,
+            https: None,
+            door,
+            _postgres: postgres,
+            _seaweed: seaweed,
+        };
+        this.restart()?;
+        Ok(this)
     }
 
     /// The public door, with somebody signed in.
@@ -148,16 +154,34 @@ impl Installation {
     pub(crate) fn restart(&mut self) -> anyhow::Result<()> {
         self.server = None;
         let home = self.home.path();
-        let (server, address) = serve(&self.setup, home, home, self.setup.core, self.setup.roles)?;
-        self.server = Some(server);
+        let Serving { server, address, https } =
+            serve(&self.setup, home, home, self.setup.core, self.setup.roles)?;
+        (self.server, self.https) = (Some(server), https);
         self.door.enter(&address)
+    }
+
+    /// Starts the server again with `more` behind the configuration that it began with.
+    pub(crate) fn configure(&mut self, more: &str) -> anyhow::Result<()> {
+        let settings = self.settings.clone() + more;
+        std::fs::write(self.data().join("cocuyo.toml"), settings).context("write the configuration")?;
+        self.restart()
+    }
+
+    /// Where it speaks TLS.
+    pub(crate) fn https(&self) -> anyhow::Result<&str> {
+        self.https.as_deref().context("the server has no HTTPS port")
+    }
+
+    /// Makes an account of somebody who may watch everything, with the password of all.
+    pub(crate) fn add_viewer(&self, username: &str) -> anyhow::Result<()> {
+        create_account(self.data(), username, "viewer")
     }
 
     /// Another process of this installation that only packages, on a core of its own.
     pub(crate) fn worker(&self, core: usize) -> anyhow::Result<Server> {
         let own = self.home.path().join(format!("worker-{core}"));
         std::fs::create_dir_all(&own).context("make the worker's folder")?;
-        Ok(serve(&self.setup, self.home.path(), &own, Some(core), Some("packager"))?.0)
+        Ok(serve(&self.setup, self.home.path(), &own, Some(core), Some("packager"))?.server)
     }
 
     /// Names and sizes of all objects in the store.
@@ -176,15 +200,30 @@ impl Installation {
     }
 }
 
-/// Starts a process with the configuration in `home` and its own things in `data`; tells where it
-/// listens.
+fn create_account(home: &Path, username: &str, role: &str) -> anyhow::Result<()> {
+    let mut create = Command::new(program("cocuyo")?);
+    create.args(["account", "create", "--role", role, "--tier", "3", "--username", username]);
+    create.args(["--password", PASSWORD, "--data"]).arg(home);
+    let made = create.arg("--config").arg(home.join("cocuyo.toml")).output().context("run cocuyo")?;
+    ensure!(made.status.success(), "no account: {}", String::from_utf8_lossy(&made.stderr));
+    Ok(())
+}
+
+/// A process, and where it listens.
+struct Serving {
+    server: Server,
+    address: String,
+    https: Option<String>,
+}
+
+/// Starts a process with the configuration in `home` and its own things in `data`.
 fn serve(
     setup: &Setup,
     home: &Path,
     data: &Path,
     core: Option<usize>,
     roles: Option<&str>,
-) -> anyhow::Result<(Server, String)> {
+) -> anyhow::Result<Serving> {
     let cocuyo = program("cocuyo")?;
     let mut command = core.map_or_else(|| Command::new(&cocuyo), |core| on_core(core, &cocuyo));
     command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(home.join("cocuyo.toml"));
@@ -201,14 +240,19 @@ fn serve(
     let output = server.0.stdout.take().context("the output is piped")?;
     let (told, address) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
+        let mut https = None;
         for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some((_, rest)) = line.split_once("serves https://") {
+                https = Some(rest.trim().to_owned());
+            }
             if let Some((_, rest)) = line.split_once("serves http://") {
-                let _ = told.send(rest.trim().to_owned());
+                let _ = told.send((rest.trim().to_owned(), https.take()));
             }
         }
     });
-    let address = address.recv_timeout(Duration::from_secs(60)).context("wait for the server to listen")?;
-    Ok((server, address))
+    let (address, https) =
+        address.recv_timeout(Duration::from_secs(60)).context("wait for the server to listen")?;
+    Ok(Serving { server, address, https })
 }
 
 /// A command that may run on one core only.

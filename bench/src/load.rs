@@ -1,14 +1,18 @@
 //! A load client that costs less than any server: blocking threads, requests written beforehand,
-//! and bodies that the kernel throws away (`MSG_TRUNC`, tcp(7)) instead of copying them here.
+//! and bodies that the kernel throws away (`MSG_TRUNC`, tcp(7)) instead of copying them here. Only
+//! what is encrypted has to be read.
 
-use std::io::{Read, Write};
-use std::mem::MaybeUninit;
-use std::net::SocketAddr;
+mod connection;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
-use socket2::{Domain, Socket, Type};
+use anyhow::ensure;
+use rustls::ClientConfig;
+
+pub(crate) use connection::Connection;
 
 /// One thing to fetch, and what it should be.
 #[derive(Debug, Clone)]
@@ -26,9 +30,13 @@ pub(crate) struct Target {
 pub(crate) struct Load<'a> {
     /// Where.
     pub(crate) address: SocketAddr,
+    /// By TLS, if there is a configuration for it.
+    pub(crate) tls: Option<&'a Arc<ClientConfig>>,
     /// What.
     pub(crate) targets: &'a [Target],
-    /// With which grants, in turn, one for each connection; none sends no `Authorization`.
+    /// Which of them one after the other, round and round.
+    pub(crate) order: &'a [usize],
+    /// With which grants, in turn, request by request; none sends no `Authorization`.
     pub(crate) grants: &'a [String],
     /// How many connections at once.
     pub(crate) connections: usize,
@@ -43,22 +51,18 @@ pub(crate) struct Done {
     pub(crate) bytes: u64,
     /// From the first request to the end of the last answer.
     pub(crate) wall: Duration,
-    /// Half of the requests took at most this.
-    pub(crate) p50: Duration,
-    /// And 99 % at most this.
-    pub(crate) p99: Duration,
+    /// 99 % of the requests took at most this, if somebody looked.
+    pub(crate) p99: Option<Duration>,
 }
 
 impl Load<'_> {
     /// Carries the load out; any wrong answer ends it.
     pub(crate) fn run(&self) -> anyhow::Result<Done> {
-        let left = AtomicU64::new(self.requests);
+        let next = AtomicU64::new(0);
         let begin = Instant::now();
         let threads = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..self.connections)
-                .map(|n| (n, &left))
-                .map(|(n, left)| scope.spawn(move || self.connection(n, left)))
-                .collect();
+            let threads: Vec<_> =
+                (0..self.connections).map(|_| scope.spawn(|| self.connection(&next))).collect();
             threads.into_iter().map(|thread| thread.join()).collect::<Vec<_>>()
         });
         let wall = begin.elapsed();
@@ -68,111 +72,83 @@ impl Load<'_> {
             bytes += more;
             times.extend(took);
         }
-        times.sort();
-        let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
-        Ok(Done { bytes, wall, p50: at(50), p99: at(99) })
+        Ok(Done { bytes, wall, p99: Some(p99(times)) })
     }
 
     /// Fetches everything once and compares every byte; what was cold is warm then.
     pub(crate) fn verify(&self) -> anyhow::Result<()> {
         let mut connection = self.connect()?;
         for (n, target) in self.targets.iter().enumerate() {
-            connection.write_all(&self.request(n, target))?;
-            let mut head = Head::read(&mut connection)?;
-            head.body.resize(usize::try_from(head.len)?, 0);
-            connection.read_exact(&mut head.body[head.had..])?;
+            let mut head = connection.ask(&request(self.address, &target.path, self.grant(n)))?;
+            head.succeeded()?;
+            connection.read_body(&mut head)?;
             ensure!(blake3::hash(&head.body) == target.hash, "{} has other bytes", target.path);
         }
         Ok(())
     }
 
-    fn connection(&self, n: usize, left: &AtomicU64) -> anyhow::Result<(u64, Vec<Duration>)> {
-        let requests: Vec<Vec<u8>> = self.targets.iter().map(|target| self.request(n, target)).collect();
+    /// One connection takes whatever request is the next, so that in the end the same things were
+    /// asked for, whichever server answered.
+    fn connection(&self, next: &AtomicU64) -> anyhow::Result<(u64, Vec<Duration>)> {
+        let start = |target: &Target| request_start(self.address, &target.path).into_bytes();
+        let starts: Vec<Vec<u8>> = self.targets.iter().map(start).collect();
+        let ends: Vec<Vec<u8>> = match self.grants {
+            [] => vec![request_end(None).into_bytes()],
+            grants => grants.iter().map(|grant| request_end(Some(grant)).into_bytes()).collect(),
+        };
         let mut connection = self.connect()?;
-        // The kernel fills none of it.
-        let mut nowhere = vec![MaybeUninit::uninit(); 8 << 20];
-        // A step without a common divisor visits everything in an order of its own.
-        let step = (0..).map(|more| 7919 + more).find(|step| gcd(*step, requests.len()) == 1).unwrap_or(1);
-        let mut at = n * 101 % requests.len();
-        let (mut bytes, mut times) = (0, Vec::new());
-        while left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
-            let begin = Instant::now();
-            connection.write_all(&requests[at])?;
-            let head = Head::read(&mut connection)?;
-            ensure!(head.len == self.targets[at].len, "{} has {} bytes", self.targets[at].path, head.len);
-            let mut missing = head.len - head.had as u64;
-            while missing > 0 {
-                let window = nowhere.len().min(usize::try_from(missing)?);
-                let flags = libc::MSG_TRUNC | libc::MSG_WAITALL;
-                let dropped = connection.recv_with_flags(&mut nowhere[..window], flags)?;
-                ensure!(dropped > 0, "{} is cut short", self.targets[at].path);
-                missing -= dropped as u64;
+        let (mut bytes, mut times, mut request) = (0, Vec::new(), Vec::new());
+        loop {
+            let n = next.fetch_add(1, Ordering::Relaxed);
+            if n >= self.requests {
+                return Ok((bytes, times));
             }
+            let n = usize::try_from(n)?;
+            let at = self.order[n % self.order.len()];
+            request.clear();
+            request.extend_from_slice(&starts[at]);
+            request.extend_from_slice(&ends[n % ends.len()]);
+            let begin = Instant::now();
+            let head = connection.ask(&request)?;
+            head.succeeded()?;
+            ensure!(head.len == self.targets[at].len, "{} has {} bytes", self.targets[at].path, head.len);
+            connection.drop_body(&head)?;
             bytes += head.len;
             times.push(begin.elapsed());
-            at = (at + step) % requests.len();
         }
-        Ok((bytes, times))
     }
 
-    fn connect(&self) -> anyhow::Result<Socket> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        socket.set_tcp_nodelay(true)?;
-        // A server that hangs must not hang the measurement.
-        socket.set_read_timeout(Some(Duration::from_secs(30)))?;
-        socket.connect(&self.address.into()).with_context(|| format!("connect to {}", self.address))?;
-        Ok(socket)
+    fn connect(&self) -> anyhow::Result<Connection> {
+        Connection::open(self.address, Ipv4Addr::LOCALHOST, self.tls)
     }
 
-    fn request(&self, connection: usize, target: &Target) -> Vec<u8> {
-        let mut text = format!("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\n", target.path, self.address);
-        if let Some(grant) = self.grants.get(connection % self.grants.len().max(1)) {
-            text += &format!("Authorization: Bearer {grant}\r\n");
-        }
-        text += "\r\n";
-        text.into_bytes()
+    fn grant(&self, n: usize) -> Option<&str> {
+        self.grants.get(n % self.grants.len().max(1)).map(String::as_str)
     }
 }
 
-/// The head of an answer, and what came with it.
-struct Head {
-    len: u64,
-    /// Bytes of the body that were read already, at the start of `body`.
-    had: usize,
-    body: Vec<u8>,
+/// A request as it goes over the line.
+pub(crate) fn request(address: SocketAddr, path: &str, grant: Option<&str>) -> Vec<u8> {
+    (request_start(address, path) + &request_end(grant)).into_bytes()
 }
 
-impl Head {
-    fn read(connection: &mut Socket) -> anyhow::Result<Self> {
-        let mut buffer = [0; 2048];
-        let mut filled = 0;
-        loop {
-            let more = connection.read(&mut buffer[filled..])?;
-            ensure!(more > 0, "the server hung up");
-            filled += more;
-            let Some(end) = buffer[..filled].windows(4).position(|window| window == b"\r\n\r\n") else {
-                ensure!(filled < buffer.len(), "a head of more than {filled} bytes");
-                continue;
-            };
-            let text = std::str::from_utf8(&buffer[..end])?;
-            if !text.starts_with("HTTP/1.1 200") {
-                bail!("the server says {}", text.lines().next().unwrap_or_default());
-            }
-            let length = text.lines().filter_map(|line| line.split_once(':'));
-            let length = length.clone().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-            let len = length.context("an answer without length")?.1.trim().parse()?;
-            let body = buffer[end + 4..filled].to_vec();
-            return Ok(Self { len, had: body.len(), body });
-        }
-    }
+fn request_start(address: SocketAddr, path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: */*\r\n")
 }
 
-const fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
+fn request_end(grant: Option<&str>) -> String {
+    grant.map_or("\r\n".to_owned(), |grant| format!("Authorization: Bearer {grant}\r\n\r\n"))
+}
+
+/// What 99 % of `times` are not above.
+pub(crate) fn p99(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times.get(times.len() * 99 / 100).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
@@ -200,7 +176,15 @@ mod tests {
         static BODY: [u8; 300_000] = [7; 300_000];
         let target = |len, hash| Target { path: "/a".to_owned(), len, hash };
         let good = [target(300_000, blake3::hash(&BODY))];
-        let load = Load { address: serve(&BODY), targets: &good, grants: &[], connections: 3, requests: 10 };
+        let load = Load {
+            address: serve(&BODY),
+            tls: None,
+            targets: &good,
+            order: &[0],
+            grants: &[],
+            connections: 3,
+            requests: 10,
+        };
         assert_eq!(load.run().unwrap().bytes, 3_000_000);
         load.verify().unwrap();
         let other = [target(300_000, blake3::hash(b"other"))];

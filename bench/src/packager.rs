@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use anyhow::ensure;
 
+use crate::pairs::in_turn;
 use crate::report::{self, Line};
 use sources::Sources;
 
@@ -128,19 +129,4 @@ fn tool(name: &str) -> anyhow::Result<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools").join(name);
     ensure!(path.exists(), "`.tools/{name}` is missing: `make tools-bench` fetches it");
     Ok(path)
-}
-
-/// Runs one side, then the other; each pair the other way round than the one before.
-fn in_turn<A, B>(
-    pair: u32,
-    ours: impl FnOnce() -> anyhow::Result<A>,
-    theirs: impl FnOnce() -> anyhow::Result<B>,
-) -> anyhow::Result<(A, B)> {
-    if pair.is_multiple_of(2) {
-        let ours = ours()?;
-        Ok((ours, theirs()?))
-    } else {
-        let theirs = theirs()?;
-        Ok((ours()?, theirs))
-    }
 }

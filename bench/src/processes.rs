@@ -26,6 +26,15 @@ pub(crate) fn cpu_seconds(root: u32) -> anyhow::Result<f64> {
     Ok(ours.map(|(_, stat)| stat.own + stat.reaped).sum::<u64>() as f64 / TICKS)
 }
 
+/// MiB of memory that `process` has.
+pub(crate) fn rss_mib(process: u32) -> anyhow::Result<f64> {
+    let path = format!("/proc/{process}/status");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("read `{path}`"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("find `VmRSS`")?;
+    let kib: f64 = line.split_whitespace().next().context("a size")?.parse()?;
+    Ok(kib / 1024.0)
+}
+
 /// `root` and its living descendants.
 pub(crate) fn family(root: u32) -> Vec<u32> {
     let all = all();

@@ -2,7 +2,6 @@
 
 use std::fmt::Display;
 use std::io::{Write, stderr, stdout};
-use std::path::Path;
 use std::process::Command;
 
 /// A line for whoever waits.
@@ -52,20 +51,6 @@ pub(crate) fn quantile(values: &[f64], part: f64) -> f64 {
     sorted.get(place).copied().unwrap_or(f64::NAN)
 }
 
-/// A ratio as `name median`, with its range for whoever doubts it.
-pub(crate) fn ratios(name: &str, mut values: Vec<f64>) {
-    values.sort_by(f64::total_cmp);
-    let (Some(least), Some(most)) = (values.first(), values.last()) else { return };
-    say(format!("{name}: {least:.3} to {most:.3} in {} pairs", values.len()));
-    result(name, format!("{:.3}", median(&values)));
-}
-
-/// One side's own figure: the median of its runs.
-pub(crate) fn medians(name: &str, mut values: Vec<f64>) {
-    values.sort_by(f64::total_cmp);
-    result(name, format!("{:.3}", median(&values)));
-}
-
 /// The middle of sorted values.
 pub(crate) fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
@@ -76,23 +61,11 @@ pub(crate) fn median(sorted: &[f64]) -> f64 {
     }
 }
 
-/// The machine and the peer, so that figures can be told apart later.
-pub(crate) fn surroundings(peer: &str, arguments: &[&str]) {
-    result(&format!("{}_version", name_of(peer)), version_of(peer, arguments));
-    result("cocuyo_version", env!("CARGO_PKG_VERSION"));
-    result("kernel_version", kernel());
-    result("cores", cores());
-}
-
 /// What a program says that it is.
 pub(crate) fn version_of(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let said = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
     version(&String::from_utf8_lossy(&said)).to_owned()
-}
-
-fn name_of(program: &str) -> String {
-    Path::new(program).file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The kernel's release.
@@ -107,11 +80,11 @@ pub(crate) fn cores() -> usize {
     cores.lines().filter(|line| line.starts_with("processor")).count()
 }
 
-/// The first word of what a program says that looks like a version.
+/// What looks like a version in what a program says: a word's end from its first digit, with a point.
 fn version(said: &str) -> &str {
     let words = said.split(|c: char| c.is_whitespace() || c == '/');
-    let words = words.map(|word| word.strip_prefix('v').unwrap_or(word));
-    words.into_iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit())).unwrap_or("unknown")
+    let mut ends = words.map(|word| word.trim_start_matches(|c: char| !c.is_ascii_digit()));
+    ends.find(|end| end.contains('.')).unwrap_or("unknown")
 }
 
 /// Says so when the machine has other work: its figures are then worth little.
@@ -132,6 +105,7 @@ mod tests {
         assert_eq!(version("nginx version: nginx/1.22.1\n"), "1.22.1");
         assert_eq!(version("ffmpeg version 5.1.9-0+deb12u1 Copyright (c) 2000-2026"), "5.1.9-0+deb12u1");
         assert_eq!(version("packager version v3.8.0-75b2faf-release"), "3.8.0-75b2faf-release");
+        assert_eq!(version("varnishd (varnish-7.1.1 revision 7cee1c58)"), "7.1.1");
         assert_eq!(version(""), "unknown");
     }
 

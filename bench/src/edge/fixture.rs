@@ -16,143 +16,201 @@ use cmaf::{
 use model::cell::Ratio;
 use model::{ChunkHash, ObjectKey, RenditionName};
 
+use crate::door::USERNAME;
 use crate::installation::Installation;
 use crate::load::Target;
 
-/// Bytes of samples in a segment: 4 s at 4 Mbit/s.
-const SEGMENT: u32 = 2_000_000;
-/// How many; all of them stay in the memory that the shipped configuration gives to media.
-const SEGMENTS: u32 = 64;
-/// Bytes of samples in a part: a third of a second at 480 kbit/s.
-const PART: u32 = 20_000;
-const PARTS: u32 = 2000;
-/// Samples of each, as a picture has them.
-const SAMPLES: u32 = 10;
+use super::noise::Noise;
 
-pub(crate) struct Fixture {
+/// Bytes of segments, in MiB, as they come: 4 s at 4 to 12 Mbit/s, most of them in the middle.
+const SEGMENTS_MIB: [u32; 7] = [4, 4, 2, 4, 4, 6, 4];
+/// Bytes of parts, in KiB, as they come: a third of a second at 400 kbit/s to 3 Mbit/s.
+const PARTS_KIB: [u32; 8] = [16, 32, 48, 64, 80, 96, 112, 128];
+/// Segments that the shortest playlist names, and the longest: 2 and 12 KiB of text.
+const NAMED: (u32, u32) = (105, 530);
+/// Samples of each segment, as a picture has them.
+const SAMPLES: u32 = 10;
+/// Segments of a chunk: a minute.
+const CHUNK: usize = 15;
+
+/// How much of everything there is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale {
+    /// Segments, 28 MiB for every seven; all of them stay in the memory that the shipped
+    /// configuration gives to media.
+    pub(super) segments: usize,
+    /// Parts, 576 KiB for every eight, the same way.
+    pub(super) parts: usize,
+    /// Playlists among them.
+    pub(super) playlists: u32,
+}
+
+/// The video, for both servers.
+#[derive(Debug)]
+pub(super) struct Fixture {
     video: String,
     files: PathBuf,
     segments: Vec<Target>,
     parts: Vec<Target>,
 }
 
+/// Where objects and files go.
+struct Maker<'a> {
+    objects: PathBuf,
+    files: &'a Path,
+    index: VersionIndex,
+    noise: Noise,
+}
+
 impl Fixture {
-    /// Publishes the video and writes its segments as files too.
-    pub(crate) fn make(installation: &mut Installation) -> anyhow::Result<Self> {
+    /// Publishes the video and writes what it consists of as files too.
+    pub(super) fn make(installation: &mut Installation, scale: Scale) -> anyhow::Result<Self> {
         let clip = installation.data().join("clip.mp4");
         draw(&clip)?;
         let video = installation.door().upload(&clip)?;
         let seen = installation.door().wait_ready(&video, Duration::from_secs(120))?;
         installation.door().publish(&video)?;
         let version = seen["version"].as_str().context("a video that plays has a version")?;
-        let mut index = VersionIndex {
+        let files = installation.data().join("files");
+        let index = VersionIndex {
             format: VersionIndex::FORMAT,
             video: video.parse().context("the video's id")?,
             version: version.parse().context("the version's id")?,
-            duration_ms: 4000 * u64::from(SEGMENTS),
+            duration_ms: 4000 * scale.segments as u64,
             renditions: Vec::new(),
         };
-        let files = installation.data().join("files");
-        let mut noise = Noise(0x2545_f491_4f6c_dd1d);
-        let mut store = |height, count, len| {
-            let objects = installation.data().join("objects");
-            rendition(
-                &index_keys(&index),
-                &objects,
-                &files,
-                RenditionName::Video { height },
-                (count, len),
-                &mut noise,
-            )
+        let objects = installation.data().join("objects");
+        let mut maker = Maker { objects, files: &files, index, noise: Noise::new() };
+        let sizes = |units: &[u32], unit, count| -> Vec<u32> {
+            units.iter().map(|size| size * unit).cycle().take(count).collect()
         };
-        let (large, segments) = store(1080, SEGMENTS, SEGMENT)?;
-        let (small, parts) = store(144, PARTS, PART)?;
-        index.renditions = vec![small, large];
-        let key = ObjectKey::Index { video: index.video, version: index.version };
-        write(&installation.data().join("objects").join(key.to_string()), &index.to_json())?;
+        let mut segments = maker.rendition(1080, &sizes(&SEGMENTS_MIB, 1 << 20, scale.segments))?;
+        let mut parts = maker.rendition(144, &sizes(&PARTS_KIB, 1 << 10, scale.parts))?;
+        let (shortest, longest) = NAMED;
+        for n in 0..scale.playlists {
+            let named = shortest + (longest - shortest) * n / scale.playlists.max(2).saturating_sub(1);
+            // Nobody asks for what they name.
+            maker.rendition(playlist_height(n), &vec![SAMPLES; named as usize])?;
+        }
+        let index = maker.finish()?;
         installation.restart()?;
+        parts.extend(playlists(installation, &index, &files, scale.playlists)?);
+        // The favourites are of all sizes.
+        let mut noise = Noise::new();
+        noise.shuffle(&mut segments);
+        noise.shuffle(&mut parts);
         Ok(Self { video, files, segments, parts })
     }
 
+    /// The video's id.
+    pub(super) fn video(&self) -> &str {
+        &self.video
+    }
+
     /// The root of the same paths as files.
-    pub(crate) fn files(&self) -> &Path {
+    pub(super) fn files(&self) -> &Path {
         &self.files
     }
 
-    /// What is 2 MB long.
-    pub(crate) fn segments(&self) -> &[Target] {
+    /// What is 2 to 6 MiB long.
+    pub(super) fn segments(&self) -> &[Target] {
         &self.segments
     }
 
-    /// What is 20 KB long.
-    pub(crate) fn parts(&self) -> &[Target] {
+    /// What is 16 to 128 KiB long, and playlists.
+    pub(super) fn parts(&self) -> &[Target] {
         &self.parts
     }
-
-    /// A grant for each of `count` logins.
-    pub(crate) fn grants(&self, installation: &Installation, count: usize) -> anyhow::Result<Vec<String>> {
-        (0..count).map(|_| installation.door().grant(&installation.door().sign_in()?, &self.video)).collect()
-    }
 }
 
-/// The ids that keys are made of.
-fn index_keys(index: &VersionIndex) -> VersionIndex {
-    VersionIndex { renditions: Vec::new(), ..index.clone() }
+/// The rendition of a playlist.
+fn playlist_height(n: u32) -> u16 {
+    200 + u16::try_from(n).unwrap_or(0)
 }
 
-/// Writes a rendition of `count` segments with `len` bytes of noise each, in chunks of 15.
-fn rendition(
-    version: &VersionIndex,
-    objects: &Path,
+/// Playlists are made by the server; what it makes of the index is written as files.
+fn playlists(
+    installation: &Installation,
+    index: &VersionIndex,
     files: &Path,
-    name: RenditionName,
-    (count, len): (u32, u32),
-    noise: &mut Noise,
-) -> anyhow::Result<(RenditionIndex, Vec<Target>)> {
-    let (width, height) = (name.height() / 9 * 16, name.height());
-    // What a decoder would need nobody asks for here; the box only has to be one.
-    let avcc = vec![1, 0x64, 0, 0x28, 0xff, 0xe1, 0, 4, 0x67, 0x64, 0, 0x28, 1, 0, 3, 0x68, 0xea, 0xe1];
-    let track = Track::Video(VideoTrack { width, height, timescale: 10_000, avcc, colour: None });
-    let init = init_segment(&track)?;
-    let sample = |n| Sample { size: len / SAMPLES, duration: 4000, cts_offset: 0, sync: n == 0 };
-    let samples: Vec<Sample> = (0..SAMPLES).map(sample).collect();
-    let (mut chunks, mut targets): (Vec<ChunkRef>, Vec<Target>) = Default::default();
-    let mut end = 0;
-    let numbers: Vec<u32> = (0..count).collect();
-    for (number, numbers) in (0..).zip(numbers.chunks(15)) {
-        let mut writer = ChunkWriter::new(number, end);
-        let mut object = Vec::new();
-        for n in numbers {
-            let segment =
-                media_segment(n + 1, writer.end(), &samples, &noise.bytes(len / SAMPLES * SAMPLES))?;
-            writer.push(&segment)?;
-            object.extend_from_slice(&segment);
-            let path = format!("/v/{}/{}/{name}/{n}.m4s", version.video, version.version);
-            write(&files.join(&path[1..]), &segment)?;
-            targets.push(Target { path, len: segment.len() as u64, hash: blake3::hash(&segment) });
-        }
-        let finished = writer.finish();
-        object.extend_from_slice(&finished.tail);
-        write(&objects.join(version.chunk_key(name, &finished.chunk).to_string()), &object)?;
-        end = finished.end;
-        chunks.push(finished.chunk);
+    count: u32,
+) -> anyhow::Result<Vec<Target>> {
+    let door = installation.door();
+    let grant = door.grant(&door.sign_in(USERNAME)?, &index.video.to_string())?;
+    let mut targets = Vec::new();
+    for n in 0..count {
+        let path = format!("/v/{}/{}/{}p/playlist.m3u8", index.video, index.version, playlist_height(n));
+        let text = door.fetch(&path, Some(&grant))?;
+        let kib = text.len() as f64 / 1024.0;
+        ensure!(text.starts_with(b"#EXTM3U") && (2.0..=12.0).contains(&kib), "a playlist of {kib} KiB");
+        write(&files.join(&path[1..]), &text)?;
+        targets.push(Target { path, len: text.len() as u64, hash: blake3::hash(&text) });
     }
-    let key = ObjectKey::Init { video: version.video, version: version.version, rendition: name };
-    write(&objects.join(key.to_string()), &init)?;
-    let rendition = RenditionIndex {
-        name,
-        codecs: track.codecs()?,
-        timescale: track.timescale(),
-        kind: RenditionKind::Video { width, height, frame_rate: Ratio::new(5, 2) },
-        bandwidth: Bandwidth::measure(
-            track.timescale(),
-            chunks.iter().flat_map(|chunk| chunk.segments.clone()),
-        ),
-        init_size: u32::try_from(init.len())?,
-        init_hash: ChunkHash::of(&init),
-        chunks,
-    };
-    Ok((rendition, targets))
+    Ok(targets)
+}
+
+impl Maker<'_> {
+    /// A rendition of segments with so many bytes of noise each.
+    fn rendition(&mut self, height: u16, sizes: &[u32]) -> anyhow::Result<Vec<Target>> {
+        let version = VersionIndex { renditions: Vec::new(), ..self.index.clone() };
+        let (name, width) = (RenditionName::Video { height }, height / 9 * 16);
+        // What a decoder would need nobody asks for here; the box only has to be one.
+        let avcc = vec![1, 0x64, 0, 0x28, 0xff, 0xe1, 0, 4, 0x67, 0x64, 0, 0x28, 1, 0, 3, 0x68, 0xea, 0xe1];
+        let track = Track::Video(VideoTrack { width, height, timescale: 10_000, avcc, colour: None });
+        let init = init_segment(&track)?;
+        let (mut chunks, mut targets): (Vec<ChunkRef>, Vec<Target>) = Default::default();
+        let (mut n, mut end) = (0, 0);
+        for sizes in sizes.chunks(CHUNK) {
+            let mut writer = ChunkWriter::new(n, end);
+            let mut object = Vec::new();
+            for size in sizes {
+                let sample = |n| Sample { size: size / SAMPLES, duration: 4000, cts_offset: 0, sync: n == 0 };
+                let samples: Vec<Sample> = (0..SAMPLES).map(sample).collect();
+                let bytes = self.noise.bytes((size / SAMPLES * SAMPLES) as usize);
+                let segment = media_segment(n + 1, writer.end(), &samples, &bytes)?;
+                writer.push(&segment)?;
+                object.extend_from_slice(&segment);
+                let path = format!("/v/{}/{}/{name}/{n}.m4s", version.video, version.version);
+                write(&self.files.join(&path[1..]), &segment)?;
+                targets.push(Target { path, len: segment.len() as u64, hash: blake3::hash(&segment) });
+                n += 1;
+            }
+            let finished = writer.finish();
+            object.extend_from_slice(&finished.tail);
+            self.store(&version.chunk_key(name, &finished.chunk), &object)?;
+            end = finished.end;
+            chunks.push(finished.chunk);
+        }
+        self.store(
+            &ObjectKey::Init { video: version.video, version: version.version, rendition: name },
+            &init,
+        )?;
+        self.index.renditions.push(RenditionIndex {
+            name,
+            codecs: track.codecs()?,
+            timescale: track.timescale(),
+            kind: RenditionKind::Video { width, height, frame_rate: Ratio::new(5, 2) },
+            bandwidth: Bandwidth::measure(
+                track.timescale(),
+                chunks.iter().flat_map(|chunk| chunk.segments.clone()),
+            ),
+            init_size: u32::try_from(init.len())?,
+            init_hash: ChunkHash::of(&init),
+            chunks,
+        });
+        Ok(targets)
+    }
+
+    /// Stores the index that names it all.
+    fn finish(self) -> anyhow::Result<VersionIndex> {
+        let key = ObjectKey::Index { video: self.index.video, version: self.index.version };
+        self.store(&key, &self.index.to_json())?;
+        Ok(self.index)
+    }
+
+    fn store(&self, key: &ObjectKey, bytes: &[u8]) -> anyhow::Result<()> {
+        write(&self.objects.join(key.to_string()), bytes)
+    }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
@@ -179,21 +237,4 @@ fn draw(clip: &Path) -> anyhow::Result<()> {
         .status();
     ensure!(status.context("run ffmpeg")?.success(), "ffmpeg drew no clip");
     Ok(())
-}
-
-/// Bytes that nothing compresses, the same every time (xorshift64).
-struct Noise(u64);
-
-impl Noise {
-    fn bytes(&mut self, len: u32) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(len as usize + 8);
-        while bytes.len() < len as usize {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            bytes.extend_from_slice(&self.0.to_le_bytes());
-        }
-        bytes.truncate(len as usize);
-        bytes
-    }
 }

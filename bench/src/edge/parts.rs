@@ -1,0 +1,14 @@
+//! Parts of 16 to 128 KiB and playlists, beside an nginx that checks nothing.
+
+use crate::report::Line;
+
+use super::Bench;
+use super::contest::{By, beside_nginx};
+use super::series::{Series, Via};
+
+pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
+    let (stage, options) = bench.stage()?;
+    stage.restart("")?;
+    let series = Series::parts("parts", Via::Plain, stage, options);
+    beside_nginx(&series, stage.nginx(false), options.pairs(), &[By::Cpu, By::Gbps])
+}
