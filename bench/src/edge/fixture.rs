@@ -27,7 +27,7 @@ const SEGMENTS_MIB: [u32; 7] = [4, 4, 2, 4, 4, 6, 4];
 /// Bytes of parts, in KiB, as they come: a third of a second at 400 kbit/s to 3 Mbit/s.
 const PARTS_KIB: [u32; 8] = [16, 32, 48, 64, 80, 96, 112, 128];
 /// Segments that the shortest playlist names, and the longest: 2 and 12 KiB of text.
-const NAMED: (u32, u32) = (105, 530);
+const NAMED: (u32, u32) = (110, 530);
 /// Samples of each segment, as a picture has them.
 const SAMPLES: u32 = 10;
 /// Segments of a chunk: a minute.
