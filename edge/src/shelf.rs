@@ -10,9 +10,11 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use crate::error::EdgeError;
 
-/// Parts that are locked apart. Each holds its part of the bytes, so many of them would have no room
-/// for a long segment.
-const PARTS: usize = 4;
+/// Bytes of a part. Parts are locked apart and each is full by itself, so small ones would let go of
+/// long segments while others have room.
+const PART: u64 = 256 << 20;
+/// Parts at most.
+const PARTS: u64 = 16;
 
 /// What knows how many bytes it takes.
 pub(crate) trait HasSize {
@@ -47,7 +49,7 @@ where
         let options = OptionsBuilder::new()
             .weight_capacity(bytes)
             .estimated_items_capacity(usize::try_from(bytes / usual.max(1)).unwrap_or(1).max(16))
-            .shards(PARTS)
+            .shards((bytes / PART).clamp(1, PARTS) as usize)
             .build()
             .expect("both capacities are given");
         let kept =
