@@ -37,7 +37,7 @@ pub struct Row {
 ///
 /// The rungs up to 360p hold a sixth of the pixels of 1080p and are what slow links live on: they
 /// get slow presets, and as many references and B-frames as save bytes without a higher level. The
-/// buffer is 1.5 × the ceiling, but for 144p 1.125 ×: a segment of 4 s that begins with a full
+/// buffer is 1.5 × the ceiling, but for 144p 1.1 ×: a segment of 4 s that begins with a full
 /// buffer then peaks at 1.28 × 40k, which leaves room in 90k for sound and boxes. 144p keeps to
 /// the main profile for the oldest telephones; the high one saves a twelfth from 240p up.
 ///
@@ -45,7 +45,7 @@ pub struct Row {
 /// So where somebody waits, small rungs do not go down so far, and 360p, for which there is no
 /// time, has a better target.
 pub const ROWS: [Row; 8] = [
-    Row { bufsize_bits: 45_000, ..row(144, 15, 29.0, 40_000, "slow", "main").in_a_hurry("medium", 29.0) },
+    Row { bufsize_bits: 44_000, ..row(144, 15, 29.0, 40_000, "slow", "main").in_a_hurry("medium", 29.0) },
     row(240, 30, 28.0, 220_000, "slow", "high").in_a_hurry("faster", 27.0),
     row(360, 30, 26.0, 500_000, "slow", "high").in_a_hurry("veryfast", 24.0),
     row(480, 30, 25.0, 1_000_000, "fast", "high").in_a_hurry("veryfast", 23.0),
