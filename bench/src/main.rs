@@ -6,6 +6,7 @@
 //! Varnish, which verify none, and measures what its gate costs by itself. Both sides work in turn, pair by pair, so that whatever the machine does
 //! meanwhile hits both; what is printed last are medians, one `name value` a line.
 
+mod bodies;
 mod cell;
 mod cells;
 mod certificate;
@@ -37,11 +38,21 @@ enum Command {
     Packager(packager::Options),
     /// Segments and parts beside nginx and Varnish, and the gate by itself.
     Edge(edge::Options),
+    /// Bytes in memory on their way to a socket: copied, or as pages.
+    Bodies {
+        /// How often each way is measured.
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+        /// Bytes that are sent each time.
+        #[arg(long, default_value_t = 3_000_000_000)]
+        bytes: u64,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Packager(options) => packager::run(options),
         Command::Edge(options) => edge::run(options),
+        Command::Bodies { rounds, bytes } => bodies::run(rounds, bytes),
     }
 }
