@@ -19,7 +19,6 @@ mod stage;
 mod tls;
 
 use std::process::Command;
-use std::time::Instant;
 
 use anyhow::{Context, ensure};
 
@@ -100,36 +99,12 @@ const ALL: [Measurement; 9] = [
 ];
 
 pub(crate) fn run(options: Options) -> anyhow::Result<()> {
-    let known = || ALL.map(|(name, _)| name).join(", ");
-    for name in &options.only {
-        ensure!(ALL.iter().any(|(known, _)| known == name), "`{name}` is none of {}", known());
-    }
+    let wished = report::wished(&ALL, &options.only)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     ensure!(cores >= 2, "server and client need a core each");
-    let only = options.only.clone();
-    let wished = ALL.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|wish| wish == name));
-    let (mut lines, mut failed) = (surroundings(), Vec::new());
+    let surroundings = surroundings();
     take_core()?;
-    let mut bench = Bench { options, stage: None };
-    for (name, measure) in wished {
-        report::warn_when_busy();
-        report::say(format!("{name}:"));
-        let begin = Instant::now();
-        // One that fails must not cost the others' figures.
-        match measure(&mut bench) {
-            Ok(more) => lines.extend(more),
-            Err(error) => {
-                report::say(format!("{name} failed: {error:#}"));
-                failed.push(*name);
-            }
-        }
-        report::say(format!("{name} took {:.0} s", begin.elapsed().as_secs_f64()));
-    }
-    for Line { name, value } in &lines {
-        report::result(name, value);
-    }
-    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
-    Ok(())
+    report::measure_all(&mut Bench { options, stage: None }, &wished, surroundings)
 }
 
 /// Puts this process on the client's core. Threads and children inherit it; servers are given their

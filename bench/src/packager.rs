@@ -21,7 +21,6 @@ mod stalls;
 mod vmaf;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use anyhow::ensure;
 
@@ -82,33 +81,11 @@ const ALL: [Measurement; 12] = [
 ];
 
 pub(crate) fn run(options: Options) -> anyhow::Result<()> {
-    let known = || ALL.map(|(name, _)| name).join(", ");
-    for name in &options.only {
-        ensure!(ALL.iter().any(|(known, _)| known == name), "`{name}` is none of {}", known());
-    }
-    let bench = Bench { options, sources: Sources::open()? };
-    let only = &bench.options.only;
-    let wished = ALL.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|wish| wish == name));
-    let (mut lines, mut failed) = (surroundings(), Vec::new());
-    for (name, measure) in wished {
-        report::warn_when_busy();
-        report::say(format!("{name}:"));
-        let begin = Instant::now();
-        // One that fails must not cost the others' figures.
-        match measure(&bench) {
-            Ok(more) => lines.extend(more),
-            Err(error) => {
-                report::say(format!("{name} failed: {error:#}"));
-                failed.push(*name);
-            }
-        }
-        report::say(format!("{name} took {:.0} s", begin.elapsed().as_secs_f64()));
-    }
-    for Line { name, value } in &lines {
-        report::result(name, value);
-    }
-    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
-    Ok(())
+    let wished = report::wished(&ALL, &options.only)?;
+    let mut bench = Bench { options, sources: Sources::open()? };
+    let wished: Vec<_> =
+        wished.into_iter().map(|(name, measure)| (name, move |bench: &mut Bench| measure(bench))).collect();
+    report::measure_all(&mut bench, &wished, surroundings())
 }
 
 fn surroundings() -> Vec<Line> {

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{Write, stderr, stdout};
 use std::process::Command;
+use std::time::Instant;
 
 /// A line for whoever waits.
 pub(crate) fn say(line: impl Display) {
@@ -85,6 +86,50 @@ fn version(said: &str) -> &str {
     let words = said.split(|c: char| c.is_whitespace() || c == '/');
     let mut ends = words.map(|word| word.trim_start_matches(|c: char| !c.is_ascii_digit()));
     ends.find(|end| end.contains('.')).unwrap_or("unknown")
+}
+
+/// Carries measurements out in turn, each by its name, and prints what they gave, `surroundings` first.
+pub(crate) fn measure_all<B, F>(
+    bench: &mut B,
+    wished: &[(&'static str, F)],
+    surroundings: Vec<Line>,
+) -> anyhow::Result<()>
+where
+    F: Fn(&mut B) -> anyhow::Result<Vec<Line>>,
+{
+    let (mut lines, mut failed) = (surroundings, Vec::new());
+    for (name, measure) in wished {
+        warn_when_busy();
+        say(format!("{name}:"));
+        let begin = Instant::now();
+        // One that fails must not cost the others' figures.
+        match measure(bench) {
+            Ok(more) => lines.extend(more),
+            Err(error) => {
+                say(format!("{name} failed: {error:#}"));
+                failed.push(*name);
+            }
+        }
+        say(format!("{name} took {:.0} s", begin.elapsed().as_secs_f64()));
+    }
+    for Line { name, value } in &lines {
+        result(name, value);
+    }
+    anyhow::ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(())
+}
+
+/// The measurements of these names; all if there are none.
+pub(crate) fn wished<F: Copy>(
+    all: &[(&'static str, F)],
+    only: &[String],
+) -> anyhow::Result<Vec<(&'static str, F)>> {
+    for name in only {
+        let known = || all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        anyhow::ensure!(all.iter().any(|(known, _)| known == name), "`{name}` is none of {}", known());
+    }
+    let is_wished = |name: &str| only.is_empty() || only.iter().any(|wish| wish == name);
+    Ok(all.iter().filter(|(name, _)| is_wished(name)).copied().collect())
 }
 
 /// Says so when the machine has other work: its figures are then worth little.
