@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use database::testing::TestDatabase;
 use futures::StreamExt;
@@ -16,7 +17,7 @@ use storage::ObjectStore;
 use storage::testing::SeaweedFs;
 use tempfile::TempDir;
 
-use crate::{End, Finished, Line, OwnEdge, Person, Server, program, run};
+use crate::{End, Finished, Line, OwnEdge, Person, Server, program, run, until};
 
 /// What an installation stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -377,6 +378,16 @@ impl Stack {
             None => database::sqlite_url(&self.data().join("cocuyo.db")),
         };
         database::Database::open(&url).await.expect("open the database")
+    }
+
+    /// Waits until the jobs that nobody works on are wished for this often.
+    pub async fn until_wishes(&self, wishes: &str) {
+        until("the wishes in the queue", Duration::from_secs(20), || async {
+            let query = "SELECT CAST(sum(wants) AS TEXT) FROM jobs WHERE state = 'queued'";
+            let found = self.row(query).await;
+            if found == wishes { Ok(()) } else { Err(found) }
+        })
+        .await;
     }
 
     /// The names of all objects in the bucket, sorted.

@@ -103,9 +103,9 @@ async fn a_film_that_is_made_plays_through_it(engines: Engines) {
         cells.until_started("both express workers to be busy", is_it).await;
     }
     let third = tokio::spawn(insist("144p/24.m4s"));
-    until_wishes(&stack, "1").await;
+    stack.until_wishes("1").await;
     third.abort();
-    until_wishes(&stack, "0").await;
+    stack.until_wishes("0").await;
     drop(waiting);
     for answer in first {
         answer.await.expect("it is answered");
@@ -126,15 +126,6 @@ async fn a_film_that_is_made_plays_through_it(engines: Engines) {
         film::assert_beeps(&sound, 100.0);
     });
     checked.await.expect("whole and in step");
-}
-
-async fn until_wishes(stack: &Stack, wishes: &str) {
-    until("the wishes in the queue", Duration::from_secs(20), || async {
-        let query = "SELECT CAST(sum(wants) AS TEXT) FROM jobs WHERE state = 'queued'";
-        let found = stack.row(query).await;
-        if found == wishes { Ok(()) } else { Err(found) }
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,7 +279,7 @@ async fn a_report_is_counted_once_however_often_it_arrives() {
     for _ in 0..3 {
         post("/origin/v1/unwants", report(4, 20).to_string()).await.expect(204);
     }
-    until_wishes(&stack, "0").await;
+    stack.until_wishes("0").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

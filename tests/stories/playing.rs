@@ -150,9 +150,9 @@ async fn who_hangs_up_gives_the_wish_back(engines: Engines) {
         cells.until_started("both express workers to be busy", is_it).await;
     }
     let third = ask("144p/22.m4s");
-    until_wishes(&stack, "1").await;
+    stack.until_wishes("1").await;
     third.abort();
-    until_wishes(&stack, "0").await;
+    stack.until_wishes("0").await;
 
     drop(waiting);
     for answer in first {
@@ -163,16 +163,6 @@ async fn who_hangs_up_gives_the_wish_back(engines: Engines) {
     let hurried = cells.started().into_iter().filter(|cell| cell.kind == Kind::Wanted);
     let starts: BTreeSet<u32> = hurried.filter_map(|cell| Some(cell.segments?.start)).collect();
     assert_eq!(starts, BTreeSet::from([14, 18]), "what nobody waits for any more is not hurried");
-}
-
-/// Waits until the jobs that nobody works on are wished for this often.
-async fn until_wishes(stack: &Stack, wishes: &str) {
-    until("the wishes in the queue", Duration::from_secs(20), || async {
-        let query = "SELECT CAST(sum(wants) AS TEXT) FROM jobs WHERE state = 'queued'";
-        let found = stack.row(query).await;
-        if found == wishes { Ok(()) } else { Err(found) }
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
