@@ -280,7 +280,7 @@ impl Edge {
 
     /// A body under way is looked after: when its right is withdrawn it ends.
     fn watched(&self, body: Body, route: Route, right: Right) -> Body {
-        if body.is_one_piece() {
+        if body.is_short() {
             return body;
         }
         let (edge, mut checked) = (self.clone(), self.0.clock.now());

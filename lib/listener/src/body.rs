@@ -20,6 +20,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// counted may be more than what was sent when a client goes away, and few enough calls.
 const PIECE: usize = 256 << 10;
 
+/// Bytes of a body that needs nobody to look after it.
+const SHORT: usize = 64 << 10;
+
 /// The body of every response.
 #[derive(Default)]
 pub struct Body {
@@ -141,11 +144,11 @@ impl Body {
         Self { pace: Some(Pace::new(bytes_per_s)), ..self }
     }
 
-    /// Whether all of it goes out in one piece.
-    pub fn is_one_piece(&self) -> bool {
+    /// Whether it is so short that also a line of 90 kbit/s has taken it within six seconds.
+    pub fn is_short(&self) -> bool {
         match &self.content {
             Content::Nothing => true,
-            Content::Memory(bytes) => bytes.len() <= PIECE,
+            Content::Memory(bytes) => bytes.len() <= SHORT,
             Content::Stream(_) => false,
         }
     }
@@ -327,11 +330,10 @@ mod tests {
             looks += 1;
             if looks < 2 { Ok(()) } else { Err("gone".into()) }
         });
-        assert!(!body.is_one_piece());
+        assert!(!body.is_short());
         assert_eq!(body.collect().await.unwrap_err().to_string(), "gone");
-        let short = full(vec![7; PIECE]).watched(|| Err("gone".into()));
-        assert!(short.is_one_piece());
-        let mut short = short;
+        assert!(full(vec![7; SHORT]).is_short());
+        let mut short = full(vec![7; PIECE]).watched(|| Err("gone".into()));
         assert_eq!(short.frame().await.unwrap().unwrap().into_data().unwrap().len(), PIECE);
     }
 
