@@ -17,6 +17,7 @@ mod tier;
 mod video;
 
 pub mod cell;
+pub mod feed;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::ErrorKind;
