@@ -84,6 +84,30 @@ pub fn segment_head(
     payload_len: usize,
 ) -> Result<Vec<u8>, CmafError> {
     check_samples(samples, payload_len)?;
+    head(sequence, base_decode_time, samples, payload_len)
+}
+
+/// What stands before the payload of a part of a live segment: like [`segment_head`], but decoding
+/// need not be possible from it.
+///
+/// # Errors
+/// When the samples do not add up to the payload.
+pub fn part_head(
+    sequence: u32,
+    base_decode_time: u64,
+    samples: &[Sample],
+    payload_len: usize,
+) -> Result<Vec<u8>, CmafError> {
+    check_sums(samples, payload_len)?;
+    head(sequence, base_decode_time, samples, payload_len)
+}
+
+fn head(
+    sequence: u32,
+    base_decode_time: u64,
+    samples: &[Sample],
+    payload_len: usize,
+) -> Result<Vec<u8>, CmafError> {
     let mut moof =
         Moof { mfhd: Mfhd { sequence_number: sequence }, traf: vec![traf(base_decode_time, samples)] };
     let mut bytes = Vec::with_capacity(128 + 16 * samples.len());
@@ -141,9 +165,18 @@ pub fn read_segment(bytes: &[u8]) -> Result<ReadSegment, CmafError> {
 
 /// The rules that hold for every segment, written or read.
 pub(crate) fn check_samples(samples: &[Sample], payload_len: usize) -> Result<(), CmafError> {
+    match samples {
+        [first, ..] if !first.sync => {
+            Err(CmafError::malformed("trun", "the first sample is not a sync sample"))
+        }
+        _ => check_sums(samples, payload_len),
+    }
+}
+
+/// The rules that hold for parts, too.
+fn check_sums(samples: &[Sample], payload_len: usize) -> Result<(), CmafError> {
     let fault = match samples {
         [] => "no samples",
-        [first, ..] if !first.sync => "the first sample is not a sync sample",
         _ if samples.len() > MAX_SAMPLES => "more samples than a segment may have",
         _ if samples.iter().any(|sample| sample.size == 0 || sample.duration == 0) => {
             "a sample without bytes or duration"
@@ -160,16 +193,17 @@ fn traf(base_decode_time: u64, samples: &[Sample]) -> Traf {
     let flags = |sample: &Sample| if sample.sync { SYNC } else { NON_SYNC };
     let shared_duration = shared(samples.iter().map(|sample| sample.duration));
     let shared_size = shared(samples.iter().map(|sample| sample.size));
-    // The first sample is a sync sample by rule; mostly it is the only one, or all are.
+    // The first sample of a segment is a sync sample by rule; mostly it is the only one, or all are.
+    let first_flags = samples.first().map(flags);
     let shared_flags = shared(samples.iter().skip(1).map(flags));
-    let default_flags = if samples.len() == 1 { Some(SYNC) } else { shared_flags };
+    let default_flags = if samples.len() == 1 { first_flags } else { shared_flags };
     let reordered = samples.iter().any(|sample| sample.cts_offset != 0);
     let entry = |(n, sample): (usize, &Sample)| TrunEntry {
         duration: shared_duration.is_none().then_some(sample.duration),
         size: shared_size.is_none().then_some(sample.size),
         flags: match default_flags {
             None => Some(flags(sample)),
-            Some(default) => (n == 0 && default != SYNC).then_some(SYNC),
+            Some(default) => first_flags.filter(|first| n == 0 && *first != default),
         },
         cts: reordered.then_some(sample.cts_offset.into()),
     };

@@ -242,3 +242,21 @@ proptest! {
         prop_assert!(read_segment(&bytes).is_err(), "a byte too many");
     }
 }
+
+#[test]
+fn a_part_may_begin_with_any_sample_and_its_flags_say_which() {
+    let sample = |sync| Sample { size: 3, duration: 3000, cts_offset: 0, sync };
+    for syncs in [&[false][..], &[true], &[false, false, false], &[false, true], &[true, false, false]] {
+        let samples: Vec<Sample> = syncs.iter().map(|sync| sample(*sync)).collect();
+        let payload = payload(&samples);
+        let mut part = part_head(7, 90_000, &samples, payload.len()).unwrap();
+        part.extend_from_slice(&payload);
+        match read_segment(&part) {
+            Ok(read) if syncs[0] => assert_eq!((read.samples, read.sequence), (samples, 7)),
+            Err(error) if !syncs[0] => assert!(error.to_string().contains("sync"), "{error}"),
+            other => panic!("{syncs:?}: {other:?}"),
+        }
+    }
+    assert!(part_head(7, 0, &[], 0).is_err());
+    assert!(part_head(7, 0, &[sample(false)], 4).is_err());
+}
