@@ -43,6 +43,7 @@ pub mod faults;
 mod faults;
 mod halt;
 mod jobs;
+mod live;
 mod named;
 mod outlived;
 mod output;
