@@ -15,7 +15,8 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{VersionId, VideoId};
@@ -160,4 +161,142 @@ pub enum FeedOver {
     TooMuch,
     /// Its times or its bytes contradict themselves.
     Malformed,
+}
+
+/// Bytes that are no frame of a feed.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidFrame {
+    /// One of its lengths is above what is accepted.
+    #[error("a frame with a head of {head} and a payload of {payload} bytes")]
+    TooLong {
+        /// The head's.
+        head: u32,
+        /// The payload's.
+        payload: u32,
+    },
+    /// A head that says nothing known.
+    #[error("the head of a frame cannot be read")]
+    Head(#[from] serde_json::Error),
+}
+
+/// How many bytes stand before a head.
+const LENGTHS: usize = 8;
+
+/// Puts a frame behind the bytes of `out`: a [`FeedMessage`] or a [`FeedAnswer`], and its payload.
+///
+/// # Errors
+///
+/// [`InvalidFrame::TooLong`] for what the other side would refuse; `out` is as before then.
+pub fn write_frame(head: &impl Serialize, payload: &[u8], out: &mut BytesMut) -> Result<(), InvalidFrame> {
+    let start = out.len();
+    out.put_bytes(0, LENGTHS);
+    let written = serde_json::to_writer((&mut *out).writer(), head).map_err(InvalidFrame::from);
+    let head = u32::try_from(out.len() - start - LENGTHS).unwrap_or(u32::MAX);
+    let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    if let Err(error) = written.and_then(|()| check(head, payload_len)) {
+        out.truncate(start);
+        return Err(error);
+    }
+    out[start..start + 4].copy_from_slice(&head.to_le_bytes());
+    out[start + 4..start + LENGTHS].copy_from_slice(&payload_len.to_le_bytes());
+    out.extend_from_slice(payload);
+    Ok(())
+}
+
+/// Takes the frame at the beginning of `bytes`; `None`, and nothing taken, until all of it is there.
+///
+/// # Errors
+///
+/// [`InvalidFrame`] as soon as its lengths, or its head, are wrong; nothing that follows can be read.
+pub fn read_frame<T: DeserializeOwned>(bytes: &mut BytesMut) -> Result<Option<(T, Bytes)>, InvalidFrame> {
+    let Some((head, payload)) = bytes.first_chunk::<LENGTHS>().map(|lengths| {
+        let [a, b, c, d, e, f, g, h] = *lengths;
+        (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+    }) else {
+        return Ok(None);
+    };
+    check(head, payload)?;
+    let (head, payload) = (head as usize, payload as usize);
+    if bytes.len() < LENGTHS + head + payload {
+        return Ok(None);
+    }
+    bytes.advance(LENGTHS);
+    let said = serde_json::from_slice(&bytes.split_to(head))?;
+    Ok(Some((said, bytes.split_to(payload).freeze())))
+}
+
+fn check(head: u32, payload: u32) -> Result<(), InvalidFrame> {
+    match head <= MAX_FEED_HEAD && payload <= MAX_FEED_PAYLOAD {
+        true => Ok(()),
+        false => Err(InvalidFrame::TooLong { head, payload }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said() -> Vec<(FeedMessage, &'static [u8])> {
+        let begin = FeedMessage::Begin {
+            video: VideoId::from_bits(1),
+            version: VersionId::from_bits(2),
+            generation: 3,
+            encoder: "Lavf59".to_owned(),
+        };
+        let packet = FeedMessage::Packet { track: FeedTrack::Video, dts: -90, cts_offset: 3600, key: true };
+        vec![
+            (begin, b""),
+            (FeedMessage::Config(FeedConfig::Aac { asc: vec![0x11, 0x90] }), b""),
+            (packet, b"\0\0\0\x01\x65"),
+            (FeedMessage::End, b""),
+        ]
+    }
+
+    #[test]
+    fn what_is_written_is_read_however_it_is_cut() {
+        let mut wire = BytesMut::new();
+        for (message, payload) in said() {
+            write_frame(&message, payload, &mut wire).unwrap();
+        }
+        for piece in [1, 3, 8, 50, wire.len()] {
+            let (mut here, mut read) = (BytesMut::new(), Vec::new());
+            for bytes in wire.chunks(piece) {
+                here.extend_from_slice(bytes);
+                while let Some((message, payload)) = read_frame::<FeedMessage>(&mut here).unwrap() {
+                    read.push((message, payload));
+                }
+            }
+            let expected: Vec<_> =
+                said().into_iter().map(|(message, payload)| (message, Bytes::from_static(payload))).collect();
+            assert_eq!((read, here.len()), (expected, 0), "in pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn every_answer_comes_over() {
+        use FeedOver::{EventEnded, Malformed, Superseded, TooMuch, Unsupported};
+        let over = [Superseded, EventEnded, Unsupported, TooMuch, Malformed].map(FeedAnswer::Over);
+        let mut wire = BytesMut::new();
+        for answer in over.iter().chain([&FeedAnswer::Accepted]) {
+            write_frame(answer, b"", &mut wire).unwrap();
+            assert_eq!(read_frame(&mut wire).unwrap(), Some((answer.clone(), Bytes::new())));
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_neither_written_nor_waited_for() {
+        let mut wire = BytesMut::from("before");
+        let long = FeedMessage::Config(FeedConfig::Aac { asc: vec![255; 20_000] });
+        write_frame(&long, b"", &mut wire).unwrap_err();
+        write_frame(&FeedMessage::End, &vec![0; MAX_FEED_PAYLOAD as usize + 1], &mut wire).unwrap_err();
+        assert_eq!(&wire[..], b"before");
+        for (head, payload) in [(MAX_FEED_HEAD + 1, 0), (2, MAX_FEED_PAYLOAD + 1), (u32::MAX, u32::MAX)] {
+            let mut wire = BytesMut::new();
+            wire.put_u32_le(head);
+            wire.put_u32_le(payload);
+            read_frame::<FeedMessage>(&mut wire).unwrap_err();
+        }
+        let mut wire = BytesMut::from(&b"\x02\0\0\0\0\0\0\0{}"[..]);
+        read_frame::<FeedMessage>(&mut wire).unwrap_err();
+    }
 }

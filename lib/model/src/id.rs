@@ -15,7 +15,7 @@ const TEXT_LEN: usize = 26;
 #[error("not an id")]
 pub struct InvalidId;
 
-fn write_base32(value: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(crate) fn write_base32(value: u128, f: &mut impl fmt::Write) -> fmt::Result {
     let mut text = [0u8; TEXT_LEN];
     for (i, slot) in text.iter_mut().enumerate() {
         let shift = 5 * (TEXT_LEN - 1 - i);
@@ -24,7 +24,7 @@ fn write_base32(value: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str(std::str::from_utf8(&text).expect("the alphabet is ASCII"))
 }
 
-fn parse_base32(text: &str) -> Result<u128, InvalidId> {
+pub(crate) fn parse_base32(text: &str) -> Result<u128, InvalidId> {
     let bytes = text.as_bytes();
     // The first character holds the top three bits only, so it is at most `7`: every id has
     // exactly one text, and the text can serve as an identity.
@@ -35,6 +35,27 @@ fn parse_base32(text: &str) -> Result<u128, InvalidId> {
         let digit = ALPHABET.iter().position(|c| c == byte).ok_or(InvalidId)?;
         Ok(value << 5 | digit as u128)
     })
+}
+
+pub(crate) fn write_hex(bytes: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+pub(crate) fn parse_hex(text: &str) -> Result<[u8; 32], InvalidId> {
+    let text = text.as_bytes();
+    if text.len() != 64 {
+        return Err(InvalidId);
+    }
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Ok(byte - b'0'),
+        b'a'..=b'f' => Ok(byte - b'a' + 10),
+        _ => Err(InvalidId),
+    };
+    let mut bytes = [0; 32];
+    for (slot, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *slot = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Ok(bytes)
 }
 
 macro_rules! id {
@@ -137,7 +158,7 @@ impl ChunkHash {
 
 impl fmt::Display for ChunkHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write_hex(&self.0, f)
     }
 }
 
@@ -151,20 +172,7 @@ impl FromStr for ChunkHash {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let bytes = text.as_bytes();
-        if bytes.len() != 64 {
-            return Err(InvalidId);
-        }
-        let digit = |byte: u8| match byte {
-            b'0'..=b'9' => Ok(byte - b'0'),
-            b'a'..=b'f' => Ok(byte - b'a' + 10),
-            _ => Err(InvalidId),
-        };
-        let mut hash = [0; 32];
-        for (slot, pair) in hash.iter_mut().zip(bytes.chunks_exact(2)) {
-            *slot = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Ok(Self(hash))
+        parse_hex(text).map(Self)
     }
 }
 

@@ -13,6 +13,7 @@ mod lane;
 mod policy;
 mod preset;
 mod rendition;
+mod stream_key;
 mod tier;
 mod video;
 
@@ -30,5 +31,6 @@ pub use lane::Lane;
 pub use policy::{PublicPolicy, Revocation, Revoked};
 pub use preset::SlowPreset;
 pub use rendition::{InvalidRendition, RenditionName};
+pub use stream_key::{StreamKey, StreamKeyHash};
 pub use tier::{InvalidTier, Role, Tier, TierRights};
 pub use video::{FailureReason, InvalidTransition, InvalidWord, VideoState, Visibility};
