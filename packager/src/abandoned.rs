@@ -47,5 +47,7 @@ fn was_given_up(known: &KnownVideo, job: &Job) -> bool {
             VideoState::Failed { .. } => true,
             VideoState::Ready { .. } => job.work.version().is_some_and(|version| !known.names(version)),
             VideoState::Uploading | VideoState::Queued { .. } | VideoState::Packaging { .. } => false,
+            // They have no jobs.
+            VideoState::Event { .. } | VideoState::Ended { .. } => false,
         }
 }

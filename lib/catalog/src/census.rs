@@ -9,7 +9,7 @@ use sea_orm::{QueryOrder, QuerySelect};
 
 use crate::convert::Row;
 use crate::error::Result;
-use crate::{Catalog, growing, uploads, versions, videos};
+use crate::{Catalog, events, growing, uploads, versions, videos};
 
 /// How many videos are read at once.
 const AT_ONCE: u64 = 500;
@@ -25,6 +25,9 @@ pub struct KnownVideo {
     pub deleted: bool,
     /// Its published versions: the current one, and earlier ones that are kept for a while.
     pub versions: Vec<VersionId>,
+    /// The version that it grows or grew on air, if it is or was an event. More of it may be stored
+    /// than anything says: bytes come before the row.
+    pub event: Option<VersionId>,
     /// What there is of its version in the making. More of it may be stored than is named here:
     /// bytes come before the row.
     pub growing: Option<GrowingIndex>,
@@ -37,13 +40,14 @@ pub struct KnownVideo {
 impl KnownVideo {
     /// Whether there must be an original in storage: the upload is complete.
     pub fn has_original(&self) -> bool {
-        !self.deleted && self.state != VideoState::Uploading
+        !self.deleted && self.event.is_none() && self.state != VideoState::Uploading
     }
 
-    /// Whether objects of `version` are named: it is published, or in the making.
+    /// Whether objects of `version` are named: it is published, in the making, or live.
     pub fn names(&self, version: VersionId) -> bool {
         let is_growing = self.growing.as_ref().is_some_and(|growing| growing.version == version);
-        !self.deleted && (is_growing || self.versions.contains(&version))
+        let is_live = matches!(self.state, VideoState::Event { .. }) && self.event == Some(version);
+        !self.deleted && (is_growing || is_live || self.versions.contains(&version))
     }
 }
 
@@ -74,6 +78,7 @@ impl Catalog {
                 growing.extend(self.growing(version).await?.map(|index| (row.id.as_str(), index)));
             }
         }
+        let events = events::versions(self.read(), &ids).await?;
         let versions = versions::Entity::find()
             .filter(versions::Column::Video.is_in(ids.clone()))
             .all(self.read())
@@ -92,6 +97,7 @@ impl Catalog {
                 state: row.state()?,
                 deleted: row.deleted_at.is_some(),
                 versions: ids.map(|version| named.word("version", &version.id)).collect::<Result<_>>()?,
+                event: events.get(&row.id).copied(),
                 growing: growing.remove(row.id.as_str()),
                 upload: named.optional_word("upload", upload)?,
                 size_bytes: named.number("size_bytes", row.size_bytes)?,

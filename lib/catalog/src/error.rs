@@ -57,6 +57,12 @@ pub enum CatalogError {
         /// How many.
         open: u64,
     },
+    /// As many events as the limit are not over.
+    #[error("{open} events are not over, and no more are allowed")]
+    TooManyEvents {
+        /// How many.
+        open: u64,
+    },
     /// The account's originals would be over their limit.
     #[error("{used_bytes} of {limit_bytes} bytes are used or reserved, and {size_bytes} more do not fit")]
     QuotaExceeded {
@@ -103,7 +109,9 @@ impl CatalogError {
             ) => ErrorKind::Invalid,
             Self::Reencode(_) => ErrorKind::Conflict,
             Self::FileTooLarge { .. } => ErrorKind::TooLarge,
-            Self::TooManyUploads { .. } | Self::QuotaExceeded { .. } => ErrorKind::TooMany,
+            Self::TooManyUploads { .. } | Self::TooManyEvents { .. } | Self::QuotaExceeded { .. } => {
+                ErrorKind::TooMany
+            }
             Self::Cursor => ErrorKind::Invalid,
             Self::Row { .. } => ErrorKind::Internal,
         }

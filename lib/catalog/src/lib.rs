@@ -1,4 +1,4 @@
-//! Rows about media: videos and what they consist of, uploads, jobs, withdrawn versions.
+//! Rows about media: videos and what they consist of, events, uploads, jobs, withdrawn versions.
 //!
 //! The only code with SQL about media. It knows ids, states and moments, never bytes, URLs or
 //! people: an owner is an id. Row structs stay inside; functions are sentences and each one is
@@ -21,7 +21,9 @@
 //! * An upload's bytes count against its owner's limits from the transaction that creates it.
 //! * A deleted video is invisible from the transaction that marks it. Its row stays, named by
 //!   [`Catalog::deleted_videos`], until its objects are gone and [`Catalog::forget_video`] ends it.
-//! * Where a transaction locks several rows it takes upload, growing version, jobs, video, in
+//! * An event is a video, and outlives its publishers. Who publishes has a *turn* with a number; of
+//!   two with the same key the later one has it, and what comes from an earlier turn changes nothing.
+//! * Where a transaction locks several rows it takes upload, growing version, jobs, event, video, in
 //!   this order.
 //!
 //! # Jobs
@@ -56,6 +58,7 @@ mod census;
 mod convert;
 mod copy;
 mod error;
+mod events;
 mod growing;
 mod jobs;
 mod migrations;
@@ -77,6 +80,7 @@ mod tests;
 pub use catalog::Catalog;
 pub use census::KnownVideo;
 pub use error::CatalogError;
+pub use events::{Admitted, Event, EventEdit, NewEvent};
 pub use jobs::{Claim, Job, JobFailure, Work};
 pub use page::{Listing, Page};
 pub use progress::Progress;

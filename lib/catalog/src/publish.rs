@@ -1,6 +1,6 @@
 //! The end of the work: a version is whole, and everybody may have it.
 
-use model::{JobId, Timestamp};
+use model::{JobId, Timestamp, VideoState};
 use sea_orm::entity::prelude::*;
 
 use crate::error::Result;
@@ -50,12 +50,25 @@ impl Catalog {
             None => video.state()?.ready(now, new.version)?,
         };
         let plan = growing.map(|growing| growing.plan);
-        versions::insert(&transaction, video.id()?, attempt, new, plan, now).await?;
-        videos::change_state(&transaction, &video, ready, now).await?;
+        put_on_shelf(&transaction, &video, ready, attempt, new, plan, now).await?;
         growing::delete_of_video(&transaction, &video.id).await?;
         jobs::delete_parts(&transaction, &version).await?;
         transaction.commit().await?;
         self.announce_change();
         Ok(())
     }
+}
+
+/// Makes a version the one that plays, in the `ready` state of its video.
+pub(crate) async fn put_on_shelf(
+    connection: &impl ConnectionTrait,
+    video: &videos::Model,
+    ready: VideoState,
+    attempt: i32,
+    new: &NewVersion,
+    plan: Option<String>,
+    now: Timestamp,
+) -> Result<()> {
+    versions::insert(connection, video.id()?, attempt, new, plan, now).await?;
+    videos::change_state(connection, video, ready, now).await
 }

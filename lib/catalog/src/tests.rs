@@ -1,6 +1,7 @@
 //! Each test runs on SQLite and on PostgreSQL.
 
 mod copies;
+mod events;
 pub(crate) mod film;
 mod growing;
 mod jobs;

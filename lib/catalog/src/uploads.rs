@@ -1,4 +1,4 @@
-use model::{AccountId, Timestamp, UploadId, VideoId};
+use model::{AccountId, Tier, Timestamp, UploadId, VideoId, VideoState, Visibility};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ActiveValue::Set, DatabaseTransaction, QueryOrder, QuerySelect, Statement};
@@ -126,7 +126,18 @@ impl Catalog {
         if used_bytes.saturating_add(size_bytes) > limit_bytes {
             return Err(CatalogError::QuotaExceeded { size_bytes, used_bytes, limit_bytes });
         }
-        videos::insert(&transaction, &new, now).await?;
+        let video = videos::NewVideo {
+            id: new.video,
+            owner,
+            title: &new.title,
+            description: "",
+            filename: &new.filename,
+            size_bytes,
+            visibility: Visibility::Draft,
+            min_tier: Tier::NONE,
+            state: VideoState::Uploading,
+        };
+        videos::insert(&transaction, &video, now).await?;
         let row = Model {
             id: new.id.to_string(),
             video: new.video.to_string(),
@@ -309,7 +320,11 @@ async fn changed_one(connection: &impl ConnectionTrait, rows: u64, id: UploadId)
 
 /// Makes concurrent creations of one owner wait for each other, so that what they count stays
 /// true until they commit. SQLite's write lock does it for everybody.
-async fn one_at_a_time(catalog: &Catalog, transaction: &DatabaseTransaction, owner: AccountId) -> Result<()> {
+pub(crate) async fn one_at_a_time(
+    catalog: &Catalog,
+    transaction: &DatabaseTransaction,
+    owner: AccountId,
+) -> Result<()> {
     if catalog.database().engine() == database::Engine::Postgres {
         let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
         let backend = transaction.get_database_backend();

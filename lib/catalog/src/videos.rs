@@ -9,11 +9,11 @@ use model::{
     Visibility,
 };
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Alias, Expr, ExprTrait};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, SelectStatement};
 use sea_orm::{Condition, QueryOrder, QuerySelect, Select};
 
 pub use change::VideoEdit;
-pub(crate) use change::{change_state, delete_row, insert, record_progress, set_priority};
+pub(crate) use change::{NewVideo, change_state, delete_row, edit, insert, record_progress, set_priority};
 
 use crate::convert::{Row, moment};
 use crate::error::Result;
@@ -23,7 +23,7 @@ use crate::{
     renditions, versions,
 };
 
-/// An uploaded title, with its current version where it has one.
+/// A title that was uploaded or broadcast, with its current version where it has one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Video {
     /// Its id.
@@ -34,9 +34,9 @@ pub struct Video {
     pub title: String,
     /// Description, as its owner wrote it.
     pub description: String,
-    /// Name of the uploaded file on its owner's disk.
+    /// Name of the uploaded file on its owner's disk; empty for an event.
     pub filename: String,
-    /// Length of the uploaded file in bytes.
+    /// Length of the uploaded file in bytes; 0 for an event.
     pub size_bytes: u64,
     /// Who may find it.
     pub visibility: Visibility,
@@ -52,7 +52,7 @@ pub struct Video {
     pub queue_place: Option<u32>,
     /// How much its packaging comes before that of others; 0 unless somebody has set it.
     pub priority: i32,
-    /// When its upload began.
+    /// When its upload began, or the event was created.
     pub created_at: Timestamp,
     /// When it was last edited or its state last changed.
     pub updated_at: Timestamp,
@@ -84,8 +84,14 @@ pub enum Stage {
     Playable,
     /// It plays, and the greater ones are being made.
     Improving,
+    /// It is an event that was not on air yet.
+    Scheduled,
+    /// It is an event that can be seen, or could be a moment ago.
+    Live,
     /// All of it is there.
     Ready,
+    /// It was an event of which nothing was kept.
+    Ended,
     /// It will not play.
     Failed,
 }
@@ -99,7 +105,10 @@ impl Stage {
             Self::Probing => "probing",
             Self::Playable => "playable",
             Self::Improving => "improving",
+            Self::Scheduled => "scheduled",
+            Self::Live => "live",
             Self::Ready => "ready",
+            Self::Ended => "ended",
             Self::Failed => "failed",
         }
     }
@@ -114,7 +123,7 @@ impl Video {
         }
     }
 
-    /// The version that plays, whole or in the making.
+    /// The version that plays: whole, in the making, or live.
     pub fn plays(&self) -> Option<VersionId> {
         self.state.plays()
     }
@@ -134,7 +143,10 @@ impl Video {
                 let is_lane_b = |name: &RenditionName| name.is_video() && Lane::of(*name) == Lane::B;
                 if self.unfinished.iter().all(is_lane_b) { Stage::Improving } else { Stage::Playable }
             }
+            VideoState::Event { plays: None, .. } => Stage::Scheduled,
+            VideoState::Event { plays: Some(_), .. } => Stage::Live,
             VideoState::Ready { .. } => Stage::Ready,
+            VideoState::Ended { .. } => Stage::Ended,
             VideoState::Failed { .. } => Stage::Failed,
         }
     }
@@ -159,7 +171,7 @@ pub(crate) struct Model {
     pub min_tier: i64,
     pub state: String,
     pub state_at: i64,
-    /// The version that plays, whole or in the making.
+    /// The version that plays: whole, in the making, or live.
     pub version: Option<String>,
     pub failure: Option<String>,
     pub progress_percent: i64,
@@ -200,6 +212,11 @@ impl Model {
                 let version = row.required("version", self.version.as_deref())?;
                 VideoState::Ready { version: row.word("version", version)?, at }
             }
+            "event" => {
+                let plays = row.optional_word("version", self.version.as_deref())?;
+                VideoState::Event { since: at, plays }
+            }
+            "ended" => VideoState::Ended { at },
             "failed" => {
                 let reason = row.required("failure", self.failure.as_deref())?;
                 VideoState::Failed { reason: row.word("failure", reason)?, at }
@@ -278,8 +295,19 @@ impl Catalog {
         self.list(query, Column::CreatedAt, page, |row| row.created_at).await
     }
 
+    /// Those of an owner's videos whose ids a query selects, newest first.
+    pub(crate) async fn videos_among(
+        &self,
+        owner: AccountId,
+        ids: SelectStatement,
+        page: &Page,
+    ) -> Result<Listing<Video>> {
+        let query = alive().filter(Column::Owner.eq(owner.to_string())).filter(Column::Id.in_subquery(ids));
+        self.list(query, Column::CreatedAt, page, |row| row.created_at).await
+    }
+
     /// The videos that everybody may find, newest publication first; also those that play while
-    /// they are packaged.
+    /// they are packaged or on air.
     ///
     /// # Errors
     ///
@@ -340,6 +368,25 @@ fn alive() -> Select<Entity> {
 pub(crate) async fn find(connection: &impl ConnectionTrait, id: &str) -> Result<Model> {
     let row = alive().filter(Column::Id.eq(id)).lock_exclusive().one(connection).await?;
     row.ok_or_else(|| CatalogError::Absent { what: "video", id: id.to_owned() })
+}
+
+/// The row of a video that is not deleted, to look at.
+pub(crate) async fn find_alive(connection: &impl ConnectionTrait, id: &str) -> Result<Option<Model>> {
+    Ok(alive().filter(Column::Id.eq(id)).one(connection).await?)
+}
+
+/// The video as outsiders see it, unless it is deleted.
+pub(crate) async fn shown(connection: &impl ConnectionTrait, id: &str) -> Result<Video> {
+    let videos = shown_of(connection, &[id.to_owned()]).await?;
+    videos.into_iter().next().ok_or_else(|| CatalogError::Absent { what: "video", id: id.to_owned() })
+}
+
+/// Those of these videos that are not deleted, as outsiders see them, in any order.
+pub(crate) async fn shown_of(connection: &impl ConnectionTrait, ids: &[String]) -> Result<Vec<Video>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    with_renditions(connection, alive().filter(Column::Id.is_in(ids)).all(connection).await?).await
 }
 
 /// Bytes of an owner's originals: complete, coming in, and deleted but not yet forgotten.

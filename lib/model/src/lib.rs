@@ -4,6 +4,7 @@
 
 mod clock;
 mod error;
+mod event;
 mod grant;
 mod grid;
 mod id;
@@ -22,6 +23,7 @@ pub mod feed;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::ErrorKind;
+pub use event::{Air, EventPolicy, EventState, PublishLimits, PublishRefusal, Takeovers};
 pub use grant::{AUDIENCE, Grant, ISSUER, Use, Uses};
 pub use grid::{SegmentGrid, SegmentStarts};
 pub use id::{AccountId, ChunkHash, InvalidId, JobId, SessionId, UploadId, VersionId, VideoId};

@@ -62,7 +62,7 @@ impl fmt::Display for Visibility {
     }
 }
 
-/// Where a video is on its way from upload to player.
+/// Where a video is on its way from upload, or from the air, to the player.
 ///
 /// Each state carries what is only true in it; transitions consume the old state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +89,18 @@ pub enum VideoState {
         /// When it was published.
         at: Timestamp,
     },
+    /// It is an event: what there is of it is live, and nothing is on the shelf yet.
+    Event {
+        /// When it was created.
+        since: Timestamp,
+        /// The version that grows, once some of it can be seen.
+        plays: Option<VersionId>,
+    },
+    /// It was an event of which nothing was kept.
+    Ended {
+        /// When it was over.
+        at: Timestamp,
+    },
     /// It will not play, for a reason that its owner can read.
     Failed {
         /// Why.
@@ -100,10 +112,17 @@ pub enum VideoState {
 
 /// A state change that the state does not allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a video that is {from} cannot become {to}")]
+#[error("{what} that is {from} cannot become {to}")]
 pub struct InvalidTransition {
+    what: &'static str,
     from: &'static str,
     to: &'static str,
+}
+
+impl InvalidTransition {
+    pub(crate) const fn of_event(from: &'static str, to: &'static str) -> Self {
+        Self { what: "an event", from, to }
+    }
 }
 
 impl VideoState {
@@ -114,6 +133,8 @@ impl VideoState {
             Self::Queued { .. } => "queued",
             Self::Packaging { .. } => "packaging",
             Self::Ready { .. } => "ready",
+            Self::Event { .. } => "event",
+            Self::Ended { .. } => "ended",
             Self::Failed { .. } => "failed",
         }
     }
@@ -159,10 +180,26 @@ impl VideoState {
         }
     }
 
+    /// Some of the `version` that the event grows can be seen.
+    pub fn live(self, version: VersionId) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Event { since, .. } => Ok(Self::Event { since, plays: Some(version) }),
+            other => Err(other.refuse("live")),
+        }
+    }
+
+    /// The event is over, and nothing of it is kept.
+    pub fn ended(self, at: Timestamp) -> Result<Self, InvalidTransition> {
+        match self {
+            Self::Event { .. } => Ok(Self::Ended { at }),
+            other => Err(other.refuse("ended")),
+        }
+    }
+
     /// `version` is whole and published.
     pub fn ready(self, at: Timestamp, version: VersionId) -> Result<Self, InvalidTransition> {
         match self {
-            Self::Packaging { .. } => Ok(Self::Ready { version, at }),
+            Self::Packaging { .. } | Self::Event { .. } => Ok(Self::Ready { version, at }),
             other => Err(other.refuse("ready")),
         }
     }
@@ -191,17 +228,17 @@ impl VideoState {
         }
     }
 
-    /// The version that plays, whole or in the making.
+    /// The version that plays: whole, in the making, or live.
     pub const fn plays(&self) -> Option<VersionId> {
         match *self {
-            Self::Packaging { plays, .. } => plays,
+            Self::Packaging { plays, .. } | Self::Event { plays, .. } => plays,
             Self::Ready { version, .. } => Some(version),
-            Self::Uploading | Self::Queued { .. } | Self::Failed { .. } => None,
+            Self::Uploading | Self::Queued { .. } | Self::Ended { .. } | Self::Failed { .. } => None,
         }
     }
 
     const fn refuse(&self, to: &'static str) -> InvalidTransition {
-        InvalidTransition { from: self.as_str(), to }
+        InvalidTransition { what: "a video", from: self.as_str(), to }
     }
 }
 
@@ -321,6 +358,23 @@ mod tests {
         let state = VideoState::Queued { since: T }.packaging(T).unwrap();
         assert_eq!(state.given_back(T), Ok(VideoState::Queued { since: T }));
         assert!(state.playable(VERSION).unwrap().given_back(T).is_err());
+    }
+
+    #[test]
+    fn an_event_is_live_and_then_on_the_shelf_or_gone() {
+        let event = VideoState::Event { since: T, plays: None };
+        assert_eq!((event.plays(), event.ended(T)), (None, Ok(VideoState::Ended { at: T })));
+        let live = event.live(VERSION).unwrap();
+        assert_eq!((live.plays(), live.live(VERSION)), (Some(VERSION), Ok(live)));
+        let ready = live.ready(T, VERSION).unwrap();
+        assert_eq!(ready, VideoState::Ready { version: VERSION, at: T });
+        assert!(ready.live(VERSION).is_err() && ready.ended(T).is_err());
+        let ended = live.ended(T).unwrap();
+        assert_eq!(ended.plays(), None);
+        assert!(
+            ended.ready(T, VERSION).is_err() && ended.live(VERSION).is_err() && ended.retried(T).is_err()
+        );
+        assert!(live.failed(T, FailureReason::Cancelled).is_err() && live.packaging(T).is_err());
     }
 
     #[test]

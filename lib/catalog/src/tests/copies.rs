@@ -25,6 +25,7 @@ async fn everything(catalog: &Catalog) -> String {
     let growing = catalog.growing(film::id(5)).await.unwrap().expect("it was started");
     assert!(growing.is_playable());
     text += &format!("{growing:#?}\n");
+    text += &format!("{:#?}\n", catalog.events_of(OWNER, &page).await.unwrap());
     text + &format!("{:#?}", catalog.revocations(NOW).await.unwrap())
 }
 
@@ -46,6 +47,8 @@ async fn a_catalog_moves_to_the_other_engine_and_back() {
     source.start_upload_parts(upload_id(4), "token").await.unwrap();
     source.add_upload_part(upload_id(4), "token", part).await.unwrap();
 
+    let (event, turn) = events::on_air(&source, 6, NOW).await;
+
     source.copy_to(&target).await.unwrap();
     assert_eq!(everything(&target).await, everything(&source).await);
     let third = TestDatabase::sqlite().await;
@@ -61,6 +64,7 @@ async fn a_catalog_moves_to_the_other_engine_and_back() {
         copy.delete_video(video_id(1), NOW).await.unwrap();
         let numbers: Vec<_> = copy.revocations(NOW).await.unwrap().iter().map(|line| line.number).collect();
         assert_eq!(numbers, [1, 2]);
+        assert!(copy.publisher_heard(event, turn, NOW).await.unwrap());
     }
     assert!(matches!(
         source.edit_video(video_id(1), VideoEdit::default(), NOW).await.unwrap().state,

@@ -1,4 +1,6 @@
-use model::{Tier, Timestamp, VideoId, VideoState, Visibility};
+use std::collections::BTreeSet;
+
+use model::{AccountId, Tier, Timestamp, VideoId, VideoState, Visibility};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
@@ -6,7 +8,7 @@ use sea_orm::{QueryOrder, QuerySelect};
 use super::{ActiveModel, Column, Entity, Model, Video, find, of_state};
 use crate::convert::number;
 use crate::error::{Result, one_row};
-use crate::{Catalog, CatalogError, NewUpload, Progress, growing, jobs, revocations, uploads, versions};
+use crate::{Catalog, CatalogError, Progress, events, growing, jobs, revocations, uploads, versions};
 
 /// What an owner changes; `None` leaves it as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,33 +33,14 @@ impl Catalog {
     ///
     /// `NotFound` when it is absent or deleted.
     pub async fn edit_video(&self, id: VideoId, edit: VideoEdit, now: Timestamp) -> Result<Video> {
-        let transaction = self.begin().await?;
-        let row = find(&transaction, &id.to_string()).await?;
-        let (was_shared, old_tier) = (row.visibility()?.is_shared(), row.min_tier()?);
-        let visibility = edit.visibility.map_or_else(|| row.visibility(), Ok)?;
-        let min_tier = edit.min_tier.unwrap_or(old_tier);
-        if (was_shared && !visibility.is_shared()) || min_tier > old_tier {
-            revoke_all(&transaction, &row.id, now).await?;
-        }
-        let listed = visibility == Visibility::Public && row.state()?.plays().is_some();
-        let change = ActiveModel {
-            title: edit.title.map_or(NotSet, Set),
-            description: edit.description.map_or(NotSet, Set),
-            visibility: Set(visibility.as_str().to_owned()),
-            min_tier: Set(number(min_tier.number())),
-            updated_at: Set(now.as_millis()),
-            published_at: first_listing(&row, listed, now),
-            ..Default::default()
-        };
-        let update = Entity::update_many().set(change).filter(Column::Id.eq(&row.id));
-        one_row(update.exec(&transaction).await?.rows_affected, "video", &row.id)?;
-        let rows = vec![find(&transaction, &row.id).await?];
-        let video = super::with_renditions(&transaction, rows).await?.pop();
+        let (transaction, id) = (self.begin().await?, id.to_string());
+        self::edit(&transaction, &id, edit, now).await?;
+        let video = super::shown(&transaction, &id).await?;
         transaction.commit().await?;
-        video.ok_or_else(|| CatalogError::Absent { what: "video", id: id.to_string() })
+        Ok(video)
     }
 
-    /// Deletes a video for everybody: ends its uploads and jobs, makes void all grants for all
+    /// Deletes a video for everybody: ends its uploads, jobs and event, makes void all grants for all
     /// of its versions. Its objects are then to be deleted, and [`Catalog::forget_video`] called.
     ///
     /// # Errors
@@ -68,6 +51,7 @@ impl Catalog {
         let row = id.to_string();
         uploads::delete_of_video(&transaction, &row).await?;
         jobs::end_of_video(&transaction, &row, now).await?;
+        events::end_of_video(&transaction, &row, now).await?;
         let change = ActiveModel {
             deleted_at: Set(Some(now.as_millis())),
             updated_at: Set(now.as_millis()),
@@ -79,7 +63,10 @@ impl Catalog {
             return Err(CatalogError::Absent { what: "video", id: row });
         }
         revoke_all(&transaction, &row, now).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        // Whoever publishes to it, or packages that, is not to go on.
+        self.announce_change();
+        Ok(())
     }
 
     /// Videos whose deletion is to be finished, the longest deleted first, at most 100.
@@ -102,10 +89,12 @@ impl Catalog {
         let Some(row) = Entity::find_by_id(id.to_string()).one(&transaction).await? else {
             return Ok(true);
         };
-        if row.deleted_at.is_none() {
+        let Some(deleted_at) = row.deleted_at else {
             return Err(CatalogError::MovedOn { what: "video", id: row.id });
-        }
-        if jobs::may_be_running(&transaction, &row.id, now).await? {
+        };
+        if jobs::may_be_running(&transaction, &row.id, now).await?
+            || events::may_be_written(&transaction, &row.id, deleted_at, now).await?
+        {
             return Ok(false);
         }
         delete_row(&transaction, &row.id).await?;
@@ -114,21 +103,64 @@ impl Catalog {
     }
 }
 
+/// Changes what the owner says about a video; see [`Catalog::edit_video`].
+pub(crate) async fn edit(
+    connection: &impl ConnectionTrait,
+    id: &str,
+    edit: VideoEdit,
+    now: Timestamp,
+) -> Result<()> {
+    let row = find(connection, id).await?;
+    let (was_shared, old_tier) = (row.visibility()?.is_shared(), row.min_tier()?);
+    let visibility = edit.visibility.map_or_else(|| row.visibility(), Ok)?;
+    let min_tier = edit.min_tier.unwrap_or(old_tier);
+    if (was_shared && !visibility.is_shared()) || min_tier > old_tier {
+        revoke_all(connection, &row.id, now).await?;
+    }
+    let listed = visibility == Visibility::Public && row.state()?.plays().is_some();
+    let change = ActiveModel {
+        title: edit.title.map_or(NotSet, Set),
+        description: edit.description.map_or(NotSet, Set),
+        visibility: Set(visibility.as_str().to_owned()),
+        min_tier: Set(number(min_tier.number())),
+        updated_at: Set(now.as_millis()),
+        published_at: first_listing(&row, listed, now),
+        ..Default::default()
+    };
+    let update = Entity::update_many().set(change).filter(Column::Id.eq(&row.id));
+    one_row(update.exec(connection).await?.rows_affected, "video", &row.id)
+}
+
+/// A video to begin.
+#[derive(Debug)]
+pub(crate) struct NewVideo<'a> {
+    pub(crate) id: VideoId,
+    pub(crate) owner: AccountId,
+    pub(crate) title: &'a str,
+    pub(crate) description: &'a str,
+    pub(crate) filename: &'a str,
+    pub(crate) size_bytes: u64,
+    pub(crate) visibility: Visibility,
+    pub(crate) min_tier: Tier,
+    /// In which nothing plays.
+    pub(crate) state: VideoState,
+}
+
 pub(crate) async fn insert(
     connection: &impl ConnectionTrait,
-    upload: &NewUpload,
+    new: &NewVideo<'_>,
     now: Timestamp,
 ) -> Result<()> {
     let row = ActiveModel {
-        id: Set(upload.video.to_string()),
-        owner: Set(upload.owner.to_string()),
-        title: Set(upload.title.clone()),
-        description: Set(String::new()),
-        filename: Set(upload.filename.clone()),
-        size_bytes: Set(number(upload.size_bytes)),
-        visibility: Set(Visibility::Draft.as_str().to_owned()),
-        min_tier: Set(number(Tier::NONE.number())),
-        state: Set(VideoState::Uploading.as_str().to_owned()),
+        id: Set(new.id.to_string()),
+        owner: Set(new.owner.to_string()),
+        title: Set(new.title.to_owned()),
+        description: Set(new.description.to_owned()),
+        filename: Set(new.filename.to_owned()),
+        size_bytes: Set(number(new.size_bytes)),
+        visibility: Set(new.visibility.as_str().to_owned()),
+        min_tier: Set(number(new.min_tier.number())),
+        state: Set(new.state.as_str().to_owned()),
         state_at: Set(now.as_millis()),
         priority: Set(0),
         progress_percent: Set(0),
@@ -175,6 +207,17 @@ pub(crate) async fn change_state(
             change.version = Set(Some(version.to_string()));
             change.progress_percent = Set(100);
             change.published_at = first_listing(row, row.visibility()? == Visibility::Public, at);
+        }
+        VideoState::Event { since, plays } => {
+            change.state_at = Set(since.as_millis());
+            change.version = Set(plays.map(|version| version.to_string()));
+            if plays.is_some() {
+                change.published_at = first_listing(row, row.visibility()? == Visibility::Public, now);
+            }
+        }
+        VideoState::Ended { at } => {
+            change.state_at = Set(at.as_millis());
+            change.version = Set(None);
         }
         VideoState::Failed { reason, at } => {
             change.state_at = Set(at.as_millis());
@@ -232,6 +275,7 @@ pub(crate) async fn delete_row(connection: &impl ConnectionTrait, id: &str) -> R
     uploads::delete_of_video(connection, id).await?;
     jobs::delete_of_video(connection, id).await?;
     growing::delete_of_video(connection, id).await?;
+    events::delete_of_video(connection, id).await?;
     versions::delete_of_video(connection, id).await?;
     Entity::delete_by_id(id.to_owned()).exec(connection).await?;
     Ok(())
@@ -241,7 +285,10 @@ pub(crate) async fn delete_row(connection: &impl ConnectionTrait, id: &str) -> R
 async fn revoke_all(connection: &impl ConnectionTrait, video: &str, now: Timestamp) -> Result<()> {
     let published = versions::of_video(connection, video).await?.into_iter().map(|version| version.id);
     let growing = growing::of_video(connection, video).await?.into_iter().map(|growing| growing.version);
-    revocations::revoke(connection, published.chain(growing), now).await
+    // The live version is the one that is published later.
+    let live = events::versions(connection, &[video]).await?.into_values().map(|version| version.to_string());
+    let versions: BTreeSet<String> = published.chain(growing).chain(live).collect();
+    revocations::revoke(connection, versions, now).await
 }
 
 fn first_listing(row: &Model, listed: bool, now: Timestamp) -> sea_orm::ActiveValue<Option<i64>> {
