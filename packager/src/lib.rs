@@ -56,6 +56,7 @@ mod turn;
 mod verify;
 mod worker;
 
+pub use self::live::{Live, LiveSettings};
 pub use cell::Patience;
 pub use config::Config;
 pub use error::PackagerError;

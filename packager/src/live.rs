@@ -1,7 +1,308 @@
-//! Live events.
+//! Live events: what publishers send becomes segments and parts in memory and on the disk, and at
+//! the end a version on the shelf.
+//!
+//! ```text
+//! ingest ─socket→ door → event: timeline → cutter → lanes ─┬→ broadcast → LiveSource → edges
+//!                                                          └→ spool → archive → store, catalog
+//! ```
+//!
+//! # Consistency
+//!
+//! * A closed segment is on the disk, and the line that says so, before any playlist lists it as
+//!   closed. So after a crash the numbers go on where viewers have seen them.
+//! * An event has one task, and everything of it happens there in order.
+//! * The event outlives its publishers: while nobody publishes there are gaps, for as long as its
+//!   grace lasts.
+//!
+//! # Cancellation
+//!
+//! On its token every event closes what it has and ends; the next process goes on with a gap.
+
+mod archive;
+mod broadcast;
 mod cadence;
 mod cutter;
+mod door;
+mod event;
+mod feed;
 mod format;
+mod going;
 mod lane;
 mod sound;
+mod spool;
 mod timeline;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use catalog::{Catalog, CatalogError};
+use cmaf::CmafError;
+use live::{Event, Failure, LiveSource, Piece, Position, Update};
+use model::feed::InvalidFrame;
+use model::{Clock, RenditionName, VersionId, VideoId};
+use storage::{ObjectStore, StorageError};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use event::{Driver, Input};
+use format::FormatError;
+use going::OnAir;
+use spool::{Spool, SpoolError};
+
+/// The live events of a packager.
+#[derive(Debug, Clone)]
+pub struct Live {
+    shared: Arc<Shared>,
+    events: Arc<Mutex<HashMap<VideoId, Known>>>,
+    stop: CancellationToken,
+}
+
+/// How live events are kept.
+#[derive(Debug, Clone)]
+pub struct LiveSettings {
+    /// The folder of the spool; each event has one in it.
+    pub folder: PathBuf,
+    /// Where ingest brings feeds.
+    pub socket: PathBuf,
+    /// How long an event waits for a publisher who is gone.
+    pub grace: Duration,
+}
+
+/// What all events of a packager have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    catalog: Catalog,
+    store: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+    folder: PathBuf,
+    grace: Duration,
+    /// How long a finished event's playlists are served.
+    linger: Duration,
+    /// Chunks that are put together at once.
+    seals: Arc<Semaphore>,
+    tracker: TaskTracker,
+}
+
+/// An event that has a task.
+#[derive(Debug)]
+struct Known {
+    version: VersionId,
+    inputs: mpsc::Sender<Input>,
+    on_air: watch::Receiver<Option<Arc<OnAir>>>,
+}
+
+/// Messages of a feed that wait for their event; ingest keeps what is behind them.
+const INPUTS: usize = 64;
+/// A chunk is in memory while it is put together: at most so many are.
+const SEALS: usize = 2;
+/// A player asks again after a target duration; a few of these are enough to see the end.
+const LINGER: Duration = Duration::from_secs(120);
+
+/// Why a live event could not go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LiveError {
+    /// The publisher sends what is not packaged.
+    #[error("package a feed")]
+    Format(#[from] FormatError),
+    /// A value does not fit its box.
+    #[error("write a segment")]
+    Cmaf(#[from] CmafError),
+    /// The disk failed.
+    #[error("use the spool")]
+    Spool(#[from] SpoolError),
+    /// The object store failed.
+    #[error("reach the object store")]
+    Storage(#[from] StorageError),
+    /// The rows failed.
+    #[error("reach the catalog")]
+    Catalog(#[from] CatalogError),
+    /// A frame of a feed is none.
+    #[error("read a feed")]
+    Frame(#[from] InvalidFrame),
+    /// A feed is none.
+    #[error("read a feed: {0}")]
+    Feed(&'static str),
+    /// The socket failed.
+    #[error("use the socket of feeds")]
+    Socket(#[source] io::Error),
+    /// A segment that was written down is gone.
+    #[error("find segment {msn} of {rendition}")]
+    Lost { rendition: RenditionName, msn: u32 },
+    /// A task of ours ended in a panic.
+    #[error("keep a live event running")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+impl Live {
+    /// Goes on with the events that the spool knows, and takes feeds from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the socket or the spool's folder cannot be used.
+    pub fn open(
+        settings: LiveSettings,
+        catalog: Catalog,
+        store: Arc<dyn ObjectStore>,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) -> io::Result<(Self, impl Future<Output = ()> + Send + use<>)> {
+        std::fs::create_dir_all(&settings.folder)?;
+        let listener = door::open(&settings.socket)?;
+        let shared = Shared {
+            catalog,
+            store,
+            clock,
+            folder: settings.folder,
+            grace: settings.grace,
+            linger: LINGER,
+            seals: Arc::new(Semaphore::new(SEALS)),
+            tracker: TaskTracker::new(),
+        };
+        let live = Self { shared: Arc::new(shared), events: Arc::default(), stop: stop.clone() };
+        live.restore()?;
+        let run = {
+            let live = live.clone();
+            async move {
+                door::accept(live.clone(), listener, stop).await;
+                live.tracker().close();
+                live.tracker().wait().await;
+            }
+        };
+        Ok((live, run))
+    }
+
+    /// Goes on with what is in the spool.
+    fn restore(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.shared.folder)? {
+            let folder = entry?.path();
+            let name = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+            let Some(video) = name else { continue };
+            match Spool::open(folder.clone()) {
+                Ok((spool, record)) => {
+                    let version = record.version;
+                    let (mut driver, known, inputs) = self.driver(video, version);
+                    if let Err(error) = driver.restore(spool, record) {
+                        tracing::error!(%video, error = &error as &dyn std::error::Error, "go on with an event");
+                        continue;
+                    }
+                    self.events().insert(video, known);
+                    self.spawn(driver, inputs);
+                }
+                Err(error) => {
+                    tracing::error!(%video, error = &error as &dyn std::error::Error, "go on with an event");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the messages of an event go; `None` when the rows know no such event, or it is over.
+    pub(crate) async fn inputs(
+        &self,
+        video: VideoId,
+        version: VersionId,
+    ) -> Result<Option<mpsc::Sender<Input>>, LiveError> {
+        let known = |live: &Self| live.events().get(&video).map(|known| known.inputs.clone());
+        if let Some(inputs) = known(self) {
+            return Ok(Some(inputs));
+        }
+        match self.shared.catalog.event(video).await? {
+            Some((_, event)) if event.version == version && !event.state.is_ended() => {}
+            _ => return Ok(None),
+        }
+        if let Some(inputs) = known(self) {
+            return Ok(Some(inputs));
+        }
+        let (driver, known, inputs) = self.driver(video, version);
+        let sender = known.inputs.clone();
+        self.events().insert(video, known);
+        self.spawn(driver, inputs);
+        Ok(Some(sender))
+    }
+
+    fn driver(&self, video: VideoId, version: VersionId) -> (Driver, Known, mpsc::Receiver<Input>) {
+        let (on_air, watched) = watch::channel(None);
+        let (inputs, receiver) = mpsc::channel(INPUTS);
+        let driver = Driver::new(Arc::clone(&self.shared), video, version, on_air);
+        (driver, Known { version, inputs, on_air: watched }, receiver)
+    }
+
+    fn spawn(&self, driver: Driver, inputs: mpsc::Receiver<Input>) {
+        let (live, video, stop) = (self.clone(), driver.video, self.stop.clone());
+        self.tracker().spawn(async move {
+            driver.run(inputs, stop).await;
+            live.events().remove(&video);
+        });
+    }
+
+    pub(crate) fn tracker(&self) -> &TaskTracker {
+        &self.shared.tracker
+    }
+
+    fn events(&self) -> std::sync::MutexGuard<'_, HashMap<VideoId, Known>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn on_air(&self, video: VideoId, version: VersionId) -> Option<Arc<OnAir>> {
+        let events = self.events();
+        let known = events.get(&video).filter(|known| known.version == version)?;
+        known.on_air.borrow().clone()
+    }
+}
+
+impl Shared {
+    pub(crate) fn folder_of(&self, video: VideoId) -> PathBuf {
+        self.folder.join(video.to_string())
+    }
+}
+
+#[async_trait]
+impl LiveSource for Live {
+    async fn event(
+        &self,
+        video: VideoId,
+        version: VersionId,
+        newer_than: Option<u64>,
+    ) -> Result<Option<Arc<Event>>, Failure> {
+        let Some(on_air) = self.on_air(video, version) else { return Ok(None) };
+        Ok(Some(match newer_than {
+            None => on_air.broadcast.event(),
+            known => on_air.broadcast.news_of_event(known).await,
+        }))
+    }
+
+    async fn news(
+        &self,
+        video: VideoId,
+        version: VersionId,
+        rendition: RenditionName,
+        after: Position,
+    ) -> Result<Option<Update>, Failure> {
+        let Some(on_air) = self.on_air(video, version) else { return Ok(None) };
+        Ok(on_air.broadcast.news(rendition, after).await)
+    }
+
+    async fn bytes(
+        &self,
+        video: VideoId,
+        version: VersionId,
+        rendition: RenditionName,
+        piece: Piece,
+    ) -> Result<Option<Bytes>, Failure> {
+        let Some(on_air) = self.on_air(video, version) else { return Ok(None) };
+        Ok(match piece {
+            Piece::Init(number) => on_air.broadcast.init(rendition, number),
+            Piece::Part(msn, part) => on_air.broadcast.part(rendition, msn, part),
+            Piece::Segment(msn) => match on_air.broadcast.segment(rendition, msn) {
+                Some(bytes) => Some(bytes),
+                None => on_air.archive.segment(rendition, msn).await?,
+            },
+        })
+    }
+}

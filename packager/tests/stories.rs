@@ -1,6 +1,7 @@
 //! What becomes of an upload, told with the real transcoder, a real database and a bucket that is
 //! looked into; transcoders that misbehave are shell scripts.
 
+mod broadcasts;
 mod house;
 mod reencode;
 mod turns;

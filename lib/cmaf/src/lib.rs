@@ -42,6 +42,6 @@ pub use growing::{Announced, GrowingIndex};
 pub use index::{ChunkRef, Located, RenditionIndex, RenditionKind, SegmentRef, VersionIndex};
 pub use init::{init_segment, read_init};
 pub use sample_table::{Configuration, SampleTable, StoredSample};
-pub use segment::{ReadSegment, Sample, media_segment, part_head, read_segment, segment_head};
+pub use segment::{ReadSegment, Sample, media_segment, part_head, read_part, read_segment, segment_head};
 pub use track::{AudioTrack, Colour, Track, VideoTrack};
 pub use virtual_mp4::{BUILDER_VERSION, Piece, VirtualMp4, VirtualTrack};

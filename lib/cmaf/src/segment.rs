@@ -36,7 +36,7 @@ pub struct ReadSegment {
     pub sequence: u32,
     /// Decode time of the first sample in ticks.
     pub base_decode_time: u64,
-    /// Its samples; at least one, the first a sync sample.
+    /// Its samples, at least one; the first of a segment is a sync sample.
     pub samples: Vec<Sample>,
     /// The bytes of the samples, back to back, within the segment.
     pub payload: Range<usize>,
@@ -129,6 +129,17 @@ fn head(
 /// # Errors
 /// Every length, offset or count that does not fit the bytes that are there.
 pub fn read_segment(bytes: &[u8]) -> Result<ReadSegment, CmafError> {
+    let segment = read_part(bytes)?;
+    check_samples(&segment.samples, segment.payload.len())?;
+    Ok(segment)
+}
+
+/// Reads a part as [`part_head`] begins them: like [`read_segment`], but decoding need not be
+/// possible from its first sample.
+///
+/// # Errors
+/// Every length, offset or count that does not fit the bytes that are there.
+pub fn read_part(bytes: &[u8]) -> Result<ReadSegment, CmafError> {
     let boxes: Vec<Child> = walk("segment", bytes).take(4).collect::<Result<_, _>>()?;
     let kinds: Vec<&[u8; 4]> = boxes.iter().map(|child| &child.kind).collect();
     let (moof, mdat) = match kinds[..] {
@@ -155,7 +166,7 @@ pub fn read_segment(bytes: &[u8]) -> Result<ReadSegment, CmafError> {
     let samples: Option<Vec<Sample>> = trun.samples.iter().map(|entry| resolve(entry, &tfhd)).collect();
     let samples =
         samples.ok_or(CmafError::malformed("trun", "a sample lacks a value, or it is out of range"))?;
-    check_samples(&samples, mdat.body.len())?;
+    check_sums(&samples, mdat.body.len())?;
     let base_decode_time = tfdt.base_media_decode_time;
     base_decode_time
         .checked_add(duration(&samples))

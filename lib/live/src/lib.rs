@@ -22,7 +22,7 @@ mod view;
 mod samples;
 
 pub use event::{Event, Offered, Timing};
-pub use line::{Line, Record, RecordError, Track};
+pub use line::{Line, Record, RecordError, Recorded, Track};
 pub use multivariant::multivariant;
 pub use playlist::{Report, Shown, media};
 pub use position::Position;

@@ -33,12 +33,12 @@ pub enum Line {
         /// The segment, without parts.
         segment: Segment,
     },
-    /// Segments are in the store: those of the chunk, from `first_msn`, without gaps.
+    /// Segments are in the store.
     Sealed {
         /// Of this rendition.
         rendition: RenditionName,
-        /// The media sequence numbers of the chunk's segments, in order.
-        msns: Vec<u32>,
+        /// For each segment of the chunk the first and the last of the event's that it holds.
+        spans: Vec<(u32, u32)>,
         /// The object.
         chunk: ChunkRef,
     },
@@ -86,8 +86,8 @@ pub struct Recorded {
     pub tracks: Vec<Track>,
     /// Its segments, each with where its bytes begin in the spool.
     pub segments: Vec<(Segment, u64)>,
-    /// What of it is in the store.
-    pub sealed: Vec<(Vec<u32>, ChunkRef)>,
+    /// What of it is in the store: the spans of each chunk's segments, and the chunk.
+    pub sealed: Vec<(Vec<(u32, u32)>, ChunkRef)>,
 }
 
 /// A log that was not written by this code.
@@ -150,7 +150,10 @@ impl Record {
     }
 
     /// Takes a further line.
-    fn add(&mut self, line: Line) -> Result<(), &'static str> {
+    ///
+    /// # Errors
+    /// What is wrong with a line that does not follow from those before it.
+    pub fn add(&mut self, line: Line) -> Result<(), &'static str> {
         match line {
             Line::Began { .. } => return Err("the event begins twice"),
             _ if self.ended => return Err("the event is over already"),
@@ -174,12 +177,12 @@ impl Record {
                 }
                 recorded.segments.push((segment, offset));
             }
-            Line::Sealed { rendition, msns, chunk } => {
+            Line::Sealed { rendition, spans, chunk } => {
                 let recorded = self.renditions.get_mut(&rendition).ok_or("a rendition without a format")?;
-                if msns.len() != chunk.segments.len() {
+                if spans.len() != chunk.segments.len() {
                     return Err("a chunk without its segments");
                 }
-                recorded.sealed.push((msns, chunk));
+                recorded.sealed.push((spans, chunk));
             }
             Line::Ended => self.ended = true,
         }

@@ -41,8 +41,7 @@ impl Cadence {
     }
 
     /// What sound alone has.
-    pub(crate) const SOUND: Self =
-        Self { target_duration_s: LEAST_S, part_target_ms: Some(350) };
+    pub(crate) const SOUND: Self = Self { target_duration_s: LEAST_S, part_target_ms: Some(350) };
 }
 
 /// A segment's duration rounded to the nearest second must not exceed it (§4.4.3.1).

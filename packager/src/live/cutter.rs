@@ -26,8 +26,6 @@ pub(crate) struct Cutter {
     frontier: u64,
     /// When the leader had its last key frame.
     last_key: u64,
-    /// What the next border must be although nothing calls for one.
-    due: Option<Due>,
 }
 
 /// The beginning of segment `msn` in all renditions, in ticks of a feed.
@@ -37,11 +35,6 @@ struct Border {
     at: u64,
     discontinuity: bool,
     gap: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Due {
-    discontinuity: bool,
 }
 
 #[derive(Debug)]
@@ -69,8 +62,35 @@ impl Cutter {
             borders: VecDeque::from([border]),
             frontier: at,
             last_key: at,
-            due: None,
         }
+    }
+
+    /// An event from before this process, in a gap that begins with segment `msn` at `at`. Of the
+    /// segments before it, `borders` has those that some rendition may lack.
+    pub(crate) fn restored(cadence: Cadence, borders: Vec<(u32, u64)>, msn: u32, at: u64) -> Self {
+        let mut cutter = Self::new(cadence, msn, at, true);
+        for (msn, at) in borders.into_iter().rev() {
+            cutter.borders.push_front(Border { msn, at, discontinuity: false, gap: true });
+        }
+        cutter
+    }
+
+    /// A rendition from before this process: what it lacks is a gap.
+    ///
+    /// # Errors
+    /// When a value does not fit its box.
+    pub(crate) fn rejoin(
+        &mut self,
+        name: RenditionName,
+        timescale: u32,
+        init: u32,
+        next_msn: u32,
+    ) -> Result<(), CmafError> {
+        let lane = Lane::new(name, timescale, self.cadence.part_target_ms);
+        let mut follower = Follower { lane, waiting: VecDeque::new(), next_msn, init };
+        follower.catch_up(&self.borders)?;
+        self.followers.insert(name, follower);
+        Ok(())
     }
 
     /// A rendition, from the next border on or, if it was there before, in another format.
@@ -98,12 +118,6 @@ impl Cutter {
     /// Whose frames decide from now on.
     pub(crate) fn set_leader(&mut self, name: RenditionName) {
         self.leader = Some(name);
-    }
-
-    /// The next key frame of the leader begins a segment, whose format has nothing to do with the one
-    /// before it.
-    pub(crate) fn discontinue(&mut self) {
-        self.due = Some(Due { discontinuity: true });
     }
 
     /// A frame of rendition `name`, in its own ticks.
@@ -138,7 +152,6 @@ impl Cutter {
         let at = ends.max().unwrap_or(last.at).max(last.at);
         self.frontier = at;
         self.open_gap(at)?;
-        self.due = None;
         Ok(at)
     }
 
@@ -185,7 +198,7 @@ impl Cutter {
                 one.next_msn = one.next_msn.min(last.msn);
             }
         }
-        (self.frontier, self.last_key, self.due) = (at, at, None);
+        (self.frontier, self.last_key) = (at, at);
         Ok(())
     }
 
@@ -217,7 +230,7 @@ impl Cutter {
             lasted >= self.target()
         } else if frame.key {
             let group = at.saturating_sub(self.last_key);
-            lasted + group > greatest || self.due.is_some()
+            lasted + group > greatest
         } else {
             // No key frame in sight: a few frames more would be too many.
             lasted + u64::from(FEED_TIMESCALE) / 10 > greatest
@@ -226,8 +239,7 @@ impl Cutter {
             self.last_key = at;
         }
         if is_border && began && lasted > 0 {
-            let discontinuity = self.due.take_if(|_| frame.key).is_some_and(|due| due.discontinuity);
-            self.borders.push_back(Border { msn: last.msn + 1, at, discontinuity, gap: false });
+            self.borders.push_back(Border { msn: last.msn + 1, at, discontinuity: false, gap: false });
         }
     }
 
@@ -304,7 +316,9 @@ impl Follower {
                     self.lane.push(frame)?;
                 }
                 // Nothing came for long.
-                (Some(border), None) if self.waiting.is_empty() && frontier >= border.at.saturating_add(LAG) => {
+                (Some(border), None)
+                    if self.waiting.is_empty() && frontier >= border.at.saturating_add(LAG) =>
+                {
                     if frontier == u64::MAX {
                         return Ok(());
                     }

@@ -1,5 +1,5 @@
-use cmaf::{AacLc, AudioTrack, CmafError, RenditionKind, Track, VideoTrack, init_segment};
 use bytes::Bytes;
+use cmaf::{AacLc, AudioTrack, CmafError, RenditionKind, Track, VideoTrack, init_segment};
 use h264_reader::avcc::AvcDecoderConfigurationRecord;
 use model::cell::Ratio;
 use model::feed::{FEED_TIMESCALE, FeedConfig};
@@ -71,7 +71,8 @@ impl Format {
 
 fn h264_size(avcc: &[u8]) -> Result<(u16, u16), FormatError> {
     let broken = |fault: String| FormatError::Malformed { codec: "H.264", fault };
-    let record = AvcDecoderConfigurationRecord::try_from(avcc).map_err(|error| broken(format!("{error:?}")))?;
+    let record =
+        AvcDecoderConfigurationRecord::try_from(avcc).map_err(|error| broken(format!("{error:?}")))?;
     let context = record.create_context().map_err(|error| broken(format!("{error:?}")))?;
     let sps = context.sps().next().ok_or_else(|| broken("no parameter set".to_owned()))?;
     let (width, height) = sps.pixel_dimensions().map_err(|error| broken(format!("{error:?}")))?;

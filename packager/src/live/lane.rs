@@ -269,7 +269,10 @@ mod tests {
             let frames = 2 * fps_milli / 1000;
             let parts = parts(frames, 90_000_000 / fps_milli);
             let (last, whole) = parts.split_last().unwrap();
-            assert!(whole.iter().all(|ms| (expected - 1..=expected + 1).contains(ms)), "{fps_milli}: {parts:?}");
+            assert!(
+                whole.iter().all(|ms| (expected - 1..=expected + 1).contains(ms)),
+                "{fps_milli}: {parts:?}"
+            );
             assert!(*last <= 350, "{fps_milli}: {parts:?}");
         }
     }

@@ -202,12 +202,14 @@ fn sound_alone_is_cut_by_its_own_clock() {
 }
 
 #[test]
-fn another_format_begins_with_the_next_key_frame() {
+fn another_format_is_a_break_in_all_renditions() {
     let mut publisher = Publisher::new();
     publisher.send(0, 3 * SECOND, 30, true);
-    publisher.cutter.discontinue();
+    let end = publisher.cutter.outage().unwrap();
     publisher.cutter.join(PICTURE, 90_000, 1);
-    publisher.send(3 * SECOND, 9 * SECOND, 30, true);
+    publisher.cutter.resume(end, end, true).unwrap();
+    publisher.clock = SoundClock::new(48_000, AAC_FRAME);
+    publisher.send(end, end + 6 * SECOND, 30, true);
     let all = publisher.made();
     assert_aligned(&all);
     for name in [PICTURE, SOUND] {

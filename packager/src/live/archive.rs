@@ -1,0 +1,335 @@
+//! From the spool to the shelf: closed segments become chunks in the store, as they are.
+//!
+//! On the shelf the film has no outages: times are those of the event without what everybody lacked.
+//! What only one rendition lacks, its picture before lasts longer.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use catalog::{NewVersion, RenditionSummary};
+use cmaf::{
+    Bandwidth, ChunkRef, ChunkWriter, CmafError, ReadSegment, RenditionIndex, RenditionKind, Sample,
+    SegmentRef, VersionIndex, media_segment, part_head, read_chunk_index, read_part, segment_head,
+};
+use live::{Line, Record, Recorded, Segment};
+use model::{ChunkHash, ObjectKey, RenditionName};
+use storage::ObjectStore;
+use tokio::sync::Semaphore;
+
+use super::LiveError;
+use super::spool::{Reader, reel};
+use crate::backoff;
+
+/// What an event has on its packager's disk and in the store.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    record: Mutex<Record>,
+    reader: Reader,
+    store: Arc<dyn ObjectStore>,
+    /// How many chunks of all events are put together at once: each is in memory then.
+    turns: Arc<Semaphore>,
+}
+
+/// The most that a chunk lasts, in seconds.
+const CHUNK_S: u64 = 60;
+/// Segments behind the last chunk after which another is tried: those of a chunk, and one more.
+const ENOUGH: usize = 32;
+
+/// Segments that become one of a chunk: together they begin with a key frame.
+struct Joined {
+    span: (u32, u32),
+    base: u64,
+    samples: Vec<Sample>,
+    payload: BytesMut,
+}
+
+impl Archive {
+    pub(crate) fn new(
+        record: Record,
+        reader: Reader,
+        store: Arc<dyn ObjectStore>,
+        turns: Arc<Semaphore>,
+    ) -> Self {
+        Self { record: Mutex::new(record), reader, store, turns }
+    }
+
+    /// Remembers lines that were written down.
+    pub(crate) fn note(&self, lines: impl IntoIterator<Item = Line>) {
+        let mut record = self.record();
+        for line in lines {
+            if let Err(fault) = record.add(line) {
+                tracing::error!("a line of a live event is left out: {fault}");
+            }
+        }
+    }
+
+    /// The renditions that have enough behind their last chunk for another.
+    pub(crate) fn is_due(&self) -> Vec<RenditionName> {
+        let record = self.record();
+        let due = record.renditions.iter().filter(|(_, one)| one.segments.len() - sealed(one) >= ENOUGH);
+        due.map(|(name, _)| *name).collect()
+    }
+
+    /// Puts the next chunk of a rendition into the store. Returns the line to write down, and to
+    /// [`note`](Self::note); `None` while there is too little, or when all is there and it is `last`.
+    pub(crate) async fn seal(&self, rendition: RenditionName, last: bool) -> Result<Option<Line>, LiveError> {
+        let _turn = self.turns.acquire().await;
+        let (video, version) = {
+            let record = self.record();
+            (record.video, record.version)
+        };
+        let Some((number, start, joined)) = self.gather(rendition, last)? else { return Ok(None) };
+        let mut writer = ChunkWriter::new(number, start);
+        let mut bytes = BytesMut::new();
+        let mut spans = Vec::with_capacity(joined.len());
+        for (sequence, segment) in (number..).zip(&joined) {
+            let whole = media_segment(sequence + 1, segment.base, &segment.samples, &segment.payload)?;
+            writer.push(&whole)?;
+            bytes.extend_from_slice(&whole);
+            spans.push(segment.span);
+        }
+        let finished = writer.finish();
+        bytes.extend_from_slice(&finished.tail);
+        let chunk = finished.chunk;
+        let key = ObjectKey::Chunk { video, version, rendition, number, hash: chunk.hash };
+        let bytes = bytes.freeze();
+        backoff::insist(backoff::WRITE, || self.store.put(&key, bytes.clone())).await?;
+        Ok(Some(Line::Sealed { rendition, spans, chunk }))
+    }
+
+    /// Lets go of the reels that are all in the store and that nobody asks for often.
+    pub(crate) fn discard(&self, rendition: RenditionName) -> Result<(), LiveError> {
+        let record = self.record();
+        let Some(recorded) = record.renditions.get(&rendition) else { return Ok(()) };
+        let Some((_, to)) = recorded.sealed.last().and_then(|(spans, _)| spans.last()).copied() else {
+            return Ok(());
+        };
+        // The last one may hold segments that are not.
+        if let Some(before) = reel(to).checked_sub(1) {
+            self.reader.discard(rendition, before)?;
+        }
+        Ok(())
+    }
+
+    /// The segments of the next chunk: its number, its beginning on the shelf, and them.
+    fn gather(&self, name: RenditionName, last: bool) -> Result<Option<(u32, u64, Vec<Joined>)>, LiveError> {
+        let record = self.record();
+        let Some(recorded) = record.renditions.get(&name) else { return Ok(None) };
+        let leader = leader(&record);
+        let timescale = recorded.tracks.first().map_or(1, |track| u64::from(track.timescale));
+        let number = recorded.sealed.iter().map(|(spans, _)| spans.len()).sum::<usize>();
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        let start: u64 = recorded.sealed.iter().map(|(_, chunk)| ticks(chunk)).sum();
+
+        let mut joined: Vec<Joined> = Vec::new();
+        let mut end = start;
+        for (segment, offset) in &recorded.segments[sealed(recorded)..] {
+            let msn = segment.begun.msn;
+            if segment.begun.gap {
+                let everybody = leader.and_then(|leader| state_of(leader, msn));
+                match (everybody, joined.last_mut()) {
+                    // Nobody knows yet whether the others had it.
+                    (None, _) if !last => return Ok(None),
+                    (Some(true) | None, _) => {}
+                    (Some(false), Some(before)) => {
+                        before.span.1 = msn;
+                        if let Some(sample) = before.samples.last_mut() {
+                            sample.duration += segment.duration;
+                            end += u64::from(segment.duration);
+                        }
+                    }
+                    (Some(false), None) => {}
+                }
+                continue;
+            }
+            let Some(bytes) = self.reader.segment(name, segment, *offset)? else {
+                return Err(LiveError::Lost { rendition: name, msn });
+            };
+            let ReadSegment { samples, payload, .. } = read_part(&bytes)?;
+            let begins = samples.first().is_some_and(|sample| sample.sync);
+            let whole = joined.len() >= CHUNK_S as usize / 2 || end - start >= CHUNK_S * timescale;
+            if begins && whole {
+                return Ok(Some((number, start, joined)));
+            }
+            let lasts = samples.iter().map(|sample| u64::from(sample.duration)).sum::<u64>();
+            match joined.last_mut() {
+                Some(before) if !begins => {
+                    before.span.1 = msn;
+                    before.samples.extend(samples);
+                    before.payload.extend_from_slice(&bytes[payload]);
+                }
+                // Nothing can be decoded before the first key frame.
+                None if !begins => continue,
+                _ => joined.push(Joined {
+                    span: (msn, msn),
+                    base: end,
+                    samples,
+                    payload: BytesMut::from(&bytes[payload]),
+                }),
+            }
+            end += lasts;
+        }
+        Ok((last && !joined.is_empty()).then_some((number, start, joined)))
+    }
+
+    /// A closed segment, from the spool or from the store.
+    pub(crate) async fn segment(&self, name: RenditionName, msn: u32) -> Result<Option<Bytes>, LiveError> {
+        let (segment, from) = {
+            let record = self.record();
+            let Some(recorded) = record.renditions.get(&name) else { return Ok(None) };
+            let Some((segment, offset)) = find(recorded, msn).cloned() else { return Ok(None) };
+            if segment.begun.gap {
+                return Ok(None);
+            }
+            if let Some(bytes) = self.reader.segment(name, &segment, offset)? {
+                return Ok(Some(bytes));
+            }
+            let Some(from) = in_store(&record, recorded, name, msn) else { return Ok(None) };
+            (segment, from)
+        };
+        let InStore { key, chunk, place, before } = from;
+        let index = self.store.get_range(&key, chunk.index_range()).await?;
+        let index = read_chunk_index(&index)?;
+        let at: u64 = chunk.segments[..place].iter().map(|one| u64::from(one.size_bytes)).sum();
+        let range = at..at + u64::from(chunk.segments[place].size_bytes);
+        let stored = self.store.get_range(&key, range).await?;
+        let samples = &index.segments[place].samples;
+        let payload = index.segments[place].payload_offset as usize;
+        Ok(Some(cut_out(&segment, samples, &stored[payload..], before)?))
+    }
+
+    /// Stores what is missing of the version that the event grew, its index last. `None` when there
+    /// is nothing to keep.
+    pub(crate) async fn finish(&self) -> Result<Option<NewVersion>, LiveError> {
+        let record = self.record().clone();
+        let (video, version) = (record.video, record.version);
+        let mut renditions = Vec::new();
+        for (name, recorded) in record.renditions.iter().filter(|(_, one)| !one.sealed.is_empty()) {
+            let Some(track) = recorded.tracks.first() else { continue };
+            let init = self.reader.init(*name, track.init)?;
+            let key = ObjectKey::Init { video, version, rendition: *name };
+            backoff::insist(backoff::WRITE, || self.store.put(&key, init.clone())).await?;
+            let chunks: Vec<ChunkRef> = recorded.sealed.iter().map(|(_, chunk)| chunk.clone()).collect();
+            let segments: Vec<SegmentRef> = chunks.iter().flat_map(|chunk| chunk.segments.clone()).collect();
+            renditions.push(RenditionIndex {
+                name: *name,
+                codecs: track.codecs.clone(),
+                timescale: track.timescale,
+                kind: track.kind,
+                bandwidth: Bandwidth::measure(track.timescale, segments),
+                init_size: u32::try_from(init.len()).unwrap_or(u32::MAX),
+                init_hash: ChunkHash::of(&init),
+                chunks,
+            });
+        }
+        if renditions.is_empty() {
+            return Ok(None);
+        }
+        let ms = |one: &RenditionIndex| one.duration() * 1000 / u64::from(one.timescale.max(1));
+        let duration_ms = renditions.iter().map(ms).max().unwrap_or_default();
+        let index = VersionIndex { format: VersionIndex::FORMAT, video, version, duration_ms, renditions };
+        let key = ObjectKey::Index { video, version };
+        let json = index.to_json();
+        backoff::insist(backoff::WRITE, || self.store.put(&key, json.clone())).await?;
+        let renditions = index.renditions.iter().map(summary).collect();
+        Ok(Some(NewVersion { version, duration_ms, renditions }))
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The renditions that there are.
+    pub(crate) fn renditions(&self) -> Vec<RenditionName> {
+        self.record().renditions.keys().copied().collect()
+    }
+}
+
+/// How many of the recorded segments are in the store, or will never be.
+fn sealed(recorded: &Recorded) -> usize {
+    let last = recorded.sealed.last().and_then(|(spans, _)| spans.last());
+    last.map_or(0, |(_, to)| recorded.segments.partition_point(|(segment, _)| segment.begun.msn <= *to))
+}
+
+/// The rendition whose gaps everybody had: the publisher's picture, or the sound.
+fn leader(record: &Record) -> Option<&Recorded> {
+    record.renditions.iter().max_by_key(|(name, _)| **name).map(|(_, recorded)| recorded)
+}
+
+/// Whether segment `msn` is a gap; `None` while it is not known.
+fn state_of(recorded: &Recorded, msn: u32) -> Option<bool> {
+    find(recorded, msn).map(|(segment, _)| segment.begun.gap)
+}
+
+fn find(recorded: &Recorded, msn: u32) -> Option<&(Segment, u64)> {
+    let first = recorded.segments.first()?.0.begun.msn;
+    recorded.segments.get(usize::try_from(msn.checked_sub(first)?).ok()?)
+}
+
+/// Where a segment is in the store.
+struct InStore {
+    key: ObjectKey,
+    chunk: ChunkRef,
+    /// Which segment of the chunk,
+    place: usize,
+    /// and how many ticks of it are before.
+    before: u64,
+}
+
+fn in_store(record: &Record, recorded: &Recorded, rendition: RenditionName, msn: u32) -> Option<InStore> {
+    let (video, version) = (record.video, record.version);
+    recorded.sealed.iter().find_map(|(spans, chunk)| {
+        let place = spans.iter().position(|(from, to)| (*from..=*to).contains(&msn))?;
+        let before = (spans[place].0..msn).filter_map(|msn| find(recorded, msn));
+        let before = before.map(|(segment, _)| u64::from(segment.duration)).sum();
+        let key = ObjectKey::Chunk { video, version, rendition, number: chunk.number, hash: chunk.hash };
+        Some(InStore { key, chunk: chunk.clone(), place, before })
+    })
+}
+
+/// The segment of the event out of one on the shelf that holds it, `before` ticks from its beginning.
+fn cut_out(segment: &Segment, samples: &[Sample], payload: &[u8], before: u64) -> Result<Bytes, CmafError> {
+    let (mut at, mut from) = (0, 0);
+    let mut own: Vec<Sample> = Vec::new();
+    for sample in samples {
+        if at < before {
+            from += sample.size as usize;
+        } else if at < before + u64::from(segment.duration) {
+            own.push(*sample);
+        }
+        at += u64::from(sample.duration);
+    }
+    if let Some((last, before)) = own.split_last_mut() {
+        // It lasts longer on the shelf where a gap follows.
+        let lasts: u64 = before.iter().map(|sample| u64::from(sample.duration)).sum();
+        last.duration = u32::try_from(u64::from(segment.duration).saturating_sub(lasts)).unwrap_or(1).max(1);
+    }
+    let len: usize = own.iter().map(|sample| sample.size as usize).sum();
+    // `read_chunk_index` checked that the samples fill their segment.
+    let own_payload = payload.get(from..from + len).unwrap_or_default();
+    let (sequence, start) = (segment.begun.msn, segment.begun.start);
+    let head = match own.first() {
+        Some(first) if first.sync => segment_head(sequence, start, &own, len)?,
+        _ => part_head(sequence, start, &own, len)?,
+    };
+    Ok([&head[..], own_payload].concat().into())
+}
+
+fn ticks(chunk: &ChunkRef) -> u64 {
+    chunk.segments.iter().map(|segment| u64::from(segment.duration)).sum()
+}
+
+fn summary(rendition: &RenditionIndex) -> RenditionSummary {
+    let (width, height) = match rendition.kind {
+        RenditionKind::Video { width, height, .. } => (Some(width.into()), Some(height.into())),
+        RenditionKind::Audio { .. } => (None, None),
+    };
+    RenditionSummary {
+        name: rendition.name,
+        width,
+        height,
+        bandwidth_bps: rendition.bandwidth.peak_bps,
+        average_bandwidth_bps: rendition.bandwidth.average_bps,
+        size_bytes: rendition.size_bytes(),
+    }
+}

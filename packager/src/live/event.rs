@@ -1,0 +1,482 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use live::{Line, Record};
+use model::cell::Ratio;
+use model::feed::{FeedAnswer, FeedMessage, FeedOver, FeedTrack, Packet};
+use model::{ErrorKind, RenditionName, VersionId, VideoId};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::cadence::Cadence;
+use super::feed::Feed;
+use super::format::{Format, FormatError};
+use super::going::{Away, Going, OnAir};
+use super::lane::Frame;
+use super::sound::{AAC_FRAME, SoundClock};
+use super::spool::Spool;
+use super::timeline::{Placed, Timeline};
+use super::{LiveError, Shared};
+
+/// What reaches an event from outside.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A publisher's connection, accepted.
+    Begin { generation: u64, encoder: String, answers: mpsc::Sender<FeedAnswer> },
+    /// What it says.
+    Said { generation: u64, message: FeedMessage, payload: Bytes },
+    /// It is gone.
+    Gone { generation: u64 },
+}
+
+/// Carries one event from its first feed to the shelf.
+pub(crate) struct Driver {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) video: VideoId,
+    pub(crate) version: VersionId,
+    pub(crate) on_air: watch::Sender<Option<Arc<OnAir>>>,
+    feed: Option<Feed>,
+    going: Option<Going>,
+    /// The turn in which the rows were told that there is something to see.
+    told: Option<u64>,
+}
+
+/// How often an event without a publisher is looked after, and its row.
+const TICK: Duration = Duration::from_millis(100);
+const LOOK: u32 = 10;
+/// Between two tries to put an event on the shelf.
+const AGAIN: Duration = Duration::from_secs(5);
+/// Sounds are named by the next of these rates, in kbit/s.
+const SOUND_RATES: [u16; 9] = [32, 48, 64, 96, 128, 160, 192, 256, 320];
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        video: VideoId,
+        version: VersionId,
+        on_air: watch::Sender<Option<Arc<OnAir>>>,
+    ) -> Self {
+        Self { shared, video, version, on_air, feed: None, going: None, told: None }
+    }
+
+    /// Goes on with an event from before this process.
+    pub(crate) fn restore(&mut self, spool: Spool, record: Record) -> Result<(), LiveError> {
+        let going = Going::restored(&self.shared, spool, record)?;
+        self.on_air.send_replace(Some(Arc::clone(&going.on_air)));
+        self.going = Some(going);
+        Ok(())
+    }
+
+    /// Runs until the event is over, or the process stops.
+    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut count = 0u32;
+        loop {
+            let done = tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    self.settle().await;
+                    return;
+                }
+                input = inputs.recv() => match input {
+                    Some(input) => self.take(input).await,
+                    None => return,
+                },
+                _ = ticks.tick() => {
+                    count = count.wrapping_add(1);
+                    self.tick(count.is_multiple_of(LOOK)).await
+                }
+            };
+            match done {
+                Ok(true) => {
+                    self.shelve(&stop).await;
+                    return self.linger(inputs, stop).await;
+                }
+                Ok(false) => {}
+                Err(error) => tracing::error!(
+                    video = %self.video,
+                    error = &error as &dyn std::error::Error,
+                    "a live event stumbled"
+                ),
+            }
+        }
+    }
+
+    /// The event is over: its playlists say so for a while, and no publisher is let in.
+    async fn linger(self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
+        let gone = tokio::time::sleep(self.shared.linger);
+        tokio::pin!(gone);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = &mut gone => return,
+                input = inputs.recv() => match input {
+                    Some(Input::Begin { answers, .. }) => {
+                        let _ = answers.try_send(FeedAnswer::Over(FeedOver::EventEnded));
+                    }
+                    Some(_) => {}
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Takes what came; whether the event is over.
+    async fn take(&mut self, input: Input) -> Result<bool, LiveError> {
+        match input {
+            Input::Begin { generation, encoder, answers } => {
+                if self.feed.as_ref().is_some_and(|feed| feed.generation > generation) {
+                    let _ = answers.try_send(FeedAnswer::Over(FeedOver::Superseded));
+                    return Ok(false);
+                }
+                if let Some(before) = self.feed.take() {
+                    before.over(FeedOver::Superseded);
+                    self.away().await?;
+                }
+                tracing::info!(video = %self.video, generation, %encoder, "a publisher is there");
+                let _ = answers.try_send(FeedAnswer::Accepted);
+                self.feed = Some(Feed::new(generation, answers));
+            }
+            Input::Said { generation, message, payload } => {
+                if self.feed.as_ref().is_some_and(|feed| feed.generation == generation) {
+                    self.hear(message, payload).await?;
+                }
+            }
+            Input::Gone { generation } => {
+                if self.feed.take_if(|feed| feed.generation == generation).is_some() {
+                    tracing::info!(video = %self.video, generation, "the publisher is gone");
+                    self.away().await?;
+                    let now = self.shared.clock.now();
+                    self.shared.catalog.publisher_left(self.video, generation, now).await?;
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn hear(&mut self, message: FeedMessage, payload: Bytes) -> Result<(), LiveError> {
+        match message {
+            FeedMessage::Begin { .. } => self.let_go(FeedOver::Malformed).await,
+            FeedMessage::End => Ok(()),
+            FeedMessage::Config(config) => {
+                let Some(feed) = &mut self.feed else { return Ok(()) };
+                // In the middle of a feed: what follows is placed anew, from its next key frame on.
+                if feed.configure(config) && feed.timeline.take().is_some() {
+                    self.away().await?;
+                }
+                Ok(())
+            }
+            FeedMessage::Packet { track, dts, cts_offset, key } => {
+                let packet = Packet { track, dts, cts_offset, key, data: payload };
+                if packet.data.is_empty() {
+                    return Ok(());
+                }
+                self.packet(packet).await
+            }
+        }
+    }
+
+    async fn packet(&mut self, packet: Packet) -> Result<(), LiveError> {
+        let Some(feed) = &mut self.feed else { return Ok(()) };
+        if feed.timeline.is_none() {
+            if !feed.opening.push(packet) {
+                return self.let_go(FeedOver::TooMuch).await;
+            }
+            return self.open().await;
+        }
+        if !self.place(packet.clone())? {
+            // Its times jumped: what comes now is a feed of its own.
+            tracing::info!(video = %self.video, "the publisher's clock jumped");
+            self.away().await?;
+            if let Some(feed) = &mut self.feed {
+                (feed.timeline, feed.sound) = (None, None);
+                feed.opening.take();
+                feed.opening.push(packet);
+            }
+            return self.open().await;
+        }
+        self.flush().await
+    }
+
+    /// Gives a packet to the cutter; `false` when its time has jumped.
+    fn place(&mut self, packet: Packet) -> Result<bool, LiveError> {
+        let (Some(feed), Some(going)) = (&mut self.feed, &mut self.going) else { return Ok(true) };
+        let Some(timeline) = &mut feed.timeline else { return Ok(true) };
+        let frame = match timeline.place(&packet) {
+            Placed::At(frame) => frame,
+            Placed::Early => return Ok(true),
+            Placed::Jump => return Ok(false),
+        };
+        match packet.track {
+            FeedTrack::Video => {
+                if let Some(picture) = going.picture {
+                    going.cutter.push(picture, frame)?;
+                }
+            }
+            FeedTrack::Audio => {
+                let placed: Option<Frame> = feed.sound.as_mut().and_then(|clock| clock.place(frame));
+                if let (Some(sound), Some(frame)) = (going.sound, placed) {
+                    going.cutter.push(sound, frame)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Begins the event, or goes on with it, once the feed's beginning is clear.
+    async fn open(&mut self) -> Result<(), LiveError> {
+        let Some(feed) = &mut self.feed else { return Ok(()) };
+        let has_picture = feed.video.is_some();
+        let (first, cadence, rate) = match &self.going {
+            // The cadence was settled by the event's first feed.
+            Some(going) => match (going.picture, feed.opening.first_key()) {
+                (Some(_), Some(key)) if has_picture => (key.clone(), None, Ratio { num: 30, den: 1 }),
+                _ => match feed.opening.first_of_sound_alone(has_picture) {
+                    Some(first) => (first.clone(), None, Ratio { num: 30, den: 1 }),
+                    None => return Ok(()),
+                },
+            },
+            None => match (feed.opening.cadence(), feed.opening.first_of_sound_alone(has_picture)) {
+                (Some((cadence, rate)), _) => match feed.opening.first_key() {
+                    Some(key) if has_picture => (key.clone(), Some(cadence), rate),
+                    _ => return Ok(()),
+                },
+                (None, Some(first)) => (first.clone(), Some(Cadence::SOUND), Ratio { num: 1, den: 1 }),
+                (None, None) => return Ok(()),
+            },
+        };
+        match self.begin(&first, cadence, rate).await {
+            Ok(()) => {}
+            Err(LiveError::Format(error)) => {
+                tracing::warn!(video = %self.video, error = &error as &dyn std::error::Error, "a feed is refused");
+                let why = match error {
+                    FormatError::Unsupported { .. } => FeedOver::Unsupported,
+                    FormatError::Malformed { .. } | FormatError::Cmaf(_) => FeedOver::Malformed,
+                };
+                return self.let_go(why).await;
+            }
+            Err(error) => return Err(error),
+        }
+        let packets = self.feed.as_mut().map(|feed| feed.opening.take()).unwrap_or_default();
+        for packet in packets {
+            self.place(packet)?;
+        }
+        self.flush().await
+    }
+
+    async fn begin(
+        &mut self,
+        first: &Packet,
+        cadence: Option<Cadence>,
+        rate: Ratio,
+    ) -> Result<(), LiveError> {
+        let Some(feed) = &self.feed else { return Ok(()) };
+        let video = feed.video.as_ref().map(|config| Format::of(config, rate)).transpose()?;
+        let audio = feed.audio.as_ref().map(|config| Format::of(config, rate)).transpose()?;
+        let sound_bps = feed.opening.sound_bps();
+        let waited = feed.opening.lasted_since(first);
+        if self.going.is_none() {
+            let cadence = cadence.unwrap_or(Cadence::SOUND);
+            self.going = Some(Going::begun(&self.shared, self.video, self.version, cadence, waited).await?);
+        }
+        let (Some(feed), Some(going)) = (&mut self.feed, &mut self.going) else { return Ok(()) };
+        let mut changed = false;
+        if let Some(format) = &video {
+            let name = *going.picture.get_or_insert(RenditionName::Video { height: format.short_side() });
+            if format.short_side() > name.height() {
+                // Its height is what a grant is compared with.
+                return Err(
+                    FormatError::Unsupported { what: "a greater picture than the event began with" }.into()
+                );
+            }
+            changed |= going.enter(name, format)?;
+        }
+        if let Some(format) = &audio {
+            let named = || {
+                let kbps = (sound_bps + 500) / 1000;
+                let next = SOUND_RATES.into_iter().find(|rate| u64::from(*rate) * 9 / 8 >= kbps);
+                RenditionName::Audio { kbps: next.unwrap_or(320) }
+            };
+            let name = *going.sound.get_or_insert_with(named);
+            match going.formats.get(&name) {
+                Some((_, before)) if before.timescale != format.timescale => {
+                    return Err(FormatError::Unsupported {
+                        what: "another sample rate than the event began with",
+                    }
+                    .into());
+                }
+                _ => changed |= going.enter(name, format)?,
+            }
+        }
+        let away = going.away.take();
+        let at = match away {
+            None => 0,
+            Some(Away { cut, began, since }) => {
+                let passed = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                // Back before the packets that were kept had been sent.
+                (began + passed.saturating_mul(90)).saturating_sub(waited).max(cut)
+            }
+        };
+        if let Some(away) = away {
+            going.cutter.resume(away.cut, at, changed)?;
+        }
+        let leader = if video.is_some() { going.picture } else { going.sound };
+        if let Some(leader) = leader {
+            going.cutter.set_leader(leader);
+        }
+        feed.timeline = Some(match first.track {
+            FeedTrack::Video => Timeline::beginning(first, at),
+            FeedTrack::Audio => Timeline::beginning_with_sound(first, at),
+        });
+        feed.sound = audio.map(|format| SoundClock::new(format.timescale, AAC_FRAME));
+        Ok(())
+    }
+
+    /// Nobody publishes any more, for now.
+    async fn away(&mut self) -> Result<(), LiveError> {
+        if let Some(feed) = &mut self.feed {
+            (feed.timeline, feed.sound) = (None, None);
+        }
+        let Some(going) = &mut self.going else { return Ok(()) };
+        if going.away.is_none() {
+            let end = going.cutter.outage()?;
+            going.away = Some(Away { cut: end, began: end, since: Instant::now() });
+        }
+        self.flush().await
+    }
+
+    /// Lets the publisher go.
+    async fn let_go(&mut self, why: FeedOver) -> Result<(), LiveError> {
+        if let Some(feed) = self.feed.take() {
+            feed.over(why);
+            self.away().await?;
+            let now = self.shared.clock.now();
+            self.shared.catalog.publisher_left(self.video, feed.generation, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks after the event; whether it is over.
+    async fn tick(&mut self, look: bool) -> Result<bool, LiveError> {
+        if look && self.is_ended().await? {
+            self.finish().await?;
+            return Ok(true);
+        }
+        if self.feed.is_none() {
+            self.away().await?;
+        }
+        let Some(going) = &mut self.going else { return Ok(false) };
+        if let Some(away) = &mut going.away {
+            let passed = away.since.elapsed();
+            if passed >= self.shared.grace {
+                tracing::info!(video = %self.video, "nobody came back to publish");
+                self.shared.catalog.end_event(self.video, self.shared.clock.now()).await?;
+                self.finish().await?;
+                return Ok(true);
+            }
+            let now = away.began + u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).saturating_mul(90);
+            away.cut = going.cutter.pass(away.cut, now)?;
+            self.flush().await?;
+        }
+        if let Some(going) = self.going.as_mut().filter(|_| look) {
+            going.seal(&self.shared).await?;
+        }
+        Ok(false)
+    }
+
+    /// Whether the owner ended it.
+    async fn is_ended(&self) -> Result<bool, LiveError> {
+        let event = self.shared.catalog.event(self.video).await?;
+        Ok(event.is_none_or(|(_, event)| event.state.is_ended()))
+    }
+
+    /// Shows what was made; what is closed is written down before.
+    async fn flush(&mut self) -> Result<(), LiveError> {
+        let Some(going) = &mut self.going else { return Ok(()) };
+        let made = going.cutter.take();
+        going.show(made).await;
+        self.announce().await
+    }
+
+    /// Tells the rows that there is something to see.
+    async fn announce(&mut self) -> Result<(), LiveError> {
+        let (Some(going), Some(feed)) = (&self.going, &self.feed) else { return Ok(()) };
+        if self.told == Some(feed.generation) || going.away.is_some() {
+            return Ok(());
+        }
+        let leader = going.picture.or(going.sound);
+        let position = leader.and_then(|name| going.on_air.broadcast.position(name)).unwrap_or_default();
+        // A player needs a hold-back of three parts to begin with.
+        if position.msn == 0 || position.parts < 2 {
+            return Ok(());
+        }
+        self.on_air.send_if_modified(|on_air| {
+            let is_new = on_air.is_none();
+            *on_air = Some(Arc::clone(&going.on_air));
+            is_new
+        });
+        let (generation, now) = (feed.generation, self.shared.clock.now());
+        match self.shared.catalog.event_went_live(self.video, generation, now).await {
+            Ok(_) => self.told = Some(generation),
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                // The next tick finds that nobody publishes.
+                if let Some(feed) = self.feed.take() {
+                    feed.over(FeedOver::Superseded);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// The process stops: what was made is closed, so that the next one goes on behind it.
+    async fn settle(&mut self) {
+        if let Err(error) = self.away().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "a live event was not settled");
+        }
+    }
+
+    /// Ends the event.
+    async fn finish(&mut self) -> Result<(), LiveError> {
+        if let Some(feed) = self.feed.take() {
+            feed.over(FeedOver::EventEnded);
+        }
+        let Some(mut going) = self.going.take() else {
+            self.shared.catalog.event_ended(self.video, None, self.shared.clock.now()).await?;
+            return Ok(());
+        };
+        if going.away.is_none() {
+            going.cutter.outage()?;
+        }
+        let made = going.cutter.take();
+        going.show(made).await;
+        going.on_air.broadcast.end();
+        going.write(Line::Ended).await?;
+        self.going = Some(going);
+        Ok(())
+    }
+
+    /// Puts the event on the shelf, however long the store or the rows are away.
+    async fn shelve(&mut self, stop: &CancellationToken) {
+        while let Some(going) = &mut self.going {
+            match going.shelve(&self.shared, self.video).await {
+                Ok(()) => {
+                    tracing::info!(video = %self.video, "a broadcast is on the shelf");
+                    return;
+                }
+                Err(error) => tracing::error!(
+                    video = %self.video,
+                    error = &error as &dyn std::error::Error,
+                    "a broadcast is not on the shelf yet"
+                ),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(AGAIN) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+use model::cell::Ratio;
+use model::feed::{FEED_TIMESCALE, FeedAnswer, FeedConfig, FeedOver, FeedTrack, Packet};
+use tokio::sync::mpsc;
+
+use super::cadence::Cadence;
+use super::sound::SoundClock;
+use super::timeline::Timeline;
+
+/// One publisher's connection, as its event sees it.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    /// The publisher's turn.
+    pub(crate) generation: u64,
+    pub(crate) answers: mpsc::Sender<FeedAnswer>,
+    pub(crate) video: Option<FeedConfig>,
+    pub(crate) audio: Option<FeedConfig>,
+    /// Packets of which it is not clear yet where they belong.
+    pub(crate) opening: Opening,
+    /// Where its clock stands, once that is clear.
+    pub(crate) timeline: Option<Timeline>,
+    pub(crate) sound: Option<SoundClock>,
+}
+
+impl Feed {
+    pub(crate) fn new(generation: u64, answers: mpsc::Sender<FeedAnswer>) -> Self {
+        Self {
+            generation,
+            answers,
+            video: None,
+            audio: None,
+            opening: Opening::default(),
+            timeline: None,
+            sound: None,
+        }
+    }
+
+    /// Takes a configuration; whether it is another one than before.
+    pub(crate) fn configure(&mut self, config: FeedConfig) -> bool {
+        let known = match config.track() {
+            FeedTrack::Video => &mut self.video,
+            FeedTrack::Audio => &mut self.audio,
+        };
+        known.replace(config) != *known
+    }
+
+    /// Tells the publisher that it is let go. Whoever does not listen is gone already.
+    pub(crate) fn over(&self, why: FeedOver) {
+        let _ = self.answers.try_send(FeedAnswer::Over(why));
+    }
+}
+
+/// The packets with which a feed begins, until it is known how often its key frames come.
+#[derive(Debug, Default)]
+pub(crate) struct Opening {
+    packets: Vec<Packet>,
+    bytes: usize,
+}
+
+/// More than a group of pictures may have: ten seconds at 50 Mbit/s.
+const MAX_OPENING: usize = 64 << 20;
+/// Sound without pictures for so long is sound alone.
+const SOUND_ALONE: i64 = 2 * FEED_TIMESCALE as i64;
+
+impl Opening {
+    /// Takes a packet; `false` when it is too much.
+    pub(crate) fn push(&mut self, packet: Packet) -> bool {
+        self.bytes += packet.data.len();
+        self.packets.push(packet);
+        self.bytes <= MAX_OPENING
+    }
+
+    /// All packets, in order.
+    pub(crate) fn take(&mut self) -> Vec<Packet> {
+        self.bytes = 0;
+        std::mem::take(&mut self.packets)
+    }
+
+    /// Ticks from `first` to the last packet.
+    pub(crate) fn lasted_since(&self, first: &Packet) -> u64 {
+        let last = self.packets.last().map_or(first.dts, |last| last.dts);
+        u64::try_from(last - first.dts).unwrap_or(0)
+    }
+
+    /// The first picture that can be decoded.
+    pub(crate) fn first_key(&self) -> Option<&Packet> {
+        self.pictures().find(|packet| packet.key)
+    }
+
+    /// The first packet, when it is clear that there is only sound.
+    pub(crate) fn first_of_sound_alone(&self, has_picture: bool) -> Option<&Packet> {
+        let (first, last) = (self.packets.first()?, self.packets.last()?);
+        let is_alone = !has_picture && self.pictures().next().is_none();
+        (is_alone && last.dts - first.dts >= SOUND_ALONE).then_some(first)
+    }
+
+    /// The cadence of the pictures, once it is clear, and their rate.
+    pub(crate) fn cadence(&self) -> Option<(Cadence, Ratio)> {
+        let pictures: Vec<&Packet> = self.pictures().skip_while(|packet| !packet.key).collect();
+        let (first, last) = (pictures.first()?, pictures.last()?);
+        let second = pictures.iter().skip(1).position(|packet| packet.key).map(|place| place + 1);
+        let ticks = |to: &Packet| u64::try_from(to.dts - first.dts).unwrap_or(0);
+        let group = second.map(|place| ticks(pictures[place]));
+        let counted = second.unwrap_or(pictures.len() - 1).max(1) as u64;
+        let frame = group.unwrap_or_else(|| ticks(last)) / counted;
+        Some((Cadence::decide(group, ticks(last), frame)?, rate(frame)))
+    }
+
+    /// Bits per second of the sound.
+    pub(crate) fn sound_bps(&self) -> u64 {
+        let sound = || self.packets.iter().filter(|packet| packet.track == FeedTrack::Audio);
+        let bytes: usize = sound().map(|packet| packet.data.len()).sum();
+        let span = sound().last().zip(sound().next()).map_or(0, |(last, first)| last.dts - first.dts);
+        let span = u64::try_from(span).unwrap_or(0).max(1);
+        bytes as u64 * 8 * u64::from(FEED_TIMESCALE) / span
+    }
+
+    fn pictures(&self) -> impl Iterator<Item = &Packet> {
+        self.packets.iter().filter(|packet| packet.track == FeedTrack::Video)
+    }
+}
+
+/// Pictures a second from how long one lasts on average: a usual rate where it is nearly that.
+fn rate(frame: u64) -> Ratio {
+    const USUAL: [(u32, u32); 9] = [
+        (24_000, 1001),
+        (24, 1),
+        (25, 1),
+        (30_000, 1001),
+        (30, 1),
+        (48, 1),
+        (50, 1),
+        (60_000, 1001),
+        (60, 1),
+    ];
+    let frame = frame.max(1);
+    let ticks = u64::from(FEED_TIMESCALE);
+    let nearest = USUAL
+        .into_iter()
+        .min_by_key(|(num, den)| (ticks * u64::from(*den) / u64::from(*num)).abs_diff(frame));
+    match nearest {
+        // Times are rounded to milliseconds, so an average over a group is exact to a few ticks.
+        Some((num, den)) if (ticks * u64::from(den) / u64::from(num)).abs_diff(frame) <= frame / 100 => {
+            Ratio { num, den }
+        }
+        _ => Ratio { num: u32::try_from((ticks + frame / 2) / frame).unwrap_or(1).max(1), den: 1 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn packet(track: FeedTrack, ms: i64, key: bool) -> Packet {
+        Packet { track, dts: ms * 90, cts_offset: 0, key, data: Bytes::from_static(&[0; 100]) }
+    }
+
+    #[test]
+    fn the_first_group_of_pictures_says_how_the_event_goes() {
+        let mut opening = Opening::default();
+        opening.push(packet(FeedTrack::Video, 0, false));
+        opening.push(packet(FeedTrack::Video, 33, true));
+        assert_eq!(opening.first_key().unwrap().dts, 33 * 90);
+        for n in 1..60 {
+            assert_eq!(opening.cadence(), None);
+            opening.push(packet(FeedTrack::Video, 33 + n * 100 / 3, false));
+        }
+        opening.push(packet(FeedTrack::Video, 2033, true));
+        let (cadence, rate) = opening.cadence().unwrap();
+        assert_eq!((cadence.target_duration_s, cadence.part_target_ms), (2, Some(350)));
+        assert_eq!(rate, Ratio { num: 30, den: 1 });
+    }
+
+    #[test]
+    fn rates_are_the_usual_ones_or_what_they_are() {
+        let cases = [
+            (3000, 30, 1),
+            (3003, 30_000, 1001),
+            (3600, 25, 1),
+            (3750, 24, 1),
+            (1500, 60, 1),
+            (9000, 10, 1),
+            (0, 90_000, 1),
+        ];
+        for (frame, num, den) in cases {
+            assert_eq!(rate(frame), Ratio { num, den }, "{frame}");
+        }
+    }
+
+    #[test]
+    fn sound_alone_is_known_after_a_while() {
+        let mut opening = Opening::default();
+        for n in 0..94 {
+            opening.push(packet(FeedTrack::Audio, n * 1024 / 48, true));
+        }
+        assert_eq!(opening.first_of_sound_alone(false), None);
+        opening.push(packet(FeedTrack::Audio, 2006, true));
+        assert!(opening.first_of_sound_alone(false).is_some());
+        assert!(opening.first_of_sound_alone(true).is_none());
+        assert!((37_000..39_000).contains(&opening.sound_bps()), "{}", opening.sound_bps());
+    }
+}

@@ -1,0 +1,351 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cmaf::{Bandwidth, RenditionKind};
+use live::{Event, Line, Offered, Record, Segment, Timing, Track};
+use model::{RenditionName, VersionId, VideoId};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::archive::Archive;
+use super::broadcast::Broadcast;
+use super::cadence::Cadence;
+use super::cutter::Cutter;
+use super::format::Format;
+use super::lane::Made;
+use super::sound::time;
+use super::spool::{Spool, SpoolError};
+use super::{LiveError, Shared};
+
+/// What is on air, for whoever asks.
+#[derive(Debug)]
+pub(crate) struct OnAir {
+    pub(crate) broadcast: Broadcast,
+    pub(crate) archive: Archive,
+}
+
+/// An event that has begun.
+pub(super) struct Going {
+    pub(super) cutter: Cutter,
+    pub(super) on_air: Arc<OnAir>,
+    pub(super) spool: Option<Spool>,
+    /// Closed segments that the disk did not take yet.
+    pub(super) unwritten: Vec<(RenditionName, Segment, Bytes)>,
+    /// A chunk on its way to the store.
+    pub(super) sealing: Option<JoinHandle<Result<Option<Line>, LiveError>>>,
+    /// The formats that the renditions have, and the numbers of their initialisation segments.
+    pub(super) formats: BTreeMap<RenditionName, (u32, Format)>,
+    pub(super) picture: Option<RenditionName>,
+    pub(super) sound: Option<RenditionName>,
+    /// While nobody publishes: up to where the gap is cut, where it began, and when.
+    pub(super) away: Option<Away>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Away {
+    pub(super) cut: u64,
+    pub(super) began: u64,
+    pub(super) since: Instant,
+}
+
+/// What a disk that takes nothing may owe: above that the recording ends.
+const MAX_UNWRITTEN: usize = 128 << 20;
+/// No rendition is more segments behind another.
+const MAX_BEHIND: usize = 64;
+
+impl Going {
+    /// The event begins: its folder, its clock, its cadence.
+    pub(super) async fn begun(
+        shared: &Shared,
+        video: VideoId,
+        version: VersionId,
+        cadence: Cadence,
+        waited: u64,
+    ) -> Result<Self, LiveError> {
+        let timing = Timing {
+            zero: shared.clock.now() - Duration::from_millis(waited / 90),
+            target_duration_s: cadence.target_duration_s,
+            part_target_ms: cadence.part_target_ms,
+        };
+        let began = Line::Began { video, version, timing };
+        let folder = shared.folder_of(video);
+        let created = tokio::task::spawn_blocking(move || Spool::create(folder, &began));
+        let spool = created.await.map_err(LiveError::Task)??;
+        let record = Record { video, version, timing, renditions: BTreeMap::new(), ended: false };
+        let event = Event { video, version, timing, renditions: Vec::new(), revision: 0, ended: false };
+        let archive =
+            Archive::new(record, spool.reader(), Arc::clone(&shared.store), Arc::clone(&shared.seals));
+        let on_air = Arc::new(OnAir { broadcast: Broadcast::new(event), archive });
+        Ok(Self {
+            cutter: Cutter::new(cadence, 0, 0, false),
+            on_air,
+            spool: Some(spool),
+            unwritten: Vec::new(),
+            sealing: None,
+            formats: BTreeMap::new(),
+            picture: None,
+            sound: None,
+            away: None,
+        })
+    }
+
+    /// Goes on with an event from before this process.
+    pub(super) fn restored(shared: &Shared, spool: Spool, record: Record) -> Result<Self, LiveError> {
+        let Record { video, version, timing, .. } = record;
+        let cadence =
+            Cadence { target_duration_s: timing.target_duration_s, part_target_ms: timing.part_target_ms };
+        let event = Event { video, version, timing, renditions: Vec::new(), revision: 0, ended: false };
+        let broadcast = Broadcast::new(event);
+        let reader = spool.reader();
+        let (mut formats, mut end, mut msn) = (BTreeMap::new(), 0, 0);
+        for (name, recorded) in &record.renditions {
+            for track in &recorded.tracks {
+                let init = reader.init(*name, track.init)?;
+                let bandwidth =
+                    measured(recorded.segments.iter().map(|(segment, _)| segment), track.timescale);
+                broadcast.join(offered(track, bandwidth), init.clone());
+                let format = Format {
+                    init,
+                    codecs: track.codecs.clone(),
+                    timescale: track.timescale,
+                    kind: track.kind,
+                };
+                formats.insert(*name, (track.init, format));
+            }
+            broadcast.restore(*name, recorded.segments.iter().map(|(segment, _)| segment.clone()));
+            if let Some((last, _)) = recorded.segments.last() {
+                let timescale = recorded.tracks.first().map_or(1, |track| track.timescale);
+                end = end.max(time(last.begun.start + u64::from(last.duration), timescale));
+                msn = msn.max(last.begun.msn + 1);
+            }
+        }
+        let mut cutter = Cutter::restored(cadence, borders(&record), msn, end);
+        for (name, (init, format)) in &formats {
+            let recorded = &record.renditions[name];
+            let first = recorded.tracks.first().map_or(msn, |track| track.first_msn);
+            let next = recorded.segments.last().map_or(first, |(last, _)| last.begun.msn + 1);
+            cutter.rejoin(*name, format.timescale, *init, next)?;
+        }
+        let picture = formats.keys().copied().filter(|name| name.is_video()).max();
+        let sound = formats.keys().copied().filter(|name| !name.is_video()).max();
+        // The monotonic clock began with this process: how long nobody published, the other one says.
+        let now = shared.clock.now();
+        let elapsed = now.since(timing.zero).as_millis();
+        let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX).saturating_mul(90);
+        let gone = Duration::from_millis(elapsed.saturating_sub(end) / 90).min(shared.grace);
+        let since = Instant::now().checked_sub(gone).unwrap_or_else(Instant::now);
+        let archive = Archive::new(record, reader, Arc::clone(&shared.store), Arc::clone(&shared.seals));
+        let on_air = Arc::new(OnAir { broadcast, archive });
+        let away = Some(Away { cut: end, began: end, since });
+        Ok(Self {
+            cutter,
+            on_air,
+            spool: Some(spool),
+            unwritten: Vec::new(),
+            sealing: None,
+            formats,
+            picture,
+            sound,
+            away,
+        })
+    }
+
+    /// A rendition in a format; whether that is another one than before.
+    pub(super) fn enter(&mut self, name: RenditionName, format: &Format) -> Result<bool, LiveError> {
+        let number = match self.formats.get(&name) {
+            Some((_, before)) if before.init == format.init => return Ok(false),
+            Some((number, _)) => number + 1,
+            None => 0,
+        };
+        let first_msn = self.cutter.next_msn();
+        let Format { codecs, timescale, kind, init } = format.clone();
+        let track = Track { rendition: name, init: number, first_msn, codecs, timescale, kind };
+        let line = Line::Track(track.clone());
+        if let Some(spool) = &mut self.spool {
+            // Once for a format: the moment that it takes is no matter.
+            spool.begin(&line, &init)?;
+        }
+        self.on_air.archive.note([line]);
+        self.on_air.broadcast.join(offered(&track, guess(kind)), init);
+        self.cutter.join(name, timescale, number);
+        self.formats.insert(name, (number, format.clone()));
+        Ok(number > 0)
+    }
+
+    /// Shows what was made; what is closed is written down before.
+    pub(super) async fn show(&mut self, mut made: Vec<(RenditionName, Made)>) {
+        while !made.is_empty() {
+            let (first, rest) = up_to_closed(made);
+            made = rest;
+            let (shown, closed): (Vec<_>, Vec<_>) =
+                first.into_iter().partition(|(_, made)| !matches!(made, Made::Closed(_)));
+            self.on_air.broadcast.show(&shown);
+            if !closed.is_empty() {
+                self.write_closed(&closed).await;
+                self.on_air.broadcast.show(&closed);
+            }
+        }
+    }
+
+    /// Writes closed segments down. A disk that does not take them now gets them later; meanwhile
+    /// the event goes on.
+    async fn write_closed(&mut self, closed: &[(RenditionName, Made)]) {
+        for (name, made) in closed {
+            let Made::Closed(bytes) = made else { continue };
+            let size_bytes = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            if let Some(segment) = self.on_air.broadcast.closing(*name, size_bytes) {
+                self.on_air.broadcast.measure(*name, &segment);
+                self.unwritten.push((*name, segment, bytes.clone()));
+            }
+        }
+        let segments = self.unwritten.clone();
+        match self.with_spool(move |spool| spool.close(&segments)).await {
+            Ok(lines) => {
+                self.unwritten.clear();
+                self.on_air.archive.note(lines.unwrap_or_default());
+            }
+            Err(error) => {
+                let bytes: usize = self.unwritten.iter().map(|(.., bytes)| bytes.len()).sum();
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    bytes,
+                    "segments of a live event are not on the disk"
+                );
+                if bytes > MAX_UNWRITTEN {
+                    tracing::error!("the recording of a live event ends here");
+                    (self.spool, self.unwritten) = (None, Vec::new());
+                }
+            }
+        }
+    }
+
+    /// Looks after the chunk that is on its way to the store, and sends the next.
+    pub(super) async fn seal(&mut self, shared: &Shared) -> Result<(), LiveError> {
+        if let Some(sealing) = self.sealing.take_if(|sealing| sealing.is_finished())
+            && let Some(line) = sealing.await.map_err(LiveError::Task)??
+        {
+            self.sealed(line).await?;
+        }
+        let is_idle = self.sealing.is_none() && self.spool.is_some();
+        if let Some(name) = self.on_air.archive.is_due().first().copied().filter(|_| is_idle) {
+            let on_air = Arc::clone(&self.on_air);
+            let seal = async move { on_air.archive.seal(name, false).await };
+            self.sealing = Some(shared.tracker.spawn(seal));
+        }
+        Ok(())
+    }
+
+    async fn sealed(&mut self, line: Line) -> Result<(), LiveError> {
+        let Line::Sealed { rendition, .. } = &line else { return Ok(()) };
+        let rendition = *rendition;
+        self.write(line.clone()).await?;
+        self.on_air.archive.note([line]);
+        self.on_air.archive.discard(rendition)
+    }
+
+    pub(super) async fn shelve(&mut self, shared: &Shared, video: VideoId) -> Result<(), LiveError> {
+        if let Some(sealing) = self.sealing.take()
+            && let Some(line) = sealing.await.map_err(LiveError::Task)??
+        {
+            self.sealed(line).await?;
+        }
+        let Some((_, event)) = shared.catalog.event(video).await? else {
+            return self.remove().await;
+        };
+        let mut shelf = None;
+        if event.policy.record && self.spool.is_some() {
+            for name in self.on_air.archive.renditions() {
+                while let Some(line) = self.on_air.archive.seal(name, true).await? {
+                    self.sealed(line).await?;
+                }
+            }
+            shelf = self.on_air.archive.finish().await?;
+        }
+        shared.catalog.event_ended(video, shelf.as_ref(), shared.clock.now()).await?;
+        self.remove().await
+    }
+
+    async fn remove(&mut self) -> Result<(), LiveError> {
+        if let Some(spool) = self.spool.take() {
+            tokio::task::spawn_blocking(move || spool.remove()).await.map_err(LiveError::Task)??;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn write(&mut self, line: Line) -> Result<(), LiveError> {
+        self.with_spool(move |spool| spool.append(&[line])).await?;
+        Ok(())
+    }
+
+    /// Works with the spool where waiting for the disk holds up nobody; nothing without one.
+    async fn with_spool<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Spool) -> Result<T, SpoolError> + Send + 'static,
+    ) -> Result<Option<T>, LiveError> {
+        let Some(mut spool) = self.spool.take() else { return Ok(None) };
+        let worked = tokio::task::spawn_blocking(move || {
+            let done = work(&mut spool);
+            (spool, done)
+        });
+        let (spool, done) = worked.await.map_err(LiveError::Task)?;
+        self.spool = Some(spool);
+        Ok(Some(done?))
+    }
+}
+
+/// For each rendition what was made up to the first segment that was closed, and the rest.
+#[expect(clippy::type_complexity, reason = "two lists of what comes in as one")]
+fn up_to_closed(
+    made: Vec<(RenditionName, Made)>,
+) -> (Vec<(RenditionName, Made)>, Vec<(RenditionName, Made)>) {
+    let mut closed = BTreeSet::new();
+    made.into_iter().partition(|(name, made)| {
+        let is_before = !closed.contains(name);
+        if matches!(made, Made::Closed(_)) {
+            closed.insert(*name);
+        }
+        is_before
+    })
+}
+
+/// When those segments begin that some renditions had when the process ended, and others had not.
+fn borders(record: &Record) -> Vec<(u32, u64)> {
+    let furthest = record.renditions.values().filter_map(|one| {
+        let (last, _) = one.segments.last()?;
+        Some((last.begun.msn, one))
+    });
+    let Some((_, leader)) = furthest.max_by_key(|(msn, _)| *msn) else { return Vec::new() };
+    let timescale = leader.tracks.first().map_or(1, |track| track.timescale);
+    let begins = |segment: &Segment| (segment.begun.msn, time(segment.begun.start, timescale));
+    let recent = leader.segments.len().saturating_sub(MAX_BEHIND);
+    leader.segments[recent..].iter().map(|(segment, _)| begins(segment)).collect()
+}
+
+fn offered(track: &Track, bandwidth: Bandwidth) -> Offered {
+    Offered {
+        name: track.rendition,
+        codecs: track.codecs.clone(),
+        timescale: track.timescale,
+        kind: track.kind,
+        bandwidth,
+        first_msn: track.first_msn,
+    }
+}
+
+/// Before anything was measured.
+fn guess(kind: RenditionKind) -> Bandwidth {
+    let bps = match kind {
+        RenditionKind::Video { width, height, .. } => u64::from(width) * u64::from(height) * 4,
+        RenditionKind::Audio { .. } => 160_000,
+    };
+    Bandwidth { peak_bps: bps, average_bps: bps }
+}
+
+fn measured<'a>(segments: impl Iterator<Item = &'a Segment>, timescale: u32) -> Bandwidth {
+    let real = segments.filter(|segment| !segment.begun.gap);
+    let measured =
+        real.map(|segment| cmaf::SegmentRef { size_bytes: segment.size_bytes, duration: segment.duration });
+    Bandwidth::measure(timescale, measured)
+}

@@ -1,0 +1,300 @@
+//! Live events, told with a publisher that is one end of a socket.
+#![expect(clippy::unwrap_used, reason = "test support, outside any test function")]
+
+mod publisher;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use catalog::{Admitted, NewEvent};
+use cmaf::VersionIndex;
+use live::{LiveSource, Piece, Rendition, Shown, View, Window, media};
+use model::feed::FeedOver;
+use model::{
+    AccountId, Clock, EventPolicy, ObjectKey, RenditionName, StreamKeyHash, Tier, VersionId, VideoId,
+    VideoState, Visibility,
+};
+use packager::{Live, LiveSettings};
+use storage::ObjectStore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::house::House;
+use publisher::{P360, P720, Publisher};
+
+const PICTURE: RenditionName = RenditionName::Video { height: 720 };
+const SOUND: RenditionName = RenditionName::Audio { kbps: 128 };
+
+const VIDEO: VideoId = VideoId::from_bits(1);
+const VERSION: VersionId = VersionId::from_bits(2);
+
+/// Of the key with which the event is published.
+fn key() -> StreamKeyHash {
+    "07".repeat(32).parse().unwrap()
+}
+
+/// A packager with one event that somebody may publish.
+struct Studio {
+    house: House,
+    live: Live,
+    running: JoinHandle<()>,
+    stop: CancellationToken,
+    socket: PathBuf,
+}
+
+impl Studio {
+    async fn open(grace: Duration) -> Self {
+        let house = House::new().await;
+        let new = NewEvent {
+            video: VIDEO,
+            version: VERSION,
+            owner: AccountId::from_bits(1),
+            title: "En directo".to_owned(),
+            description: String::new(),
+            visibility: Visibility::Public,
+            min_tier: Tier::NONE,
+            starts_at: None,
+            policy: EventPolicy::default(),
+            key: key(),
+        };
+        house.catalog.create_event(&new, house.clock.now()).await.unwrap();
+        Self::of(house, grace)
+    }
+
+    fn of(house: House, grace: Duration) -> Self {
+        let socket = house.folder().join("live.sock");
+        let settings = LiveSettings { folder: house.folder().join("live"), socket: socket.clone(), grace };
+        let (stop, clock) = (CancellationToken::new(), Arc::clone(&house.clock) as Arc<dyn Clock>);
+        let (live, run) =
+            Live::open(settings, house.catalog.clone(), Arc::clone(&house.store), clock, stop.clone())
+                .unwrap();
+        Self { house, live, running: tokio::spawn(run), stop, socket }
+    }
+
+    /// The process ends as one that was asked to, and another begins.
+    async fn restart(self, grace: Duration) -> Self {
+        self.stop.cancel();
+        self.running.await.unwrap();
+        Self::of(self.house, grace)
+    }
+
+    async fn turn(&self) -> Admitted {
+        self.house.catalog.admit_publisher(&key(), self.house.clock.now()).await.unwrap().unwrap()
+    }
+
+    /// Follows a rendition until `enough`, and gives what there is of it then.
+    async fn follow(&self, name: RenditionName, enough: impl Fn(&Rendition) -> bool) -> Rendition {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        let mut known: Option<Rendition> = None;
+        loop {
+            assert!(tokio::time::Instant::now() < deadline, "last seen: {known:?}");
+            let event = self.live.event(VIDEO, VERSION, None).await.unwrap();
+            let offered = event.as_ref().and_then(|event| event.rendition(name));
+            let Some(offered) = offered else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            let replica =
+                known.get_or_insert_with(|| Rendition::new(name, offered.timescale, offered.first_msn));
+            let after = replica.position();
+            if let Some(update) = self.live.news(VIDEO, VERSION, name, after).await.unwrap() {
+                replica.apply(&update);
+            }
+            if enough(replica) {
+                return replica.clone();
+            }
+        }
+    }
+
+    async fn playlist(&self, rendition: &Rendition) -> String {
+        let event = self.live.event(VIDEO, VERSION, None).await.unwrap().unwrap();
+        let shown = Shown { view: View::Low, window: Window::Rewind, delta: false };
+        media(rendition, &event.timing, shown, &[])
+    }
+
+    async fn bytes(&self, name: RenditionName, piece: Piece) -> Option<Bytes> {
+        self.live.bytes(VIDEO, VERSION, name, piece).await.unwrap()
+    }
+
+    async fn end(&self) {
+        self.house.catalog.end_event(VIDEO, self.house.clock.now()).await.unwrap();
+    }
+
+    /// Waits until the broadcast is on the shelf, and reads what is there.
+    async fn shelf(&self) -> VersionIndex {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let video = self.house.catalog.video(VIDEO).await.unwrap().unwrap();
+            if let VideoState::Ready { version, .. } = video.state {
+                assert_eq!(version, VERSION);
+                let key = ObjectKey::Index { video: VIDEO, version };
+                return VersionIndex::from_json(&self.house.store.get(&key).await.unwrap()).unwrap();
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", video.state);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Every sample that the shelf has of a rendition, in order.
+async fn samples(
+    store: &dyn ObjectStore,
+    index: &VersionIndex,
+    name: RenditionName,
+) -> Vec<(u64, cmaf::Sample)> {
+    let rendition = index.rendition(name).unwrap();
+    let mut samples = Vec::new();
+    for chunk in &rendition.chunks {
+        let tail = store.get_range(&index.chunk_key(name, chunk), chunk.index_range()).await.unwrap();
+        for segment in cmaf::read_chunk_index(&tail).unwrap().segments {
+            let mut at = segment.base_decode_time;
+            for sample in segment.samples {
+                samples.push((at, sample));
+                at += u64::from(sample.duration);
+            }
+        }
+    }
+    samples
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broadcast_is_followed_in_parts_and_is_on_the_shelf_when_it_ends() {
+    let studio = Studio::open(Duration::from_secs(60)).await;
+    let mut publisher = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    publisher.send(40).await;
+    let picture = studio.follow(PICTURE, |picture| picture.position().msn >= 39).await;
+    let sound = studio.follow(SOUND, |sound| sound.position().msn >= 38).await;
+    let text = studio.playlist(&picture).await;
+    assert!(text.contains("#EXT-X-PART:DURATION=0.33333,URI=\"38.0.m4s\",INDEPENDENT=YES\n"), "{text}");
+    assert!(!text.contains("GAP") && !text.contains("DISCONTINUITY\n"), "{text}");
+    assert!(studio.playlist(&sound).await.contains("#EXTINF:2.0"));
+
+    // Parts are the samples of their segment; old segments come from the disk or from the store.
+    let whole = cmaf::read_segment(&studio.bytes(PICTURE, Piece::Segment(38)).await.unwrap()).unwrap();
+    let first = studio.bytes(PICTURE, Piece::Part(38, 0)).await.unwrap();
+    assert_eq!(whole.samples[..10], cmaf::read_segment(&first).unwrap().samples);
+    for msn in 0..39 {
+        let bytes = studio.bytes(PICTURE, Piece::Segment(msn)).await.unwrap();
+        let segment = cmaf::read_segment(&bytes).unwrap();
+        assert_eq!((segment.base_decode_time, segment.samples.len()), (u64::from(msn) * 180_000, 60));
+        assert_eq!(bytes[segment.payload.start], (msn * 60) as u8);
+    }
+    assert_eq!(studio.bytes(PICTURE, Piece::Segment(40)).await, None);
+    cmaf::read_init(&studio.bytes(PICTURE, Piece::Init(0)).await.unwrap()).unwrap();
+
+    studio.end().await;
+    assert_eq!(publisher.until_over().await, FeedOver::EventEnded);
+    let index = studio.shelf().await;
+    let store = &*studio.house.store;
+    let pictures = samples(store, &index, PICTURE).await;
+    assert_eq!(pictures.len() as u64, publisher.sent, "a picture is missing or doubled");
+    assert!(pictures.iter().zip(0u64..).all(|((at, _), n)| *at == n * 3000));
+    let lasts = index.rendition(PICTURE).unwrap().duration() / 90;
+    let heard = index.rendition(SOUND).unwrap().duration() / 48;
+    assert!(lasts.abs_diff(heard) <= 45, "{lasts} ms of pictures, {heard} ms of sound");
+    let folder = studio.house.folder().join("live").join(VIDEO.to_string());
+    assert!(!folder.exists(), "the spool is kept");
+    // Whoever still follows sees the end.
+    let ended = studio.follow(PICTURE, Rendition::is_ended).await;
+    assert!(studio.playlist(&ended).await.ends_with("#EXT-X-ENDLIST\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_who_comes_back_goes_on_in_the_same_event() {
+    let studio = Studio::open(Duration::from_secs(60)).await;
+    let mut first = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    first.send(4).await;
+    studio.follow(PICTURE, |picture| picture.position().msn >= 3).await;
+    let before = first.sent;
+    drop(first);
+    // Nobody publishes: the playlist goes on, with nothing in it.
+    let gap = studio.follow(PICTURE, |picture| picture.segments().iter().any(|one| one.begun.gap)).await;
+    assert!(studio.playlist(&gap).await.contains("#EXT-X-GAP"));
+
+    let mut second = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    second.send(3).await;
+    let msn = gap.position().msn;
+    let back =
+        |picture: &Rendition| picture.segments().iter().any(|one| one.begun.msn > msn && !one.begun.gap);
+    let picture = studio.follow(PICTURE, back).await;
+    let text = studio.playlist(&picture).await;
+    assert!(!text.contains("#EXT-X-DISCONTINUITY\n") && !text.contains("init-1"), "{text}");
+
+    // Another one with the same key: the newest is the event's.
+    let mut third = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    assert_eq!(second.until_over().await, FeedOver::Superseded);
+    third.send(2).await;
+    let msn = picture.position().msn;
+    studio.follow(PICTURE, |picture| picture.position().msn > msn + 1).await;
+    studio.end().await;
+    third.until_over().await;
+    let index = studio.shelf().await;
+    let pictures = samples(&*studio.house.store, &index, PICTURE).await;
+    assert_eq!(pictures.len() as u64, before + second.sent + third.sent);
+    let (lasts, heard) =
+        (index.rendition(PICTURE).unwrap().duration() / 90, index.rendition(SOUND).unwrap().duration() / 48);
+    assert!(lasts.abs_diff(heard) <= 45, "{lasts} ms of pictures, {heard} ms of sound");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_format_is_a_break_in_all_renditions() {
+    let studio = Studio::open(Duration::from_secs(60)).await;
+    let mut first = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    first.send(4).await;
+    studio.follow(PICTURE, |picture| picture.position().msn >= 3).await;
+    let mut second = Publisher::begin(&studio.socket, &studio.turn().await, P360).await;
+    second.send(4).await;
+    for name in [PICTURE, SOUND] {
+        let has_break = |one: &Rendition| {
+            let breaks = one.segments().iter().position(|one| one.begun.discontinuity);
+            breaks.is_some_and(|at| one.segments().len() > at + 1)
+        };
+        let rendition = studio.follow(name, has_break).await;
+        let text = studio.playlist(&rendition).await;
+        assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1, "{text}");
+        assert_eq!(text.contains("init-1.mp4"), name.is_video(), "{text}");
+    }
+    let init = studio.bytes(PICTURE, Piece::Init(1)).await.unwrap();
+    let cmaf::Track::Video(track) = cmaf::read_init(&init).unwrap() else { panic!() };
+    assert_eq!((track.width, track.height), (640, 360));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_ends_goes_on_where_it_was() {
+    let studio = Studio::open(Duration::from_secs(60)).await;
+    let mut publisher = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    publisher.send(4).await;
+    let before = studio.follow(PICTURE, |picture| picture.position().msn >= 3).await;
+    let studio = studio.restart(Duration::from_secs(60)).await;
+    let mut again = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    again.send(4).await;
+    let msn = before.position().msn;
+    let after = studio.follow(PICTURE, |picture| picture.position().msn >= msn + 4).await;
+    assert_eq!(after.segments()[..msn as usize].len(), before.segments().len());
+    for (before, after) in before.segments().iter().zip(after.segments()) {
+        assert_eq!((before.begun, before.size_bytes), (after.begun, after.size_bytes));
+    }
+    let text = studio.playlist(&after).await;
+    assert!(!text.contains("#EXT-X-DISCONTINUITY\n"), "{text}");
+    studio.end().await;
+    let index = studio.shelf().await;
+    let pictures = samples(&*studio.house.store, &index, PICTURE).await.len() as u64;
+    // What was on its way when the process ended is lost: less than a segment.
+    let sent = publisher.sent + again.sent;
+    assert!((sent - 60..=sent).contains(&pictures), "{pictures} of {sent} pictures");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_nobody_comes_back_to_ends_when_its_grace_does() {
+    let studio = Studio::open(Duration::from_secs(1)).await;
+    let mut publisher = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    publisher.send(3).await;
+    studio.follow(PICTURE, |picture| picture.position().msn >= 2).await;
+    drop(publisher);
+    let index = studio.shelf().await;
+    assert_eq!(index.rendition(PICTURE).unwrap().segment_count(), 3);
+    let late = studio.house.catalog.admit_publisher(&key(), studio.house.clock.now()).await.unwrap();
+    assert!(late.is_err(), "{late:?}");
+}
