@@ -100,15 +100,25 @@ impl Certificates {
     /// The terms of a handshake: TLS 1.2, for telephones of before 2018, and 1.3; HTTP/2 if the
     /// client speaks it.
     pub(crate) fn terms(&self) -> Result<Arc<ServerConfig>, ListenerError> {
+        let mut terms = self.any_terms()?;
+        terms.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Arc::new(terms))
+    }
+
+    /// The same for what has no name among protocols.
+    pub(crate) fn stream_terms(&self) -> Result<Arc<ServerConfig>, ListenerError> {
+        Ok(Arc::new(self.any_terms()?))
+    }
+
+    fn any_terms(&self) -> Result<ServerConfig, ListenerError> {
         let mut terms = ServerConfig::builder_with_provider(Arc::clone(&self.0.provider))
             .with_safe_default_protocol_versions()
             .map_err(ListenerError::Tls)?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(self.clone()));
-        terms.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // Sessions are resumed by tickets: nothing is kept here for who may come back.
         terms.ticketer = aws_lc_rs::Ticketer::new().map_err(ListenerError::Tls)?;
-        Ok(Arc::new(terms))
+        Ok(terms)
     }
 }
 

@@ -99,7 +99,7 @@ pub(crate) async fn serve(
     terms: Arc<Terms>,
 ) -> Ended {
     let began = tokio::select! {
-        began = begin(tcp, peer, tls, &terms) => began,
+        began = begin(tcp, peer, tls, terms.floor, &terms.proxies) => began,
         () = terms.dropped.cancelled() => return Ended::Dropped,
     };
     match began {
@@ -119,28 +119,30 @@ pub(crate) async fn serve(
     }
 }
 
-enum Wire {
+/// What a connection speaks on.
+pub(crate) enum Wire {
     Plain(Stream),
     // Ten times the size of the other.
     Encrypted(Box<TlsStream<Stream>>),
 }
 
 /// What comes before the first request: the proxy's word, then the handshake.
-async fn begin(
+pub(crate) async fn begin(
     tcp: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
-    terms: &Terms,
+    floor: Floor,
+    proxies: &[IpNet],
 ) -> io::Result<(Peer, Wire)> {
     let mut peer = canonical(peer);
     let mut first = Bytes::new();
-    if terms.proxies.iter().any(|network| network.contains(&peer.ip())) {
+    if proxies.iter().any(|network| network.contains(&peer.ip())) {
         let read = tokio::time::timeout(PROXY_HEADER_TIMEOUT, proxy_protocol::read(&tcp));
         let (source, behind) = read.await??;
         peer = source.map_or(peer, canonical);
         first = behind;
     }
-    let stream = Stream::new(tcp, first, terms.floor);
+    let stream = Stream::new(tcp, first, floor);
     let Some(tls) = tls else { return Ok((Peer(peer), Wire::Plain(stream))) };
     let handshake = tls.accept_with(stream, |session| session.set_buffer_limit(Some(MAX_ENCRYPTED_BYTES)));
     let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await??;

@@ -1,7 +1,8 @@
 //! The hyper and rustls parts that every HTTP door shares: the accept loop on thread-per-core
 //! runtimes, TLS and the PROXY protocol before a door is reached, the ordered list of doors, the
 //! drain, byte ranges and conditional requests, the one table from [`model::ErrorKind`] to a
-//! status, and problem documents. It alone accepts TCP connections; it knows no video, no account
+//! status, and problem documents. It alone accepts TCP connections, also
+//! those of doors that do not speak HTTP ([`StreamPort`]); it knows no video, no account
 //! and no store.
 //!
 //! # Cancellation
@@ -42,6 +43,7 @@ mod range;
 mod rewound;
 mod status;
 mod stream;
+mod stream_port;
 
 pub use body::{Body, BoxError, Tally, empty, full, sized};
 pub use certificates::Certificates;
@@ -58,3 +60,4 @@ pub use problem::{Problem, Text};
 pub use range::{Requested, requested};
 pub use status::status;
 pub use stream::Departure;
+pub use stream_port::{Arrival, StreamPort};

@@ -39,7 +39,7 @@ pub struct Listener {
 }
 
 /// How long to wait for descriptors to be closed when there are none left.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
 impl Listener {
     /// Binds the address for all threads; accepts nothing yet, but clients may already connect.
@@ -259,7 +259,7 @@ impl Connections {
 
 /// Whether `error` says that the process or the machine has run out of something, so that trying
 /// again at once would only burn the core.
-fn is_exhausted(error: &io::Error) -> bool {
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     // Linux: ENOMEM, ENFILE, EMFILE, ENOBUFS; `io::ErrorKind` has no words for most of them.
     matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
 }

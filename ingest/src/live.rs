@@ -1,0 +1,24 @@
+//! What all doors for live streams have in common: who may publish, and the way from a door to the
+//! packager.
+
+mod backlog;
+mod feed;
+mod metrics;
+mod publishers;
+mod turns;
+
+pub(crate) use feed::Feed;
+pub(crate) use metrics::Metrics;
+pub use publishers::{Admitted, Denied, FeedLimits, Publishers};
+pub(crate) use turns::{Turn, Turns};
+
+use model::feed::{FeedConfig, Packet};
+
+/// What a door gives to a feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Item {
+    /// A decoder configuration, new or of another value than before.
+    Config(FeedConfig),
+    /// A packet behind its configuration.
+    Packet(Packet),
+}

@@ -1,0 +1,137 @@
+use std::io;
+
+use model::feed::FeedOver;
+
+use super::command::Status;
+use super::error::RtmpError;
+use crate::live::Denied;
+
+/// Why a publisher's connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    /// It said that it has finished.
+    #[error("it has finished")]
+    Finished,
+    /// It went away without a word.
+    #[error("it went away")]
+    Gone,
+    /// The network, or TLS.
+    #[error("the connection broke")]
+    Broken(#[from] io::Error),
+    /// Its bytes cannot be followed.
+    #[error(transparent)]
+    Wrong(#[from] RtmpError),
+    /// It wants something that is not here.
+    #[error("asked for another {0}")]
+    Refused(&'static str),
+    /// It took too long to say who it is.
+    #[error("it did not say in time what it wants")]
+    Slow,
+    /// It sends nothing any more.
+    #[error("no sound and no picture for a while")]
+    Idle,
+    /// It may not publish.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Too many wrong keys came from where it is.
+    #[error("too many wrong keys from its address")]
+    TooManyTries,
+    /// Two take turns for ever.
+    #[error("too many takeovers")]
+    TooManyTakeovers,
+    /// It sends more than it may.
+    #[error("more than {kbit_per_s} kbit/s")]
+    TooFast {
+        /// What it may.
+        kbit_per_s: u64,
+    },
+    /// It has sent for as long as it may.
+    #[error("as long as it may")]
+    TooLong,
+    /// Somebody newer has its key.
+    #[error("another publisher has the same key")]
+    Overtaken,
+    /// The packager says so.
+    #[error("the packager says {0:?}")]
+    Over(FeedOver),
+    /// The server stops.
+    #[error("the server stops")]
+    Stopping,
+}
+
+impl Ended {
+    /// Under which it is counted.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Gone => "gone",
+            Self::Broken(_) => "broken",
+            Self::Wrong(RtmpError::Malformed(_)) | Self::Over(FeedOver::Malformed) => "malformed",
+            Self::Wrong(RtmpError::TooMuch(_)) => "too_much",
+            Self::Wrong(RtmpError::Unsupported(_)) | Self::Over(FeedOver::Unsupported) => "unsupported",
+            Self::Refused(_) => "refused",
+            Self::Slow => "slow",
+            Self::Idle => "idle",
+            Self::Denied(Denied::Key) => "wrong_key",
+            Self::Denied(Denied::Closed) | Self::Over(FeedOver::EventEnded) => "event_closed",
+            Self::Denied(Denied::Unavailable) => "unavailable",
+            Self::TooManyTries => "too_many_tries",
+            Self::TooManyTakeovers => "too_many_takeovers",
+            Self::TooFast { .. } | Self::TooLong | Self::Over(FeedOver::TooMuch) => "over_limit",
+            Self::Overtaken | Self::Over(FeedOver::Superseded) => "overtaken",
+            Self::Stopping => "stopping",
+        }
+    }
+
+    /// What the publisher is told, if anything: to hostile bytes nothing is said.
+    pub(crate) fn status(&self) -> Option<Status> {
+        const DENIED: &str = "NetStream.Publish.Denied";
+        const FAILED: &str = "NetStream.Publish.Failed";
+        let (code, description) = match self {
+            Self::Finished => {
+                return Some(Status {
+                    level: "status",
+                    code: "NetStream.Unpublish.Success",
+                    description: "Publishing has ended.".to_owned(),
+                });
+            }
+            Self::Gone | Self::Broken(_) | Self::Refused(_) | Self::Slow | Self::Stopping => return None,
+            Self::Wrong(error @ RtmpError::Unsupported(_)) => {
+                (FAILED, format!("{error}: send H.264, HEVC or AV1 with AAC or Opus."))
+            }
+            Self::Wrong(_) => return None,
+            Self::Denied(Denied::Key) => {
+                ("NetStream.Publish.BadName", "No event has this stream key.".to_owned())
+            }
+            Self::Denied(Denied::Closed) => {
+                (DENIED, "The event of this stream key does not take a stream now.".to_owned())
+            }
+            Self::Denied(Denied::Unavailable) => {
+                (DENIED, "The stream key cannot be checked now; try again.".to_owned())
+            }
+            Self::TooManyTries => {
+                (DENIED, "Too many wrong stream keys from this network; try again in a minute.".to_owned())
+            }
+            Self::TooManyTakeovers => {
+                (DENIED, "Several programs publish with this stream key; stop all but one.".to_owned())
+            }
+            Self::Idle => (FAILED, "Neither sound nor picture came for ten seconds.".to_owned()),
+            Self::TooFast { kbit_per_s } => {
+                (FAILED, format!("More than {kbit_per_s} kbit/s: lower the bitrate."))
+            }
+            Self::TooLong => (FAILED, "The event is as long as it may be.".to_owned()),
+            Self::Overtaken | Self::Over(FeedOver::Superseded) => {
+                (FAILED, "Another program publishes with this stream key now.".to_owned())
+            }
+            Self::Over(FeedOver::EventEnded) => (FAILED, "The event has been ended.".to_owned()),
+            Self::Over(FeedOver::Unsupported) => {
+                (FAILED, "What is sent cannot be packaged: send H.264 with AAC.".to_owned())
+            }
+            Self::Over(FeedOver::TooMuch) => (FAILED, "More is sent than the event may have.".to_owned()),
+            Self::Over(FeedOver::Malformed) => {
+                (FAILED, "What is sent contradicts itself; start the program anew.".to_owned())
+            }
+        };
+        Some(Status::error(code, description))
+    }
+}

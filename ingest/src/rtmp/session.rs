@@ -1,0 +1,276 @@
+//! One publisher, from its first byte to its last.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use model::StreamKey;
+use model::feed::FeedMessage;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::conversation::{Conversation, Event};
+use super::door::Inner;
+use super::ended::Ended;
+use super::flv::Demuxer;
+use super::rate::Rate;
+use crate::live::{Admitted, Denied, Feed, Item, Turn};
+
+/// How long the handshake may take, and then all that comes before `publish`.
+const HELLO: Duration = Duration::from_secs(10);
+/// How long a publisher may send neither sound nor picture: its TCP may be half open.
+const IDLE: Duration = Duration::from_secs(10);
+/// How long it may take to find out whose a key is.
+const ADMISSION: Duration = Duration::from_secs(2);
+/// How long a publisher may take nothing of what is said to it.
+const STALL: Duration = Duration::from_secs(5);
+/// How long it may go on sending when it was told that it is over: a connection that is closed with
+/// bytes unread is reset, and what was said never heard.
+const LINGER: Duration = Duration::from_secs(1);
+/// Read at once.
+const READ: usize = 16 << 10;
+/// Longer than any time.
+const FOREVER: Duration = Duration::from_secs(1 << 30);
+
+/// Serves the publisher at the other end of `stream` until its end.
+pub(super) async fn serve<S>(mut stream: S, address: IpAddr, door: &Inner, seated: impl Send) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut session = Session::new(address, door);
+    let ended = session.run(&mut stream, seated).await;
+    match &ended {
+        Ended::Stopping => session.conversation.ask_to_come_back(),
+        ended => {
+            if let Some(status) = ended.status() {
+                session.conversation.say(&status);
+            }
+        }
+    }
+    let publishing = session.publishing.take();
+    let said = async {
+        if !session.conversation.output().is_empty() && session.flush(&mut stream).await.is_ok() {
+            part(&mut stream).await;
+        }
+    };
+    let sent = async {
+        if let Some(Publishing { feed: Some(feed), .. }) = publishing {
+            feed.finish(matches!(ended, Ended::Finished)).await;
+        }
+    };
+    tokio::join!(said, sent);
+    ended
+}
+
+/// Ends the connection, so that what was said last is heard.
+async fn part<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
+    let unread = async {
+        stream.shutdown().await?;
+        let mut bytes = BytesMut::with_capacity(READ);
+        while stream.read_buf(&mut bytes).await? > 0 {
+            bytes.clear();
+        }
+        std::io::Result::Ok(())
+    };
+    let _ = timeout(LINGER, unread).await;
+}
+
+struct Session<'a> {
+    door: &'a Inner,
+    address: IpAddr,
+    conversation: Conversation,
+    input: BytesMut,
+    /// When it has to have said or sent something.
+    deadline: Instant,
+    publishing: Option<Publishing>,
+}
+
+/// What belongs to somebody who may publish.
+struct Publishing {
+    admitted: Admitted,
+    turn: Turn,
+    since: Instant,
+    until: Instant,
+    rate: Rate,
+    demuxer: Demuxer,
+    /// From the first item on.
+    feed: Option<Feed>,
+    _counted: Counted,
+}
+
+/// Counts somebody among those who publish, until dropped.
+struct Counted(Gauge);
+
+impl Counted {
+    fn new(publishers: &Gauge) -> Self {
+        publishers.inc();
+        Self(publishers.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl<'a> Session<'a> {
+    fn new(address: IpAddr, door: &'a Inner) -> Self {
+        let deadline = Instant::now() + HELLO;
+        let (conversation, input) = (Conversation::new(), BytesMut::new());
+        Self { door, address, conversation, input, deadline, publishing: None }
+    }
+
+    async fn run<S>(&mut self, stream: &mut S, seated: impl Send) -> Ended
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut seated = Some(seated);
+        loop {
+            if let Err(ended) = self.hear(&mut seated).await {
+                return ended;
+            }
+            if let Err(error) = self.flush(stream).await {
+                return error.into();
+            }
+            let read = tokio::select! {
+                biased;
+                () = self.door.stop.cancelled() => Err(Ended::Stopping),
+                ended = over(&mut self.publishing) => Err(ended),
+                read = read(stream, &mut self.input) => read,
+                () = sleep_until(self.deadline) => {
+                    Err(if self.publishing.is_some() { Ended::Idle } else { Ended::Slow })
+                }
+            };
+            let counted = read.and_then(|bytes| self.count(bytes));
+            if let Err(ended) = counted {
+                return ended;
+            }
+        }
+    }
+
+    /// Sees to everything that was read.
+    async fn hear(&mut self, seated: &mut Option<impl Send>) -> Result<(), Ended> {
+        loop {
+            let had_begun = self.conversation.has_begun();
+            let event = self.conversation.receive(&mut self.input)?;
+            if self.conversation.has_begun() && !had_begun {
+                self.deadline = Instant::now() + HELLO;
+            }
+            match event {
+                None => return Ok(()),
+                Some(Event::Publish(key)) => {
+                    self.publish(key).await?;
+                    // Those who may publish do not count among the strangers.
+                    drop(seated.take());
+                }
+                Some(Event::Audio(timestamp, body)) => {
+                    self.media(|demuxer| demuxer.audio(timestamp, body))?;
+                }
+                Some(Event::Video(timestamp, body)) => {
+                    self.media(|demuxer| demuxer.video(timestamp, body))?;
+                }
+                Some(Event::Finished) => return Err(Ended::Finished),
+                Some(Event::Refused(what)) => return Err(Ended::Refused(what)),
+            }
+        }
+    }
+
+    async fn publish(&mut self, key: Option<StreamKey>) -> Result<(), Ended> {
+        let door = self.door;
+        if !door.tries.may_try(self.address) {
+            return Err(Ended::TooManyTries);
+        }
+        let admission = async {
+            let key = key.ok_or(Denied::Key)?.hash();
+            let asked = door.publishers.admit(key, self.address, door.clock.now());
+            timeout(ADMISSION, asked).await.unwrap_or(Err(Denied::Unavailable))
+        };
+        let admitted = admission.await.inspect_err(|denied| {
+            if *denied == Denied::Key {
+                door.tries.failed(self.address);
+            }
+        })?;
+        let since = Instant::now();
+        let turn = door.turns.take(admitted.video, admitted.generation, since);
+        let turn = turn.map_err(|_| Ended::TooManyTakeovers)?;
+        self.conversation.accept();
+        self.deadline = since + IDLE;
+        let (rate, demuxer) = (Rate::new(admitted.limits.bits_per_s), Demuxer::default());
+        let until = since + admitted.limits.duration.unwrap_or(FOREVER);
+        let counted = Counted::new(&door.metrics.publishers);
+        let publishing =
+            Publishing { admitted, turn, since, until, rate, demuxer, feed: None, _counted: counted };
+        self.publishing = Some(publishing);
+        tracing::info!(video.id = %admitted.video, generation = admitted.generation, address = %self.address,
+            encoder = self.conversation.encoder(), "a program publishes into event `{}`", admitted.video);
+        Ok(())
+    }
+
+    fn media(
+        &mut self,
+        demux: impl FnOnce(&mut Demuxer) -> Result<Option<Item>, super::error::RtmpError>,
+    ) -> Result<(), Ended> {
+        // The conversation has none before it was told that somebody may publish.
+        let Some(publishing) = &mut self.publishing else { return Ok(()) };
+        let Some(item) = demux(&mut publishing.demuxer)? else { return Ok(()) };
+        if matches!(item, Item::Packet(_)) {
+            self.deadline = Instant::now() + IDLE;
+        }
+        let feed = publishing.feed.get_or_insert_with(|| {
+            let Admitted { video, version, generation, .. } = publishing.admitted;
+            let encoder = self.conversation.encoder().to_owned();
+            let begin = FeedMessage::Begin { video, version, generation, encoder };
+            Feed::open(self.door.socket.clone(), begin, self.door.metrics.clone())
+        });
+        feed.push(item);
+        Ok(())
+    }
+
+    /// Counts what was read against the limits.
+    fn count(&mut self, bytes: usize) -> Result<(), Ended> {
+        let Some(publishing) = &mut self.publishing else { return Ok(()) };
+        self.door.metrics.received.inc_by(bytes as u64);
+        match publishing.rate.takes(bytes, publishing.since.elapsed()) {
+            true => Ok(()),
+            false => Err(Ended::TooFast { kbit_per_s: publishing.admitted.limits.bits_per_s / 1000 }),
+        }
+    }
+
+    async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> std::io::Result<()> {
+        let output = self.conversation.output();
+        if output.is_empty() {
+            return Ok(());
+        }
+        let written = async {
+            stream.write_all_buf(output).await?;
+            stream.flush().await
+        };
+        timeout(STALL, written).await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+    }
+}
+
+async fn read<S: AsyncRead + Unpin>(stream: &mut S, input: &mut BytesMut) -> Result<usize, Ended> {
+    input.reserve(READ);
+    match stream.read_buf(input).await? {
+        0 => Err(Ended::Gone),
+        bytes => Ok(bytes),
+    }
+}
+
+/// Waits until somebody who publishes may not any more.
+async fn over(publishing: &mut Option<Publishing>) -> Ended {
+    let Some(Publishing { turn, until, feed, .. }) = publishing else { return std::future::pending().await };
+    let feed_over = async {
+        match feed {
+            Some(feed) => feed.over().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = turn.over() => Ended::Overtaken,
+        over = feed_over => Ended::Over(over),
+        () = sleep_until(*until) => Ended::TooLong,
+    }
+}
