@@ -33,6 +33,7 @@ mod spool;
 mod timeline;
 
 use std::collections::HashMap;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,7 +61,6 @@ use spool::{Spool, SpoolError};
 pub struct Live {
     shared: Arc<Shared>,
     events: Arc<Mutex<HashMap<VideoId, Known>>>,
-    stop: CancellationToken,
 }
 
 /// How live events are kept.
@@ -81,6 +81,7 @@ pub(crate) struct Shared {
     store: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
     folder: PathBuf,
+    socket: PathBuf,
     grace: Duration,
     /// How long a finished event's playlists are served.
     linger: Duration,
@@ -99,6 +100,8 @@ struct Known {
 
 /// Messages of a feed that wait for their event; ingest keeps what is behind them.
 const INPUTS: usize = 64;
+/// Between two looks whether the process that had the events of this machine is gone.
+const LOCKED: Duration = Duration::from_secs(1);
 /// A chunk is in memory while it is put together: at most so many are.
 const SEALS: usize = 2;
 /// A player asks again after a target duration; a few of these are enough to see the end.
@@ -140,45 +143,56 @@ pub(crate) enum LiveError {
 }
 
 impl Live {
-    /// Goes on with the events that the spool knows, and takes feeds from now on.
-    ///
-    /// # Errors
-    ///
-    /// When the socket or the spool's folder cannot be used.
-    pub fn open(
+    /// The live events of this process; nothing happens before [`run`](Self::run).
+    pub fn new(
         settings: LiveSettings,
         catalog: Catalog,
         store: Arc<dyn ObjectStore>,
         clock: Arc<dyn Clock>,
-        stop: CancellationToken,
-    ) -> io::Result<(Self, impl Future<Output = ()> + Send + use<>)> {
-        std::fs::create_dir_all(&settings.folder)?;
-        let listener = door::open(&settings.socket)?;
+    ) -> Self {
         let shared = Shared {
             catalog,
             store,
             clock,
             folder: settings.folder,
+            socket: settings.socket,
             grace: settings.grace,
             linger: LINGER,
             seals: Arc::new(Semaphore::new(SEALS)),
             tracker: TaskTracker::new(),
         };
-        let live = Self { shared: Arc::new(shared), events: Arc::default(), stop: stop.clone() };
-        live.restore()?;
-        let run = {
-            let live = live.clone();
-            async move {
-                door::accept(live.clone(), listener, stop).await;
-                live.tracker().close();
-                live.tracker().wait().await;
+        Self { shared: Arc::new(shared), events: Arc::default() }
+    }
+
+    /// Goes on with the events that the spool knows, and takes feeds until `stop`. One process of a
+    /// machine does, and when it is gone, another that runs there.
+    ///
+    /// # Errors
+    ///
+    /// When the socket or the spool's folder cannot be used.
+    pub async fn run(&self, stop: CancellationToken) -> io::Result<()> {
+        std::fs::create_dir_all(&self.shared.folder)?;
+        let lock = File::create(self.shared.folder.join("lock"))?;
+        while let Err(error) = lock.try_lock() {
+            match error {
+                TryLockError::WouldBlock => {}
+                TryLockError::Error(error) => return Err(error),
             }
-        };
-        Ok((live, run))
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(LOCKED) => {}
+            }
+        }
+        let listener = door::open(&self.shared.socket)?;
+        self.restore(&stop)?;
+        door::accept(self, listener, &stop).await;
+        self.tracker().close();
+        self.tracker().wait().await;
+        lock.unlock()
     }
 
     /// Goes on with what is in the spool.
-    fn restore(&self) -> io::Result<()> {
+    fn restore(&self, stop: &CancellationToken) -> io::Result<()> {
         for entry in std::fs::read_dir(&self.shared.folder)? {
             let folder = entry?.path();
             let name = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
@@ -192,7 +206,7 @@ impl Live {
                         continue;
                     }
                     self.events().insert(video, known);
-                    self.spawn(driver, inputs);
+                    self.spawn(driver, inputs, stop.clone());
                 }
                 Err(error) => {
                     tracing::error!(%video, error = &error as &dyn std::error::Error, "go on with an event");
@@ -207,6 +221,7 @@ impl Live {
         &self,
         video: VideoId,
         version: VersionId,
+        stop: &CancellationToken,
     ) -> Result<Option<mpsc::Sender<Input>>, LiveError> {
         let known = |live: &Self| live.events().get(&video).map(|known| known.inputs.clone());
         if let Some(inputs) = known(self) {
@@ -222,7 +237,7 @@ impl Live {
         let (driver, known, inputs) = self.driver(video, version);
         let sender = known.inputs.clone();
         self.events().insert(video, known);
-        self.spawn(driver, inputs);
+        self.spawn(driver, inputs, stop.clone());
         Ok(Some(sender))
     }
 
@@ -233,8 +248,8 @@ impl Live {
         (driver, Known { version, inputs, on_air: watched }, receiver)
     }
 
-    fn spawn(&self, driver: Driver, inputs: mpsc::Receiver<Input>) {
-        let (live, video, stop) = (self.clone(), driver.video, self.stop.clone());
+    fn spawn(&self, driver: Driver, inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
+        let (live, video) = (self.clone(), driver.video);
         self.tracker().spawn(async move {
             driver.run(inputs, stop).await;
             live.events().remove(&video);

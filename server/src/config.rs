@@ -56,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) ingest: ingest::Config,
     /// What one account may upload.
     pub(crate) uploads: uploaders::Config,
+    /// Live events.
+    pub(crate) live: crate::live::Config,
     /// Packaging.
     pub(crate) packager: packager::Config,
     /// Streams.
@@ -86,6 +88,7 @@ impl Default for Config {
             acme: None,
             ingest: ingest::Config::default(),
             uploads: uploaders::Config::default(),
+            live: crate::live::Config::default(),
             packager: packager::Config::default(),
             edge: edge::Config::default(),
             origin: None,

@@ -11,6 +11,7 @@ mod edges;
 mod enrolled;
 mod https;
 mod lifecycle;
+mod live;
 mod order;
 mod origin;
 mod own_edge;

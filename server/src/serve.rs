@@ -28,6 +28,7 @@ use crate::config::{Config, Overrides, Role};
 use crate::enrolled::EnrolledEdges;
 use crate::https::Https;
 use crate::lifecycle::Lifecycle;
+use crate::live;
 use crate::origin::LocalOrigin;
 use crate::own_edge;
 use crate::parts::Parts;
@@ -54,12 +55,12 @@ pub(crate) async fn serve(
     let certificates = https.as_ref().map(|https| https.certificates.clone());
     allow_many_files();
     // Sockets first: a taken port is the quickest thing to find out.
-    let (public, admin) = ports(&config, certificates)?;
+    let (public, admin) = ports(&config, certificates.clone())?;
     let log = AccessLog::open(&config.access_log, Arc::new(SystemClock))?;
     let mut metrics = Registry::default();
     let opened = match config.own_edge()? {
         Some(link) => own_edge::open(&config, link, &life).await?,
-        None => open(&config, sample_clips, &life).await?,
+        None => open(&config, sample_clips, certificates.as_ref(), &mut metrics, &life).await?,
     };
     if let Some(edge) = opened.edge {
         edge.register(&mut metrics);
@@ -121,7 +122,7 @@ fn ports(config: &Config, certificates: Option<Certificates>) -> anyhow::Result<
 }
 
 /// An address as one would type it.
-fn shown(address: SocketAddr) -> String {
+pub(crate) fn shown(address: SocketAddr) -> String {
     match address.ip().is_unspecified() {
         true => format!("localhost:{}", address.port()),
         false => address.to_string(),
@@ -137,7 +138,13 @@ pub(crate) struct Opened {
 }
 
 /// The doors of a process with a database, and what else it does.
-async fn open(config: &Config, sample_clips: Option<PathBuf>, life: &Lifecycle) -> anyhow::Result<Opened> {
+async fn open(
+    config: &Config,
+    sample_clips: Option<PathBuf>,
+    certificates: Option<&Certificates>,
+    metrics: &mut Registry,
+    life: &Lifecycle,
+) -> anyhow::Result<Opened> {
     let parts = Parts::open(config).await?;
     let mut rng: StdRng = rand::make_rng();
     parts.subscriptions.rotate_keys(parts.clock.now(), &mut rng).await.context("prepare the signing keys")?;
@@ -146,11 +153,13 @@ async fn open(config: &Config, sample_clips: Option<PathBuf>, life: &Lifecycle) 
         samples::add(&parts, config, clips, &mut rng).await?;
     }
 
+    let _events = config.has(Role::Packager).then(|| live::package(config, &parts, life));
     let mut doors: Vec<Arc<dyn Door>> = Vec::new();
     let edge = config.has(Role::Edge).then(|| edge(config, &parts, life));
     doors.extend(edge.clone().map(|edge| Arc::new(edge) as Arc<dyn Door>));
     if config.has(Role::Ingest) {
         doors.push(ingest(config, &parts, life).await?);
+        live::take_in(config, &parts, certificates, metrics, life)?;
     }
     if config.has(Role::Web) {
         doors.push(origin(&parts, &mut rng, life));

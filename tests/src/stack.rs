@@ -250,7 +250,10 @@ impl Stack {
 
     fn command(&self, name: &str, data: &Path, roles: &str) -> Command {
         let config = self.config_file();
-        let text = format!("admin_listen = \"127.0.0.1:0\"\n{}", self.settings);
+        // The ports of live streams are found out, too.
+        let ports =
+            "admin_listen = \"127.0.0.1:0\"\nlive.rtmp = \"127.0.0.1:0\"\nlive.rtmps = \"127.0.0.1:0\"\n";
+        let text = format!("{ports}{}", self.settings);
         std::fs::write(&config, text).expect("write the configuration");
         let mut command = Command::new(program(name));
         command.arg("serve");

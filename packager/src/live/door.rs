@@ -29,7 +29,7 @@ pub(crate) fn open(path: &Path) -> std::io::Result<UnixListener> {
 }
 
 /// Takes feeds until told to stop.
-pub(crate) async fn accept(live: Live, listener: UnixListener, stop: CancellationToken) {
+pub(crate) async fn accept(live: &Live, listener: UnixListener, stop: &CancellationToken) {
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -41,7 +41,7 @@ pub(crate) async fn accept(live: Live, listener: UnixListener, stop: Cancellatio
                 tracker.spawn(async move {
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        served = serve(live, stream) => if let Err(error) = served {
+                        served = serve(live, stream, &stop) => if let Err(error) = served {
                             tracing::warn!(error = &error as &dyn std::error::Error, "a feed was cut");
                         },
                     }
@@ -55,7 +55,7 @@ pub(crate) async fn accept(live: Live, listener: UnixListener, stop: Cancellatio
     }
 }
 
-async fn serve(live: Live, stream: UnixStream) -> Result<(), LiveError> {
+async fn serve(live: Live, stream: UnixStream, stop: &CancellationToken) -> Result<(), LiveError> {
     let (mut from, to) = stream.into_split();
     let mut bytes = BytesMut::with_capacity(64 << 10);
     let Some((first, _)) = next(&mut from, &mut bytes).await? else { return Ok(()) };
@@ -64,7 +64,7 @@ async fn serve(live: Live, stream: UnixStream) -> Result<(), LiveError> {
     };
     let (answers, replies) = mpsc::channel(ANSWERS);
     live.tracker().spawn(answer(to, replies));
-    let Some(inputs) = live.inputs(video, version).await? else {
+    let Some(inputs) = live.inputs(video, version, stop).await? else {
         let _ = answers.send(FeedAnswer::Over(FeedOver::EventEnded)).await;
         return Ok(());
     };

@@ -18,7 +18,7 @@ use model::{
 };
 use packager::{Live, LiveSettings};
 use storage::ObjectStore;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::house::House;
@@ -39,7 +39,7 @@ fn key() -> StreamKeyHash {
 struct Studio {
     house: House,
     live: Live,
-    running: JoinHandle<()>,
+    running: JoinSet<()>,
     stop: CancellationToken,
     socket: PathBuf,
 }
@@ -67,16 +67,16 @@ impl Studio {
         let socket = house.folder().join("live.sock");
         let settings = LiveSettings { folder: house.folder().join("live"), socket: socket.clone(), grace };
         let (stop, clock) = (CancellationToken::new(), Arc::clone(&house.clock) as Arc<dyn Clock>);
-        let (live, run) =
-            Live::open(settings, house.catalog.clone(), Arc::clone(&house.store), clock, stop.clone())
-                .unwrap();
-        Self { house, live, running: tokio::spawn(run), stop, socket }
+        let live = Live::new(settings, house.catalog.clone(), Arc::clone(&house.store), clock);
+        let (running, until) = (live.clone(), stop.clone());
+        let running = JoinSet::from_iter([async move { running.run(until).await.unwrap() }]);
+        Self { house, live, running, stop, socket }
     }
 
     /// The process ends as one that was asked to, and another begins.
     async fn restart(self, grace: Duration) -> Self {
         self.stop.cancel();
-        self.running.await.unwrap();
+        self.running.join_all().await;
         Self::of(self.house, grace)
     }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "test support, outside any test function")]
 
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use catalog::Admitted;
@@ -35,7 +36,14 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Comes with a turn, and is let in.
     pub(crate) async fn begin(socket: &Path, turn: &Admitted, avcc: &[u8]) -> Self {
-        let mut stream = UnixStream::connect(socket).await.unwrap();
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        let mut stream = loop {
+            match UnixStream::connect(socket).await {
+                Ok(stream) => break stream,
+                Err(error) => assert!(tokio::time::Instant::now() < deadline, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
         let begin = FeedMessage::Begin {
             video: turn.video,
             version: turn.version,
