@@ -7,6 +7,7 @@ mod origin;
 mod serving;
 mod watched;
 
+mod attacks;
 mod bodies;
 mod gate;
 mod growing;

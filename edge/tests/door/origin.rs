@@ -24,14 +24,15 @@ pub(crate) const ACCOUNT: AccountId = AccountId::from_bits(0xacc);
 pub(crate) const SESSION: SessionId = SessionId::from_bits(0x5e5);
 
 /// A key pair of the origin.
+#[derive(Clone)]
 pub(crate) struct Signer {
     pub(crate) kid: &'static str,
-    pair: Ed25519KeyPair,
+    pair: Arc<Ed25519KeyPair>,
 }
 
 impl Signer {
     pub(crate) fn new(kid: &'static str) -> Self {
-        Self { kid, pair: Ed25519KeyPair::generate().unwrap() }
+        Self { kid, pair: Arc::new(Ed25519KeyPair::generate().unwrap()) }
     }
 
     pub(crate) fn public(&self) -> &[u8] {

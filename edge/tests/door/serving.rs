@@ -86,18 +86,22 @@ impl<S: ObjectStore> Serving<S> {
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, headers: &[&str]) -> Answer {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let mut request =
-            format!("{method} {path} HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n").into_bytes();
+        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: edge\r\nconnection: close\r\n");
         for header in headers {
-            request.extend_from_slice(header.as_bytes());
-            request.extend_from_slice(b"\r\n");
+            request.push_str(header);
+            request.push_str("\r\n");
         }
-        request.extend_from_slice(b"\r\n");
-        stream.write_all(&request).await.unwrap();
+        self.exchange(&(request + "\r\n")).await
+    }
+
+    /// Sends a request that ends its connection, as it is.
+    pub(crate) async fn exchange(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        // What is too long is refused while it is still being sent.
+        let _refused_early = stream.write_all(request.as_bytes()).await;
         let mut bytes = Vec::new();
         let read = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut bytes)).await;
-        let read = read.unwrap_or_else(|_| panic!("{method} {path}: no end after {} bytes", bytes.len()));
+        let read = read.unwrap_or_else(|_| panic!("{request:.200}: no end after {} bytes", bytes.len()));
         // A cut connection is a reset on some paths and an end on others.
         let _cut_or_ended = read;
         Answer::parse(&bytes)
@@ -109,7 +113,7 @@ pub(crate) fn path(name: &str) -> String {
     format!("/v/{VIDEO}/{VERSION}/{name}")
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HashMap<String, String>,
