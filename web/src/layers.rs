@@ -60,7 +60,9 @@ pub(crate) async fn api_headers(request: Request, next: Next) -> Response {
 /// Headers of pages, unless a page said otherwise.
 pub(crate) async fn page_headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(PAGE_POLICY);
+    let headers = response.headers_mut();
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(PAGE_POLICY);
+    headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
     response
 }
 

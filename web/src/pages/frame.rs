@@ -199,8 +199,9 @@ pub(crate) fn show(status: StatusCode, frame: &Frame, template: &impl Template) 
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CONTENT_SECURITY_POLICY, assets::content_security_policy(frame.island));
     headers.insert(VARY, HeaderValue::from_static("cookie, accept-language, save-data"));
-    // A page that knows its reader may hold a grant.
-    let cache = if frame.username.is_some() { "no-store" } else { "private, no-cache" };
+    // A page that knows its reader may hold a grant, and a refusal holds for no other moment.
+    let is_kept = frame.username.is_none() && !status.is_client_error() && !status.is_server_error();
+    let cache = if is_kept { "private, no-cache" } else { "no-store" };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
     response
 }
