@@ -66,7 +66,7 @@ pub(super) fn lines(signer: &Signer) -> Vec<Attack> {
     lines
 }
 
-/// 1. Ways out of the room, and 10. names that a cache would take for something else.
+/// Ways out of the room (1), and names that a cache would take for something else (10).
 fn paths(bearer: &str) -> Vec<Attack> {
     let base = format!("/v/{VIDEO}/{VERSION}");
     let climbing = [
@@ -124,7 +124,7 @@ fn paths(bearer: &str) -> Vec<Attack> {
     lines
 }
 
-/// 2. The same thing in two places, with two values.
+/// The same thing in two places, with two values (2).
 fn carriers(low: &str, full: &str, forged: &str) -> Vec<Attack> {
     let (multivariant, high) = (path("multivariant.m3u8"), path("1080p/0.m4s"));
     let bearer = |token: &str| format!("authorization: Bearer {token}");
@@ -153,7 +153,7 @@ fn carriers(low: &str, full: &str, forged: &str) -> Vec<Attack> {
     ]
 }
 
-/// 3. A grant for one thing, used on another. 4. and 6. No grant at all.
+/// A grant for one thing, used on another (3); no grant at all (4, 6).
 fn scopes(signer: &Signer, low: &str) -> Vec<Attack> {
     let bearer = |token: &str| format!("authorization: Bearer {token}");
     let other_version = Grant { version: VersionId::from_bits(7), ..keeping(4320) };
@@ -202,7 +202,7 @@ fn scopes(signer: &Signer, low: &str) -> Vec<Attack> {
     lines
 }
 
-/// 5. The neighbours of an id.
+/// The neighbours of an id (5).
 fn guesses(bearer: &str) -> Vec<Attack> {
     let mut lines = Vec::new();
     for bits in [0xf119_u128, 0xf11b, 0, u128::MAX] {
@@ -224,7 +224,7 @@ fn guesses(bearer: &str) -> Vec<Attack> {
     lines
 }
 
-/// 11. What a client adds that is no part of a cache's key.
+/// What a client adds that is no part of a cache's key (11).
 fn poison(bearer: &str) -> Vec<Attack> {
     let mut lines = Vec::new();
     let odd = [
@@ -265,7 +265,7 @@ fn poison(bearer: &str) -> Vec<Attack> {
     lines
 }
 
-/// 17. Ranges.
+/// Ranges (17).
 fn ranges(bearer: &str) -> Vec<Attack> {
     let thousand: Vec<_> = (0..1000).map(|number| format!("{number}-{number}")).collect();
     let overlapping = vec!["0-"; 500].join(",");

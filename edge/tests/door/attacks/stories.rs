@@ -14,7 +14,7 @@ async fn status(serving: &Serving, part: &str, headers: &[&str]) -> u16 {
     serving.get(&path(part), headers).await.status
 }
 
-/// 8. What was everybody's, and is in the edge's memory, is hidden.
+/// What was everybody's, and is in the edge's memory, is hidden (8).
 pub(super) async fn hidden_after_it_was_kept() {
     let serving = edge(Some(1080)).await;
     warm(&serving).await;
@@ -40,7 +40,7 @@ pub(super) async fn hidden_after_it_was_kept() {
     assert_eq!(status(&serving, "360p/0.m4s", &[&owner]).await, 200);
 }
 
-/// 11. A thing is the same whoever asked for it first, and how.
+/// A thing is the same whoever asked for it first, and how (11).
 pub(super) async fn no_kind_of_request_spoils_the_next() {
     for part in ["multivariant.m3u8", "360p/playlist.m3u8", "360p/0.m4s", "360p.mp4", "poster.jpg"] {
         let wanted = {
@@ -74,7 +74,7 @@ pub(super) async fn no_kind_of_request_spoils_the_next() {
     }
 }
 
-/// 12. A part, an error, a redirection or a cut object is never kept as the whole.
+/// A part, an error, a redirection or a cut object is never kept as the whole (12).
 pub(super) async fn what_is_not_whole_is_not_kept() {
     let serving = edge(None).await;
     let bearer = serving.bearer(&keeping(1080));
@@ -119,7 +119,7 @@ pub(super) async fn what_is_not_whole_is_not_kept() {
     assert_eq!(serving.get(&multivariant, &[]).await.status, 401);
 }
 
-/// 13. Whoever is let in lets nobody else in, and whoever is refused shuts nobody out.
+/// Whoever is let in lets nobody else in, and whoever is refused shuts nobody out (13).
 pub(super) async fn a_decision_is_nobody_elses() {
     for part in ["1080p/0.m4s", "1080p/playlist.m3u8", "1080p/init.mp4", "multivariant.m3u8", "poster.jpg"] {
         for free in [None, Some(360)] {
@@ -147,7 +147,7 @@ pub(super) async fn a_decision_is_nobody_elses() {
     }
 }
 
-/// 14. Nothing that is sent holds a token, and nothing that is opened from it tells one.
+/// Nothing that is sent holds a token, and nothing that is opened from it tells one (14).
 pub(super) async fn a_token_is_in_nothing_that_is_sent() {
     let serving = edge(None).await;
     let token = serving.signer.token(&grant(1080));
@@ -173,7 +173,7 @@ pub(super) async fn a_token_is_in_nothing_that_is_sent() {
     }
 }
 
-/// 16. Times that only we could have signed, at the ends of what a number holds.
+/// Times that only we could have signed, at the ends of what a number holds (16).
 pub(super) async fn no_time_is_too_far_to_count() {
     let serving = edge(None).await;
     for (iat, exp, expected) in [
@@ -190,7 +190,7 @@ pub(super) async fn no_time_is_too_far_to_count() {
     }
 }
 
-/// 22. An edge that cannot ask closes as its grants end, whatever it has in memory.
+/// An edge that cannot ask closes as its grants end, whatever it has in memory (22).
 pub(super) async fn without_its_origin_it_closes() {
     let serving = edge(None).await;
     warm(&serving).await;
