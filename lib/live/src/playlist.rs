@@ -253,7 +253,10 @@ impl Writer<'_> {
             }
             // Whole when no further segment of the usual length would fit.
             let usual = u64::from(self.timing.target_duration_s) * u64::from(rendition.timescale);
-            is_whole = rows.last().is_some_and(|row| row.duration + usual * 3 / 4 > greatest);
+            is_whole = rows.last().is_some_and(|row| {
+                let count = row.last_msn - row.begun.msn + 1;
+                row.duration + usual * 3 / 4 > greatest || count >= View::MOST_GROUPED
+            });
         }
         if !is_whole && !rendition.ended {
             rows.pop();

@@ -67,9 +67,24 @@ impl Directives {
         Ok(Self { until, skip })
     }
 
-    /// Decides about a request when its rendition is at `position` (§6.2.5.2).
-    pub fn decide(&self, position: Position, ended: bool, timing: &Timing) -> Reload {
+    /// The same for a playlist that lists no parts.
+    #[must_use]
+    pub fn without_parts(self) -> Self {
+        Self { until: self.until.map(|(msn, _)| (msn, None)), ..self }
+    }
+
+    /// Decides about a request when its rendition is at `position`, behind a segment with so many
+    /// parts (§6.2.5.2).
+    pub fn decide(&self, position: Position, parts_of_previous: u32, ended: bool, timing: &Timing) -> Reload {
         let Some((msn, part)) = self.until else { return Reload::Now };
+        // A part that a closed segment does not have means the first one of the next.
+        let is_beyond = |part| parts_of_previous > 0 && part >= parts_of_previous;
+        let (msn, part) = match part {
+            Some(part) if msn.checked_add(1) == Some(position.msn) && is_beyond(part) => {
+                (position.msn, Some(0))
+            }
+            part => (msn, part),
+        };
         if ended || position.has(msn, part) {
             return Reload::Now;
         }
@@ -138,7 +153,12 @@ mod tests {
             // listed
             (Some((4, None)), at(5, 0), Reload::Now),
             (Some((5, Some(1))), at(5, 2), Reload::Now),
-            (Some((4, Some(99))), at(5, 0), Reload::Now),
+            (Some((4, Some(5))), at(5, 0), Reload::Now),
+            (Some((3, Some(99))), at(5, 0), Reload::Now),
+            // beyond the last part of the closed segment, which is the first of the next
+            (Some((4, Some(6))), at(5, 0), Reload::Wait),
+            (Some((4, Some(99))), at(5, 0), Reload::Wait),
+            (Some((4, Some(99))), at(5, 1), Reload::Now),
             // the next part, the next segment, the first part of the next
             (Some((5, Some(2))), at(5, 2), Reload::Wait),
             (Some((5, None)), at(5, 2), Reload::Wait),
@@ -153,8 +173,20 @@ mod tests {
         ];
         for (until, position, expected) in cases {
             let directives = Directives { until, skip: None };
-            assert_eq!(directives.decide(position, false, &TIMING), expected, "{until:?} at {position:?}");
-            assert_eq!(directives.decide(position, true, &TIMING), Reload::Now, "ended, {until:?}");
+            let decide = |ended| directives.decide(position, 6, ended, &TIMING);
+            assert_eq!(decide(false), expected, "{until:?} at {position:?}");
+            assert_eq!(decide(true), Reload::Now, "ended, {until:?}");
         }
+        // A segment of which no parts are known, a gap perhaps, has whatever is asked for.
+        let directives = Directives { until: Some((4, Some(0))), skip: None };
+        assert_eq!(directives.decide(at(5, 0), 0, false, &TIMING), Reload::Now);
+    }
+
+    #[test]
+    fn without_parts_whole_segments_are_waited_for() {
+        let directives = Directives { until: Some((5, Some(0))), skip: None };
+        let position = Position { msn: 5, parts: 2 };
+        assert_eq!(directives.decide(position, 6, false, &TIMING), Reload::Now);
+        assert_eq!(directives.without_parts().decide(position, 6, false, &TIMING), Reload::Wait);
     }
 }

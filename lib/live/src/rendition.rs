@@ -108,8 +108,7 @@ impl Rendition {
 
     /// The last segment and part, for the reports of other playlists.
     pub fn report(&self) -> Option<Report> {
-        let parts_of_previous = self.segments.last().map_or(0, |segment| segment.parts.len() as u32);
-        let (last_msn, last_part) = self.position().last(parts_of_previous)?;
+        let (last_msn, last_part) = self.position().last(self.parts_of_previous())?;
         let is_there = last_msn >= self.first_msn;
         is_there.then_some(Report { rendition: self.name, last_msn, last_part })
     }
@@ -191,16 +190,52 @@ impl Rendition {
         })
     }
 
-    /// Takes what is new. Segments that do not follow those that are known are not taken.
-    pub fn apply(&mut self, update: &Update) {
+    /// Takes what is new, and says whether anything was. Segments that do not follow those that are
+    /// known are not taken, and nothing that is known is taken back: an update may be empty, or come
+    /// from a packager that was started again and has lost its last parts.
+    pub fn apply(&mut self, update: &Update) -> bool {
+        let before = (self.position(), self.ended);
         for segment in &update.closed {
             if segment.begun.msn == self.first_msn + self.segments.len() as u32 {
                 self.push(segment.clone());
             }
         }
-        let next = self.first_msn + self.segments.len() as u32;
-        self.open = update.open.clone().filter(|open| open.begun.msn == next);
-        self.ended |= update.ended;
+        let position = self.position();
+        let parts = |open: &OpenSegment| open.parts.len() as u32;
+        let grown = update.open.as_ref().filter(|open| open.begun.msn == position.msn);
+        if let Some(grown) = grown.filter(|open| parts(open) >= position.parts) {
+            self.open = Some(grown.clone());
+        }
+        if update.ended {
+            self.end();
+        }
+        before != (self.position(), self.ended)
+    }
+
+    /// How many parts the last closed segment has, as far as that is remembered.
+    pub fn parts_of_previous(&self) -> u32 {
+        self.segments.last().map_or(0, |segment| segment.parts.len() as u32)
+    }
+
+    /// The greatest number of an initialisation segment that is needed.
+    pub fn last_init(&self) -> u32 {
+        let open = self.open.as_ref().map(|open| open.begun.init);
+        open.or_else(|| Some(self.segments.last()?.begun.init)).unwrap_or(0)
+    }
+
+    /// Seconds that a closed segment lies back: from its end to that of everything that is there.
+    pub fn age_s(&self, segment: &Segment) -> u64 {
+        let end = segment.begun.start + u64::from(segment.duration);
+        self.until().saturating_sub(end) / u64::from(self.timescale.max(1))
+    }
+
+    /// Decode time at which everything that is there ends, in ticks.
+    pub fn until(&self) -> u64 {
+        let closed = self.segments.last().map(|last| last.begun.start + u64::from(last.duration));
+        let growing = self.open.as_ref().map(|open| {
+            open.begun.start + open.parts.iter().map(|part| u64::from(part.duration)).sum::<u64>()
+        });
+        growing.or(closed).unwrap_or_default()
     }
 }
 
@@ -221,13 +256,41 @@ mod tests {
             let update = here.since(known);
             assert_eq!(update.is_some(), here.position() > known, "{step}");
             if let Some(update) = update {
-                there.apply(&update);
+                assert!(there.apply(&update));
                 // Once more does no harm.
-                there.apply(&update);
+                assert!(!there.apply(&update));
             }
             assert_eq!(there, here, "{step}");
             here = grown(step);
         }
+    }
+
+    #[test]
+    fn nothing_that_is_known_is_taken_back() {
+        let mut there = grown(15);
+        let known = there.clone();
+        let empty =
+            Update { closed: Vec::new(), open: None, ended: false, reports: Vec::new(), parts: Vec::new() };
+        // Nothing new; the packager has lost two parts; another packager knows an older event.
+        let since = |steps| grown(steps).since(Position::default()).unwrap();
+        for update in [empty, since(13), since(2)] {
+            assert!(!there.apply(&update));
+            assert_eq!(there, known);
+        }
+        let closed = since(18);
+        assert!(there.apply(&closed));
+        assert_eq!(there.position(), Position { msn: 6, parts: 0 });
+        let ended = Update { ended: true, ..closed };
+        assert!(there.apply(&ended) && there.is_ended());
+        assert!(!there.apply(&ended));
+    }
+
+    #[test]
+    fn an_age_counts_from_the_end_of_what_is_there() {
+        let rendition = grown(6 * 10 + 3);
+        let age = |msn| rendition.age_s(rendition.segment(msn).unwrap());
+        assert_eq!((age(12), age(11), age(3)), (1, 3, 19));
+        assert_eq!((rendition.parts_of_previous(), rendition.last_init()), (6, 0));
     }
 
     #[test]

@@ -54,6 +54,9 @@ impl View {
         target_duration_s * self.grouped(target_duration_s)
     }
 
+    /// The greatest number of segments that are listed as one, however short they are.
+    pub const MOST_GROUPED: u32 = 8;
+
     /// Seconds that a segment of the saver lasts at least, but for those at a break.
     const SAVER_S: u32 = 6;
 }

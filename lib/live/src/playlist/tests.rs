@@ -144,6 +144,18 @@ fn the_saver_lists_three_segments_as_one_and_never_renames_them() {
 }
 
 #[test]
+fn the_saver_joins_only_so_many_however_short_they_are() {
+    let mut rendition = Rendition::new(RenditionName::Video { height: 144 }, 90_000, 0);
+    for msn in 0..20 {
+        let begun = Begun { start: u64::from(msn) * 9_000, ..crate::samples::begun(msn, 0) };
+        rendition.push(Segment { begun, duration: 9_000, size_bytes: 100, parts: Vec::new() });
+    }
+    let shown = Shown { view: View::Saver, window: Window::Rewind, delta: false };
+    let text = media(&rendition, &TIMING, shown, &[]);
+    assert!(text.ends_with("\n0-7.m4s\n#EXTINF:0.8,\n8-15.m4s\n"), "{text}");
+}
+
+#[test]
 fn an_event_that_is_over_says_so_and_hints_at_nothing() {
     let mut rendition = grown(15);
     rendition.close(100);
