@@ -11,6 +11,8 @@ pub struct Config {
     pub media_cache_bytes: u64,
     /// Bytes of version indexes and playlists kept in memory.
     pub index_cache_bytes: u64,
+    /// Bytes of live events kept in memory for all viewers: the last parts, and closed segments.
+    pub live_cache_bytes: u64,
     /// Seconds between two looks at the origin's keys and revocations. A revocation must reach
     /// every edge within 10 s.
     pub follow_s: NonZeroU64,
@@ -34,6 +36,7 @@ impl Default for Config {
         Self {
             media_cache_bytes: 256 << 20,
             index_cache_bytes: 64 << 20,
+            live_cache_bytes: 256 << 20,
             follow_s: nonzero(1),
             policy_fresh_s: nonzero(5),
             policy_stale_s: 3600,

@@ -60,6 +60,14 @@ impl Right {
         }
     }
 
+    /// Whether it reaches back in a live event. A grant says so; no policy gives that to everybody.
+    pub(crate) fn rewinds(&self) -> bool {
+        match self {
+            Self::Granted(grant) => grant.uses.allows(Use::Rewind),
+            Self::Public { .. } => false,
+        }
+    }
+
     /// The session that it was given to; what is public is given to nobody in particular.
     pub(crate) fn session(&self) -> Option<SessionId> {
         match self {

@@ -34,9 +34,18 @@ const WORTH_COMPRESSING: usize = 1400;
 impl Document {
     /// A text that is kept, in both forms.
     pub(crate) fn new(bytes: Bytes) -> Self {
+        Self::compressed(bytes, Compression::best())
+    }
+
+    /// A text that is kept for a moment: the time that it takes to compress it is waited for.
+    pub(crate) fn quick(bytes: Bytes) -> Self {
+        Self::compressed(bytes, Compression::fast())
+    }
+
+    fn compressed(bytes: Bytes, level: Compression) -> Self {
         let gzip = (bytes.len() > WORTH_COMPRESSING).then(|| Encoded {
             etag: ETag::strong(&format!("{}-gz", &blake3::hash(&bytes).to_hex()[..32])),
-            bytes: compressed(&bytes),
+            bytes: compressed(&bytes, level),
             encoding: Some("gzip"),
         });
         Self { gzip, ..Self::plain(bytes) }
@@ -60,8 +69,8 @@ impl HasSize for Document {
     }
 }
 
-fn compressed(bytes: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+fn compressed(bytes: &[u8], level: Compression) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), level);
     encoder.write_all(bytes).expect("a vector takes every byte");
     encoder.finish().expect("a vector takes every byte").into()
 }

@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use listener::{Bodiless, Body, Departure, Door, ETag, Language, Outcome, Peer, Problem, Text};
+use live::LiveSource;
 use model::{Clock, ErrorKind, ObjectKey, Timestamp};
 use prometheus_client::registry::Registry;
 use rand::Rng;
@@ -23,17 +24,20 @@ use crate::document::{Document, Encoded};
 use crate::error::EdgeError;
 use crate::files::Files;
 use crate::keyring::{TokenError, is_three_parts};
+use crate::live::{Live, LiveRoute};
 use crate::media::{Media, MediaCache};
 use crate::metrics::{Audience, Found, Metrics};
 use crate::origin::{Follower, Origin, Told};
 use crate::playlist;
 use crate::policies::Policies;
 use crate::response::{self, Entity, Keep};
-use crate::route::{METHODS, Resource, Route, Target, Undecodable};
+use crate::route::{self, METHODS, Resource, Route, Target, Undecodable};
 use crate::sent::Meter;
 use crate::strangers::Strangers;
 use crate::versions::Versions;
 
+mod events;
+mod hold;
 mod plain_mp4;
 mod segment;
 
@@ -54,6 +58,7 @@ struct Inner {
     versions: Versions,
     media: Arc<MediaCache>,
     files: Files,
+    live: Live,
     meter: Arc<Meter>,
 }
 
@@ -96,12 +101,14 @@ impl From<Response<Body>> for Served {
 }
 
 impl Edge {
-    /// An edge over `store` that believes `origin`. It refuses everything until
-    /// [`Edge::refresh`] or [`Edge::follow`] has heard from the origin once.
+    /// An edge over `store` that believes `origin`, with the live events that `events` has, if
+    /// anybody. It refuses everything until [`Edge::refresh`] or [`Edge::follow`] has heard from the
+    /// origin once.
     pub fn new(
         config: Config,
         store: Arc<dyn ObjectStore>,
         origin: Arc<dyn Origin>,
+        events: Option<Arc<dyn LiveSource>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let media = Arc::new(MediaCache::new(Arc::clone(&store), config.media_cache_bytes));
@@ -113,6 +120,7 @@ impl Edge {
             follower: Follower::new(Arc::clone(&origin)),
             origin,
             files: Files::new(store, Arc::clone(&media), config.index_cache_bytes / 2),
+            live: Live::new(events, Arc::clone(&clock), config.live_cache_bytes),
             media,
             meter: Arc::default(),
             config,
@@ -123,6 +131,7 @@ impl Edge {
     /// Shows what this edge counts in `registry`.
     pub fn register(&self, registry: &mut Registry) {
         self.0.metrics.register(registry);
+        self.0.live.counts().register(registry);
     }
 
     /// From now on the limits of `config` hold; its other keys hold from the next start.
@@ -147,6 +156,7 @@ impl Edge {
         let close = async {
             stop.cancelled().await;
             self.0.versions.close();
+            self.0.live.close();
         };
         tokio::join!(self.0.follower.follow(every, stop.clone()), close);
     }
@@ -165,7 +175,7 @@ impl Door for Edge {
     }
 
     fn takes(&self, _: &Method, path: &str) -> bool {
-        path.starts_with("/v/") || path.starts_with("/t/")
+        [route::WHOLE, route::LIVE, route::TOKEN].iter().any(|root| path.starts_with(root))
     }
 
     fn serve(&self, request: Request<Incoming>) -> BoxFuture<'static, Response<Body>> {
@@ -328,6 +338,7 @@ impl Edge {
             }
             Resource::Segment(name, number) => self.segment(name, number, asked, bearer, right).await,
             Resource::Mp4(name) => Ok((self.mp4(name, asked, right).await?, Found::Store)),
+            Resource::Live(live) => self.event(live, asked, bearer, right).await,
         }
     }
 
@@ -397,7 +408,9 @@ fn redirect(
     query: Option<&str>,
     headers: &HeaderMap,
 ) -> Option<Response<Body>> {
-    let (Resource::Multivariant, None, Some(query)) = (route.resource, prefix, query) else { return None };
+    let is_multivariant =
+        matches!(route.resource, Resource::Multivariant | Resource::Live(LiveRoute::Multivariant(_)));
+    let (true, None, Some(query)) = (is_multivariant, prefix, query) else { return None };
     match query_token(query) {
         Ok(None) => None,
         Ok(Some(token)) if is_three_parts(token) => Some(response::found(&format!("/t/{token}{route}"))),
@@ -421,6 +434,8 @@ fn text(document: &Document, keep: Keep, asked: &Asked<'_>, right: &Right) -> Re
         // Which renditions it names depends on the grant.
         Keep::Briefly => Some("authorization, cookie"),
         Keep::Forever => document.gzip.as_ref().map(|_| "accept-encoding"),
+        // So does how far back it goes.
+        Keep::For(_) => Some("accept-encoding, authorization, cookie"),
     };
     let len = bytes.len() as u64;
     let entity = Entity { content_type: PLAYLIST, etag, len, keep, varies, encoding: *encoding };

@@ -20,6 +20,12 @@
 //! the [`Origin`] says of it up to date, while somebody asks. A request for a segment that is not
 //! there is held; dropping its future, or its client's hanging up, gives its [`Want`] back.
 //!
+//! # Live events
+//!
+//! An event is followed by one follower per rendition, through its [`LiveSource`]: what reaches this
+//! edge does not depend on how many watch. What waits, waits for all to be released at once, has
+//! its right looked at every five seconds, and after three target durations is told to come again.
+//!
 //! # Errors
 //!
 //! A refusal says 401, 403 or 404 and nothing else; why a token is no good, and what the store
@@ -36,6 +42,7 @@ mod growth;
 mod kept;
 mod keyring;
 pub mod link;
+mod live;
 mod media;
 mod metrics;
 mod origin;
@@ -52,6 +59,8 @@ mod verified;
 mod versions;
 mod wants;
 
+/// Where an edge's live events come from.
+pub use ::live::LiveSource;
 /// What an [`Origin`] tells of a version that is being made.
 pub use cmaf::GrowingIndex;
 pub use config::Config;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! rows → Origin → OriginDoor ── /origin/v1/ ──→ RemoteOrigin → Origin → Edge
+//! packager → LiveSource ↗                                     ↘ LiveSource ↗
 //! ```
 //!
 //! Both ends speak of the same trait, so an edge cannot see how far away its origin is, and an edge
@@ -24,7 +25,9 @@ mod config;
 mod disk;
 mod documents;
 mod door;
+mod events;
 mod list;
+mod news;
 mod numbers;
 mod remote;
 

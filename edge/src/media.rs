@@ -28,6 +28,14 @@ pub(crate) struct Media {
     pub(crate) etag: ETag,
 }
 
+impl Media {
+    /// Bytes that are tagged with their hash.
+    pub(crate) fn of(bytes: Bytes) -> Self {
+        let etag = ETag::strong(&ChunkHash::of(&bytes).to_string()[..32]);
+        Self { bytes, etag }
+    }
+}
+
 impl HasSize for Media {
     fn size(&self) -> usize {
         self.bytes.len()

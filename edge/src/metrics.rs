@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::decision::Right;
+use crate::live::LiveRoute;
 use crate::route::Resource;
 
 /// Where an answer's bytes were found.
@@ -53,8 +54,25 @@ pub(crate) enum Token {
 /// Names and values of labels.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-const ROUTES: [&str; 8] =
-    ["none", "multivariant", "playlist", "init", "segment", "mp4", "poster", "thumbnail"];
+const ROUTES: [&str; 14] = {
+    let [multivariant, playlist, init, segment, part, joined] = LiveRoute::NAMES;
+    [
+        "none",
+        "multivariant",
+        "playlist",
+        "init",
+        "segment",
+        "mp4",
+        "poster",
+        "thumbnail",
+        multivariant,
+        playlist,
+        init,
+        segment,
+        part,
+        joined,
+    ]
+};
 const STATUSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 const AUDIENCES: [&str; 6] = ["none", "public", "tier0", "tier1", "tier2", "tier3"];
 const FOUND: [&str; 4] = ["none", "memory", "store", "held"];
@@ -203,6 +221,7 @@ const fn number(resource: Resource) -> usize {
         Resource::Mp4(_) => 5,
         Resource::Poster => 6,
         Resource::Thumbnail => 7,
+        Resource::Live(live) => 8 + live.number(),
     }
 }
 
@@ -256,6 +275,12 @@ mod tests {
             Resource::Mp4(sound),
             Resource::Poster,
             Resource::Thumbnail,
+            Resource::Live(LiveRoute::Multivariant(live::View::Saver)),
+            Resource::Live(LiveRoute::Playlist(live::View::Low, sound)),
+            Resource::Live(LiveRoute::Init(sound, 0)),
+            Resource::Live(LiveRoute::Segment(sound, 0)),
+            Resource::Live(LiveRoute::Part(sound, 0, 0)),
+            Resource::Live(LiveRoute::Joined(sound, 0, 0)),
         ] {
             let route = crate::route::Route {
                 video: model::VideoId::from_bits(1),

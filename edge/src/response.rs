@@ -27,6 +27,8 @@ pub(crate) enum Keep {
     Forever,
     /// Until they have asked again: what it says depends on the bearer.
     Briefly,
+    /// For so many seconds.
+    For(u32),
 }
 
 /// Something that can be served, whole or in part.
@@ -195,8 +197,11 @@ pub(crate) fn open_to_players(headers: &mut HeaderMap) {
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
 }
 
-fn cache_control(keep: Keep, right: &Right) -> HeaderValue {
+/// How long an answer to whoever has this right may be kept.
+pub(crate) fn cache_control(keep: Keep, right: &Right) -> HeaderValue {
     HeaderValue::from_static(match (right, keep) {
+        (Right::Granted(_), Keep::For(seconds)) => return ascii(&format!("private, max-age={seconds}")),
+        (Right::Public { .. }, Keep::For(seconds)) => return ascii(&format!("public, max-age={seconds}")),
         (Right::Granted(_), Keep::Forever) => "private, max-age=31536000, immutable",
         (Right::Granted(_), Keep::Briefly) => "private, no-cache",
         (Right::Public { .. }, Keep::Forever) => "public, max-age=31536000, immutable",

@@ -9,6 +9,8 @@ use std::fmt;
 use http::Method;
 use model::{RenditionName, VersionId, VideoId};
 
+use crate::live::LiveRoute;
+
 /// A resource of the edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Route {
@@ -37,6 +39,8 @@ pub(crate) enum Resource {
     Poster,
     /// `thumbnail.jpg`: a still at card size.
     Thumbnail,
+    /// Something of the live event that the version grows from.
+    Live(LiveRoute),
 }
 
 impl Resource {
@@ -50,6 +54,7 @@ impl Resource {
             Self::Mp4(_) => "mp4",
             Self::Poster => "poster",
             Self::Thumbnail => "thumbnail",
+            Self::Live(live) => live.name(),
         }
     }
 }
@@ -102,6 +107,7 @@ impl Route {
             | Resource::Segment(rendition, _)
             | Resource::Mp4(rendition) => rendition.height(),
             Resource::Multivariant | Resource::Poster | Resource::Thumbnail => 0,
+            Resource::Live(live) => live.height(),
         }
     }
 }
@@ -109,7 +115,8 @@ impl Route {
 /// The route's path, without a token.
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "/v/{}/{}/", self.video, self.version)?;
+        let root = if let Resource::Live(_) = self.resource { LIVE } else { WHOLE };
+        write!(f, "{root}{}/{}/", self.video, self.version)?;
         match self.resource {
             Resource::Multivariant => f.write_str("multivariant.m3u8"),
             Resource::Playlist(rendition) => write!(f, "{rendition}/playlist.m3u8"),
@@ -118,12 +125,20 @@ impl fmt::Display for Route {
             Resource::Mp4(rendition) => write!(f, "{rendition}.mp4"),
             Resource::Poster => f.write_str("poster.jpg"),
             Resource::Thumbnail => f.write_str("thumbnail.jpg"),
+            Resource::Live(live) => live.fmt(f),
         }
     }
 }
 
+/// What stands before the ids of a version,
+pub(crate) const WHOLE: &str = "/v/";
+/// and of one whose live event is meant,
+pub(crate) const LIVE: &str = "/live/";
+/// and before that a token, if the path carries one.
+pub(crate) const TOKEN: &str = "/t/";
+
 fn target(path: &str) -> Option<Target<'_>> {
-    match path.strip_prefix("/t/") {
+    match path.strip_prefix(TOKEN) {
         None => Some(Target { token: None, route: route(path)? }),
         Some(rest) => {
             let (token, _) = rest.split_once('/')?;
@@ -133,10 +148,14 @@ fn target(path: &str) -> Option<Target<'_>> {
 }
 
 fn route(path: &str) -> Option<Route> {
-    let (video, rest) = path.strip_prefix("/v/")?.split_once('/')?;
-    let (version, rest) = rest.split_once('/')?;
+    let (of, rest): (fn(&str) -> Option<Resource>, _) = match path.strip_prefix(WHOLE) {
+        Some(rest) => (resource, rest),
+        None => (|name| LiveRoute::decode(name).map(Resource::Live), path.strip_prefix(LIVE)?),
+    };
+    let (video, rest) = rest.split_once('/')?;
+    let (version, name) = rest.split_once('/')?;
     let (video, version) = (video.parse().ok()?, version.parse().ok()?);
-    Some(Route { video, version, resource: resource(rest)? })
+    Some(Route { video, version, resource: of(name)? })
 }
 
 fn resource(name: &str) -> Option<Resource> {
@@ -159,7 +178,7 @@ fn resource(name: &str) -> Option<Resource> {
 }
 
 /// A number in its one spelling: no sign, no leading zero.
-fn number(digits: &str) -> Option<u32> {
+pub(crate) fn number(digits: &str) -> Option<u32> {
     let canonical = digits == "0" || !digits.starts_with('0');
     (canonical && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::live::LiveSource;
 use anyhow::Context;
 use async_trait::async_trait;
+use edge::LiveSource;
 use ingest::live::{Admitted, Denied, FeedLimits, Publishers};
 use ingest::rtmp::RtmpDoor;
 use listener::{Certificates, Place, StreamPort};

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use edge::Edge;
 use edge::link::{Credential, RemoteOrigin};
+use edge::{Edge, LiveSource};
 use listener::Door;
 use model::{Clock, SystemClock};
 use rand::rngs::StdRng;
@@ -36,7 +36,8 @@ pub(crate) async fn open(
     let origin =
         RemoteOrigin::open(address, credential, folder, Arc::clone(&clock), Handle::current(), &mut rng)
             .context("open the link to the origin")?;
-    let edge = Edge::new(config.edge.clone(), store, Arc::new(origin.clone()), clock);
+    let origin_of_events = Some(Arc::new(origin.clone()) as Arc<dyn LiveSource>);
+    let edge = Edge::new(config.edge.clone(), store, Arc::new(origin.clone()), origin_of_events, clock);
     let (listening, stop) = (origin.clone(), life.stop());
     life.spawn("link to the origin", async move {
         listening.follow(stop).await;

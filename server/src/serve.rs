@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use edge::Edge;
 use edge::link::OriginDoor;
+use edge::{Edge, LiveSource};
 use ingest::Ingest;
 use listener::access_log::AccessLog;
 use listener::{Certificates, Door, Doors, Listener, OnRuntime, Place};
@@ -153,16 +153,16 @@ async fn open(
         samples::add(&parts, config, clips, &mut rng).await?;
     }
 
-    let _events = config.has(Role::Packager).then(|| live::package(config, &parts, life));
+    let events = config.has(Role::Packager).then(|| live::package(config, &parts, life));
     let mut doors: Vec<Arc<dyn Door>> = Vec::new();
-    let edge = config.has(Role::Edge).then(|| edge(config, &parts, life));
+    let edge = config.has(Role::Edge).then(|| edge(config, &parts, events.clone(), life));
     doors.extend(edge.clone().map(|edge| Arc::new(edge) as Arc<dyn Door>));
     if config.has(Role::Ingest) {
         doors.push(ingest(config, &parts, life).await?);
         live::take_in(config, &parts, certificates, metrics, life)?;
     }
     if config.has(Role::Web) {
-        doors.push(origin(&parts, &mut rng, life));
+        doors.push(origin(&parts, events, &mut rng, life));
         doors.push(web(config, &parts));
     }
     if config.has(Role::Packager) {
@@ -172,9 +172,10 @@ async fn open(
     Ok(Opened { doors, edge, needs: Needs::Database(parts.subscriptions) })
 }
 
-fn edge(config: &Config, parts: &Parts, life: &Lifecycle) -> Edge {
+fn edge(config: &Config, parts: &Parts, events: Option<Arc<dyn LiveSource>>, life: &Lifecycle) -> Edge {
     let origin = Arc::new(LocalOrigin::of(parts));
-    let edge = Edge::new(config.edge.clone(), Arc::clone(&parts.store), origin, Arc::clone(&parts.clock));
+    let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
+    let edge = Edge::new(config.edge.clone(), store, origin, events, clock);
     follow(&edge, config, life);
     edge
 }
@@ -194,9 +195,14 @@ pub(crate) fn follow(edge: &Edge, config: &Config, life: &Lifecycle) {
 }
 
 /// The door for edges of their own.
-fn origin(parts: &Parts, rng: &mut StdRng, life: &Lifecycle) -> Arc<dyn Door> {
+fn origin(
+    parts: &Parts,
+    events: Option<Arc<dyn LiveSource>>,
+    rng: &mut StdRng,
+    life: &Lifecycle,
+) -> Arc<dyn Door> {
     let enrolled = Arc::new(EnrolledEdges::of(parts));
-    let door = OriginDoor::new(Arc::new(LocalOrigin::of(parts)), enrolled, rng, life.stop());
+    let door = OriginDoor::new(Arc::new(LocalOrigin::of(parts)), enrolled, events, rng, life.stop());
     Arc::new(OnRuntime::new(door, Handle::current()))
 }
 

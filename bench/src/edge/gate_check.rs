@@ -75,7 +75,7 @@ fn edge_and_requests() -> anyhow::Result<(Edge, Vec<Parts>)> {
     Noise::new().shuffle(&mut requests);
     let origin = Arc::new(Keys(URL_SAFE_NO_PAD.encode(pair.public_key())));
     let store = Arc::new(Memory::default());
-    let edge = Edge::new(edge::Config::default(), store, origin, Arc::new(SystemClock));
+    let edge = Edge::new(edge::Config::default(), store, origin, None, Arc::new(SystemClock));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(edge.refresh()).context("tell the edge its key")?;
     Ok((edge, requests))

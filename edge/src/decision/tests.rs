@@ -1,12 +1,14 @@
 //! Every route, by every bearer, under every policy.
 
 use expect_test::expect;
+use live::View;
 use model::{
     AUDIENCE, AccountId, ISSUER, PublicPolicy, RenditionName, Revocation, Revoked, SessionId, Tier, Uses,
     VersionId, VideoId,
 };
 
 use super::*;
+use crate::live::LiveRoute;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_000_000);
 const VIDEO: VideoId = VideoId::from_bits(1);
@@ -66,9 +68,10 @@ const fn kind(resource: Resource) -> usize {
         Resource::Mp4(_) => 4,
         Resource::Poster => 5,
         Resource::Thumbnail => 6,
+        Resource::Live(live) => 7 + live.number(),
     }
 }
-const KINDS: usize = 7;
+const KINDS: usize = 7 + LiveRoute::NAMES.len();
 
 #[test]
 fn who_may_have_what() {
@@ -84,6 +87,10 @@ fn who_may_have_what() {
                 Resource::Segment(sound, 3),
                 Resource::Mp4(picture(144)),
                 Resource::Mp4(picture(360)),
+                Resource::Live(LiveRoute::Multivariant(View::Low)),
+                Resource::Live(LiveRoute::Multivariant(View::Saver)),
+                Resource::Live(LiveRoute::Playlist(View::Normal, sound)),
+                Resource::Live(LiveRoute::Part(sound, 7, 0)),
             ],
         ),
         ("poster", &[Resource::Poster]),
@@ -93,6 +100,13 @@ fn who_may_have_what() {
                 Resource::Playlist(picture(480)),
                 Resource::Init(picture(480)),
                 Resource::Segment(picture(480), 0),
+                Resource::Live(LiveRoute::Playlist(View::Low, picture(480))),
+                Resource::Live(LiveRoute::Playlist(View::Normal, picture(480))),
+                Resource::Live(LiveRoute::Playlist(View::Saver, picture(480))),
+                Resource::Live(LiveRoute::Init(picture(480), 0)),
+                Resource::Live(LiveRoute::Segment(picture(480), 7)),
+                Resource::Live(LiveRoute::Part(picture(480), 7, 0)),
+                Resource::Live(LiveRoute::Joined(picture(480), 7, 9)),
             ],
         ),
         ("480p file", &[Resource::Mp4(picture(361)), Resource::Mp4(picture(480))]),
@@ -102,6 +116,13 @@ fn who_may_have_what() {
                 Resource::Playlist(picture(1080)),
                 Resource::Init(picture(1080)),
                 Resource::Segment(picture(1080), 0),
+                Resource::Live(LiveRoute::Playlist(View::Low, picture(1080))),
+                Resource::Live(LiveRoute::Playlist(View::Normal, picture(1080))),
+                Resource::Live(LiveRoute::Playlist(View::Saver, picture(1080))),
+                Resource::Live(LiveRoute::Init(picture(1080), 0)),
+                Resource::Live(LiveRoute::Segment(picture(1080), 7)),
+                Resource::Live(LiveRoute::Part(picture(1080), 7, 0)),
+                Resource::Live(LiveRoute::Joined(picture(1080), 7, 9)),
             ],
         ),
         ("1080p file", &[Resource::Mp4(picture(1080))]),
@@ -291,6 +312,13 @@ fn a_grant_for_another_item_is_refused_without_asking_anybody() {
     let bearer = sent(|grant| grant.video = VideoId::from_bits(8));
     let decision = by_grant(&route, &bearer, &Revocations::default(), NOW);
     assert_eq!(decision, Decision::Refused(ErrorKind::NotFound));
+}
+
+#[test]
+fn only_a_grant_that_says_so_reaches_back() {
+    let rewinds = |uses| Right::Granted(Arc::new(grant(|grant| grant.uses = uses))).rewinds();
+    assert!(!rewinds(Uses::PLAY) && rewinds(Uses::PLAY.with(Use::Rewind)));
+    assert!(!Right::Public { height: 480, asked: NOW }.rewinds());
 }
 
 fn free(version: VersionId, also: Vec<VersionId>) -> PublicPolicy {

@@ -69,7 +69,7 @@ impl Edge {
 
 impl Asked<'_> {
     /// Waits until whoever asked has hung up.
-    async fn departs(&self) {
+    pub(super) async fn departs(&self) {
         match self.departure {
             Some(departure) => departure.happens().await,
             None => std::future::pending().await,

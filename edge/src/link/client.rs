@@ -26,7 +26,8 @@ pub(crate) const AT_ONCE: Duration = Duration::from_secs(8);
 pub(crate) const LONG_POLL: Duration = Duration::from_secs(30);
 /// Shorter than the door keeps one open that nobody uses.
 const IDLE: Duration = Duration::from_secs(20);
-/// Bytes of an answer. The greatest is the plan and the chunks of a long film, a few MB.
+/// Bytes of an answer. The greatest are the plan and the chunks of a long film, a few MB, and a segment
+/// of a live event.
 const MAX_ANSWER: usize = 64 << 20;
 
 /// Asks one origin, showing one credential. Redirects are not followed: the credential is for it
@@ -85,6 +86,11 @@ impl Client {
     ) -> Result<T, BoxError> {
         let (_, body) = self.ask(Method::GET, path, None, Bytes::new(), patience).await?;
         Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Asks for bytes.
+    pub(crate) async fn get_bytes(&self, path: &str, patience: Duration) -> Result<Bytes, BoxError> {
+        Ok(self.ask(Method::GET, path, None, Bytes::new(), patience).await?.1)
     }
 
     /// Asks for a document unless it is still the one tagged `known`.

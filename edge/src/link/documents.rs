@@ -2,6 +2,7 @@
 //! know is a mistake, and refused.
 
 use cmaf::GrowingIndex;
+use live::Event;
 use model::{PublicPolicy, Revocation};
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,14 @@ pub(crate) enum GrowingDocument {
     Unchanged,
     /// This.
     Index(Box<GrowingIndex>),
+}
+
+/// What a live event has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EventDocument {
+    /// Absent if there is no such event.
+    pub(crate) event: Option<Event>,
 }
 
 /// Something that goes up: that a segment is wanted, or no longer.

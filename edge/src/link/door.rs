@@ -11,8 +11,9 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use listener::{Body, BoxError, Door, ETag, Language, Outcome, Problem, full};
-use model::{ErrorKind, VersionId, VideoId};
+use listener::{Body, BoxError, Door, ETag, Language, Outcome, Problem, full, sized};
+use live::{LiveSource, Piece, Position};
+use model::{ErrorKind, RenditionName, VersionId, VideoId};
 use moka::sync::Cache;
 use rand::Rng;
 use serde::Serialize;
@@ -21,9 +22,13 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::link::documents::{GrowingDocument, PolicyDocument, ROOT, Report, RevocationsDocument};
+use crate::link::documents::{
+    EventDocument, GrowingDocument, PolicyDocument, ROOT, Report, RevocationsDocument,
+};
 use crate::link::list::List;
+use crate::link::news;
 use crate::link::numbers::Numbers;
+use crate::live::LiveRoute;
 use crate::origin::Origin;
 use crate::sent::{PATIENCE, SentReport};
 
@@ -54,6 +59,7 @@ pub struct OriginDoor(Arc<Inner>);
 struct Inner {
     origin: Arc<dyn Origin>,
     enrolled: Arc<dyn Enrolled>,
+    events: Option<Arc<dyn LiveSource>>,
     list: Mutex<Looked>,
     senders: Cache<(String, u64), Arc<Mutex<Numbers>>>,
     /// Nobody waits any longer.
@@ -73,6 +79,9 @@ enum Asked {
     Revocations,
     Policy(VideoId),
     Growing(VideoId, VersionId),
+    Event(VideoId, VersionId),
+    News(VideoId, VersionId, RenditionName),
+    Piece(VideoId, VersionId, RenditionName, Piece),
     Want,
     Unwant,
     Sent,
@@ -93,10 +102,12 @@ impl From<BoxError> for Refusal {
 }
 
 impl OriginDoor {
-    /// A door to `origin` for whoever is `enrolled`. At `stop` whoever waits is answered.
+    /// A door to `origin`, and to the live events that `events` has, if anybody, for whoever is
+    /// `enrolled`. At `stop` whoever waits is answered.
     pub fn new(
         origin: Arc<dyn Origin>,
         enrolled: Arc<dyn Enrolled>,
+        events: Option<Arc<dyn LiveSource>>,
         rng: &mut impl Rng,
         stop: CancellationToken,
     ) -> Self {
@@ -104,6 +115,7 @@ impl OriginDoor {
         Self(Arc::new(Inner {
             origin,
             enrolled,
+            events,
             list: Mutex::new(Looked { list, at: None }),
             senders: Cache::new(SENDERS),
             stop,
@@ -170,6 +182,23 @@ impl Inner {
                     Some(index) => GrowingDocument::Index(Box::new((*index).clone())),
                 })
             }
+            Asked::Event(video, version) => {
+                let known = query("newer_than").map(str::parse).transpose();
+                let known = known.map_err(|_| Refusal::Kind(ErrorKind::Invalid))?;
+                let event = self.events()?.event(video, version, known).await?;
+                json(&EventDocument { event: event.map(|event| (*event).clone()) })
+            }
+            Asked::News(video, version, rendition) => {
+                let number = |name| query(name).and_then(|number| number.parse().ok());
+                let (msn, parts) =
+                    number("msn").zip(number("parts")).ok_or(Refusal::Kind(ErrorKind::Invalid))?;
+                let after = Position { msn, parts };
+                bytes(news::pieces(self.events()?.news(video, version, rendition, after).await?))
+            }
+            Asked::Piece(video, version, rendition, piece) => {
+                let found = self.events()?.bytes(video, version, rendition, piece).await?;
+                bytes(vec![found.ok_or(Refusal::Kind(ErrorKind::NotFound))?])
+            }
             Asked::Want | Asked::Unwant => {
                 self.count(edge, asked, read(request, MAX_WANT).await?).await?;
                 counted()
@@ -190,6 +219,11 @@ impl Inner {
 
     async fn edge(&self, credential: &str) -> Result<String, Refusal> {
         self.enrolled.edge(credential).await?.ok_or(Refusal::Kind(ErrorKind::Unauthenticated))
+    }
+
+    /// Where live events come from; without that there are none.
+    fn events(&self) -> Result<&dyn LiveSource, Refusal> {
+        self.events.as_deref().ok_or(Refusal::Kind(ErrorKind::NotFound))
     }
 
     /// Waits for revocations that a reader does not know, for as long as its credential is good.
@@ -252,6 +286,11 @@ impl Asked {
             ["growing", video, version] => {
                 Self::Growing(video.parse().map_err(|_| absent())?, version.parse().map_err(|_| absent())?)
             }
+            ["live", video, version, ref rest @ ..] => {
+                let (video, version) =
+                    (video.parse().map_err(|_| absent())?, version.parse().map_err(|_| absent())?);
+                live(video, version, rest).ok_or_else(absent)?
+            }
             ["wants"] => Self::Want,
             ["unwants"] => Self::Unwant,
             ["sent"] => Self::Sent,
@@ -273,9 +312,24 @@ impl Asked {
             Self::Revocations => "origin_revocations",
             Self::Policy(_) => "origin_policy",
             Self::Growing(..) => "origin_growing",
+            Self::Event(..) => "origin_live_event",
+            Self::News(..) => "origin_live_news",
+            Self::Piece(..) => "origin_live_piece",
             Self::Want => "origin_wants",
             Self::Unwant => "origin_unwants",
             Self::Sent => "origin_sent",
+        }
+    }
+}
+
+/// What of a live event is asked for.
+fn live(video: VideoId, version: VersionId, rest: &[&str]) -> Option<Asked> {
+    match rest {
+        [] => Some(Asked::Event(video, version)),
+        [rendition, "news"] => Some(Asked::News(video, version, rendition.parse().ok()?)),
+        rest => {
+            let (rendition, piece) = LiveRoute::decode(&rest.join("/"))?.piece()?;
+            Some(Asked::Piece(video, version, rendition, piece))
         }
     }
 }
@@ -322,6 +376,16 @@ fn document(json: Bytes) -> Response<Body> {
     response
 }
 
+/// Bytes that are not put together first.
+fn bytes(pieces: Vec<Bytes>) -> Response<Body> {
+    let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+    let mut response = Response::new(sized(length, futures::stream::iter(pieces.into_iter().map(Ok))));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 fn counted() -> Response<Body> {
     let mut response = Response::new(listener::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -356,12 +420,23 @@ mod tests {
     #[test]
     fn what_is_asked_stands_in_the_path_and_nowhere_else() {
         let (video, version) = (VideoId::from_bits(1), VersionId::from_bits(2));
+        let picture = RenditionName::Video { height: 360 };
+        let piece = |piece| Some(Asked::Piece(video, version, picture, piece));
         let cases = [
             ("jwks".to_owned(), Some(Asked::Keys)),
             ("revocations".to_owned(), Some(Asked::Revocations)),
             (format!("policy/{video}"), Some(Asked::Policy(video))),
             (format!("growing/{video}/{version}"), Some(Asked::Growing(video, version))),
             (format!("growing/{video}"), None),
+            (format!("live/{video}/{version}"), Some(Asked::Event(video, version))),
+            (format!("live/{video}/{version}/360p/news"), Some(Asked::News(video, version, picture))),
+            (format!("live/{video}/{version}/360p/init-0.mp4"), piece(Piece::Init(0))),
+            (format!("live/{video}/{version}/360p/7.m4s"), piece(Piece::Segment(7))),
+            (format!("live/{video}/{version}/360p/7.3.m4s"), piece(Piece::Part(7, 3))),
+            (format!("live/{video}/{version}/360p/playlist.m3u8"), None),
+            (format!("live/{video}/{version}/saver/360p/6-8.m4s"), None),
+            (format!("live/{video}/{version}/"), None),
+            (format!("live/{video}"), None),
             ("policy/../jwks".to_owned(), None),
             ("jwks/".to_owned(), None),
             (String::new(), None),

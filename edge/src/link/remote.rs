@@ -202,8 +202,13 @@ impl RemoteOrigin {
         inner.write_once(true).await;
     }
 
+    /// Who asks the origin.
+    pub(crate) fn client(&self) -> Client {
+        self.0.client.clone()
+    }
+
     /// Runs a question where connections live; whoever no longer waits for it ends it.
-    async fn aside<T, F>(&self, question: F) -> Result<T, BoxError>
+    pub(crate) async fn aside<T, F>(&self, question: F) -> Result<T, BoxError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, BoxError>> + Send + 'static,

@@ -1,9 +1,11 @@
+use live::View;
 use proptest::prelude::*;
 
 use super::*;
 
 const VIDEO: VideoId = VideoId::from_bits(1);
 const VERSION: VersionId = VersionId::from_bits(2);
+const EVENT: &str = "/live/00000000000000000000000001/00000000000000000000000002";
 const BASE: &str = "/v/00000000000000000000000001/00000000000000000000000002";
 
 fn decoded(path: &str) -> Option<(Option<&str>, Resource)> {
@@ -35,6 +37,78 @@ fn this_is_the_whole_surface() {
         assert_eq!(decoded(&format!("/t/a.b-c_d.e{BASE}/{name}")), Some((Some("a.b-c_d.e"), resource)));
         assert_eq!(route.to_string(), format!("{BASE}/{name}"));
         assert_eq!(route.height(), height, "{name}");
+    }
+}
+
+#[test]
+fn this_is_the_whole_surface_of_an_event() {
+    let (sound, picture) = (RenditionName::Audio { kbps: 64 }, RenditionName::Video { height: 360 });
+    let table = [
+        ("multivariant.m3u8", LiveRoute::Multivariant(View::Low), 0),
+        ("normal/multivariant.m3u8", LiveRoute::Multivariant(View::Normal), 0),
+        ("saver/multivariant.m3u8", LiveRoute::Multivariant(View::Saver), 0),
+        ("360p/playlist.m3u8", LiveRoute::Playlist(View::Low, picture), 360),
+        ("normal/a64/playlist.m3u8", LiveRoute::Playlist(View::Normal, sound), 0),
+        ("saver/360p/playlist.m3u8", LiveRoute::Playlist(View::Saver, picture), 360),
+        ("360p/init-0.mp4", LiveRoute::Init(picture, 0), 360),
+        ("a64/init-12.mp4", LiveRoute::Init(sound, 12), 0),
+        ("360p/17.m4s", LiveRoute::Segment(picture, 17), 360),
+        ("360p/17.0.m4s", LiveRoute::Part(picture, 17, 0), 360),
+        ("360p/4294967295.4294967295.m4s", LiveRoute::Part(picture, u32::MAX, u32::MAX), 360),
+        ("saver/360p/0-0.m4s", LiveRoute::Joined(picture, 0, 0), 360),
+        ("saver/a64/9-16.m4s", LiveRoute::Joined(sound, 9, 16), 0),
+    ];
+    for (name, live, height) in table {
+        let (path, resource) = (format!("{EVENT}/{name}"), Resource::Live(live));
+        let route = Route { video: VIDEO, version: VERSION, resource };
+        assert_eq!(decoded(&path), Some((None, resource)), "{name}");
+        assert_eq!(decoded(&format!("/t/a.b.c{path}")), Some((Some("a.b.c"), resource)), "{name}");
+        assert_eq!(route.to_string(), path);
+        assert_eq!((route.height(), route.name()), (height, live.name()), "{name}");
+        assert_eq!(
+            decoded(&format!("{BASE}/{name}")).is_none(),
+            live != LiveRoute::Multivariant(View::Low)
+                && name != "360p/playlist.m3u8"
+                && name != "360p/17.m4s",
+            "{name}"
+        );
+    }
+    for name in [
+        "",
+        "360p",
+        "low/multivariant.m3u8",
+        "low/360p/playlist.m3u8",
+        "normal",
+        "normal/",
+        "normal/normal/multivariant.m3u8",
+        "normal/360p/17.m4s",
+        "normal/360p/17.0.m4s",
+        "normal/360p/init-0.mp4",
+        "saver/360p/17.m4s",
+        "saver/360p/init-0.mp4",
+        "saver/360p/9-17.m4s",
+        "saver/360p/9-8.m4s",
+        "saver/360p/-8.m4s",
+        "saver/360p/8-.m4s",
+        "saver/360p/08-9.m4s",
+        "saver/360p/8-09.m4s",
+        "saver/360p/8-9-10.m4s",
+        "360p/8-9.m4s",
+        "360p/init.mp4",
+        "360p/init-.mp4",
+        "360p/init-00.mp4",
+        "360p/init-0.m4s",
+        "360p/17.00.m4s",
+        "360p/17..m4s",
+        "360p/.0.m4s",
+        "360p/17.0.0.m4s",
+        "360p/17.m4s/",
+        "360p.mp4",
+        "poster.jpg",
+        "../360p/17.m4s",
+    ] {
+        let path = format!("{EVENT}/{name}");
+        assert_eq!(Route::decode(&Method::GET, &path), Err(Undecodable::NotFound), "{path:?}");
     }
 }
 
@@ -113,7 +187,7 @@ fn other_methods_are_refused_where_there_is_something() {
 
 proptest! {
     #[test]
-    fn a_path_that_is_understood_has_no_other_spelling(path in "/v/[0-9a-z./%]{20,80}") {
+    fn a_path_that_is_understood_has_no_other_spelling(path in "/(v|live)/[0-9a-z./%-]{20,80}") {
         if let Ok(target) = Route::decode(&Method::GET, &path) {
             prop_assert_eq!(target.route.to_string(), path);
         }
@@ -127,6 +201,15 @@ proptest! {
         let path = String::from_utf8(path).unwrap();
         if let Ok(target) = Route::decode(&Method::GET, &path) {
             prop_assert_eq!(target.route.to_string(), path);
+        }
+    }
+
+    #[test]
+    fn a_changed_name_of_an_event_is_another_or_none(
+        name in "((normal|saver|low)/)?(360p|a64)/((init-)?[0-9]{1,3}([.-][0-9]{1,3})?[.](m4s|mp4)|playlist[.]m3u8)",
+    ) {
+        if let Ok(target) = Route::decode(&Method::GET, &format!("{EVENT}/{name}")) {
+            prop_assert_eq!(target.route.to_string(), format!("{EVENT}/{name}"));
         }
     }
 

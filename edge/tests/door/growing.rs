@@ -45,6 +45,7 @@ impl Growing {
             Config::default(),
             Arc::clone(&store) as Arc<dyn ObjectStore>,
             Arc::new(said.clone()),
+            None,
             Arc::new(ManualClock::at(NOW)),
         );
         edge.refresh().await.unwrap();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
+mod event;
 mod film;
 mod origin;
 mod serving;
@@ -13,5 +14,7 @@ mod gate;
 mod growing;
 mod heads;
 mod holding;
+mod live_pieces;
+mod live_playlists;
 mod secrecy;
 mod trouble;

@@ -147,6 +147,11 @@ impl Said {
         list.push(Revocation { number, revoked, at });
     }
 
+    /// Nothing is revoked any more.
+    pub(crate) fn forgive(&self) {
+        self.0.revocations.lock().unwrap().clear();
+    }
+
     pub(crate) fn go_away(&self, away: bool) {
         self.0.away.store(away, Ordering::SeqCst);
     }

@@ -64,6 +64,7 @@ impl<S: ObjectStore> Serving<S> {
             config,
             Arc::clone(&store) as Arc<dyn ObjectStore>,
             Arc::new(said.clone()),
+            None,
             Arc::clone(&clock) as Arc<dyn model::Clock>,
         );
         let listen = listener::Config { listen: ([127, 0, 0, 1], 0).into(), ..listener::Config::default() };
