@@ -8,13 +8,16 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use edge::LiveSource;
+use edge::link::RemoteOrigin;
 use ingest::live::{Admitted, Denied, FeedLimits, Publishers};
 use ingest::rtmp::RtmpDoor;
 use listener::{Certificates, Place, StreamPort};
 use model::{PublishLimits, PublishRefusal, StreamKeyHash, Timestamp};
 use packager::{Live, LiveSettings};
 use prometheus_client::registry::Registry;
+use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 
 use crate::config::Config as Whole;
 use crate::lifecycle::Lifecycle;
@@ -67,6 +70,20 @@ pub(crate) fn package(whole: &Whole, parts: &Parts, life: &Lifecycle) -> Arc<dyn
     let (running, stop) = (live.clone(), life.stop());
     life.spawn("live events", async move { running.run(stop).await.context("package live events") });
     Arc::new(live)
+}
+
+/// The events that a packager elsewhere has, where the configuration names it.
+pub(crate) fn elsewhere(
+    whole: &Whole,
+    parts: &Parts,
+    rng: &mut StdRng,
+) -> anyhow::Result<Option<Arc<dyn LiveSource>>> {
+    let (Some(origin), Some(credential)) = (&whole.origin, &whole.fill_credential) else { return Ok(None) };
+    let (folder, clock) = (whole.data.join("packager"), Arc::clone(&parts.clock));
+    let (address, credential) = (origin.address.clone(), credential.clone());
+    let packager = RemoteOrigin::open(address, credential, folder, clock, Handle::current(), rng)
+        .context("open the link to the packager")?;
+    Ok(Some(Arc::new(packager)))
 }
 
 /// Opens the ports that encoders reach.

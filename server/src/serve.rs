@@ -153,7 +153,10 @@ async fn open(
         samples::add(&parts, config, clips, &mut rng).await?;
     }
 
-    let events = config.has(Role::Packager).then(|| live::package(config, &parts, life));
+    let events = match config.has(Role::Packager) {
+        true => Some(live::package(config, &parts, life)),
+        false => live::elsewhere(config, &parts, &mut rng)?,
+    };
     let mut doors: Vec<Arc<dyn Door>> = Vec::new();
     let edge = config.has(Role::Edge).then(|| edge(config, &parts, events.clone(), life));
     doors.extend(edge.clone().map(|edge| Arc::new(edge) as Arc<dyn Door>));
@@ -161,8 +164,11 @@ async fn open(
         doors.push(ingest(config, &parts, life).await?);
         live::take_in(config, &parts, certificates, metrics, life)?;
     }
-    if config.has(Role::Web) {
+    // Edges ask either of them; live events are at home with the packager.
+    if config.has(Role::Web) || config.has(Role::Packager) {
         doors.push(origin(&parts, events, &mut rng, life));
+    }
+    if config.has(Role::Web) {
         doors.push(web(config, &parts));
     }
     if config.has(Role::Packager) {
