@@ -351,14 +351,7 @@ impl Showing {
     }
 
     pub(crate) async fn ask_as_nobody(&self, method: &str, name: &str, headers: &[(&str, &str)]) -> Answer {
-        let request = Request::builder().method(method).uri(live_path(name));
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let (request, ()) = request.body(()).unwrap().into_parts();
-        let (head, body) = self.edge.answer(&request).await.into_parts();
-        let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
-        let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-        let body = body.collect().await.unwrap().to_bytes().to_vec();
-        Answer { status: head.status.as_u16(), headers, body }
+        answer_of(&self.edge, method, name, headers).await
     }
 
     /// A playlist that holds all there is.
@@ -368,6 +361,18 @@ impl Showing {
         self.stage.is_followed(rendition).await;
         self.get(name).await
     }
+}
+
+/// What an edge without a socket answers.
+pub(crate) async fn answer_of(edge: &Edge, method: &str, name: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = Request::builder().method(method).uri(live_path(name));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let (request, ()) = request.body(()).unwrap().into_parts();
+    let (head, body) = edge.answer(&request).await.into_parts();
+    let text = |value: &http::HeaderValue| value.to_str().unwrap().to_owned();
+    let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    let body = body.collect().await.unwrap().to_bytes().to_vec();
+    Answer { status: head.status.as_u16(), headers, body }
 }
 
 /// The same, and going back.

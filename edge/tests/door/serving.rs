@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge::{Config, Edge};
+use edge::{Config, Edge, LiveSource};
 use listener::{Door, Doors, Listener};
 use model::{Grant, ManualClock};
 use storage::{Folder, Memory, ObjectStore};
@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::event::Stage;
 use crate::film::{Film, VERSION, VIDEO};
 use crate::origin::{NOW, Said, Signer};
 use crate::watched::Watched;
@@ -37,6 +38,13 @@ impl Serving {
     pub(crate) async fn start() -> Self {
         Self::over(Memory::default(), Config::default()).await
     }
+
+    /// The same, and a live event.
+    pub(crate) async fn with_event(stage: Arc<Stage>) -> Self {
+        let this = Self::with(Memory::default(), Config::default(), Some(stage)).await;
+        this.edge.refresh().await.unwrap();
+        this
+    }
 }
 
 impl Serving<Folder> {
@@ -54,6 +62,10 @@ impl<S: ObjectStore> Serving<S> {
 
     /// An edge that has not yet heard from its origin.
     pub(crate) async fn without_origin(store: S, config: Config) -> Self {
+        Self::with(store, config, None).await
+    }
+
+    async fn with(store: S, config: Config, stage: Option<Arc<Stage>>) -> Self {
         let film = Film::new();
         let store = Arc::new(Watched::new(store));
         film.store(&*store).await;
@@ -64,7 +76,7 @@ impl<S: ObjectStore> Serving<S> {
             config,
             Arc::clone(&store) as Arc<dyn ObjectStore>,
             Arc::new(said.clone()),
-            None,
+            stage.map(|stage| stage as Arc<dyn LiveSource>),
             Arc::clone(&clock) as Arc<dyn model::Clock>,
         );
         let listen = listener::Config { listen: ([127, 0, 0, 1], 0).into(), ..listener::Config::default() };
