@@ -14,6 +14,7 @@ mod gate;
 mod growing;
 mod heads;
 mod holding;
+mod live_bodies;
 mod live_links;
 mod live_pieces;
 mod live_playlists;
