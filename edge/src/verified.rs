@@ -129,6 +129,7 @@ mod tests {
             version: VersionId::from_bits(1),
             height,
             uses: Uses::PLAY,
+            rewind_s: 0,
             rate: None,
             iat: 0,
             exp: 0,

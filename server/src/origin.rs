@@ -54,8 +54,8 @@ impl edge::Origin for LocalOrigin {
     async fn policy(&self, video: VideoId) -> Result<Option<PublicPolicy>, BoxError> {
         let (catalog, subscriptions) = (self.catalog.clone(), self.subscriptions.clone());
         self.aside(async move {
-            let free_height = web::free_height(&subscriptions.tier_rights().await?);
-            Ok(catalog.public_policy(video, free_height).await?)
+            let [free, ..] = subscriptions.tier_rights().await?;
+            Ok(catalog.public_policy(video, &free).await?)
         })
         .await
     }

@@ -259,6 +259,9 @@ fn web(config: &Config, parts: &Parts) -> Arc<dyn Door> {
         store: Arc::clone(&parts.store),
         clock: Arc::clone(&parts.clock),
         config: Arc::new(config.web.clone()),
+        // Nothing in this process packages feeds yet.
+        health: None,
+        audience: web::Viewers::default(),
     };
     Arc::new(OnRuntime::new(web::WebDoor::new(state), Handle::current()))
 }

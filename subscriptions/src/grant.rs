@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use model::{AUDIENCE, AccountId, Grant, ISSUER, SessionId, Tier, Timestamp, Uses, VersionId, VideoId};
+use model::{AUDIENCE, AccountId, Grant, ISSUER, SessionId, Tier, Timestamp, Use, Uses, VersionId, VideoId};
 
 /// How long a grant of our own player lives; it renews at half of it.
 pub const PLAYER_LIFE: Duration = Duration::from_secs(10 * 60);
@@ -31,6 +31,8 @@ pub struct Scope {
     pub height: u16,
     /// What it may be used for.
     pub uses: Uses,
+    /// How far back in a live event, in seconds.
+    pub rewind_s: u32,
     /// When the right to it ends: the entitlement's end, or `None` for owners and free items.
     pub until: Option<Timestamp>,
     /// The last moment at which grants for the version may have been revoked.
@@ -59,7 +61,8 @@ fn grant(bearer: &Bearer, scope: &Scope, life: Duration, now: Timestamp) -> Gran
         video: scope.video,
         version: scope.version,
         height: scope.height,
-        uses: scope.uses,
+        uses: if scope.rewind_s > 0 { scope.uses.with(Use::Rewind) } else { scope.uses },
+        rewind_s: scope.rewind_s,
         rate: None,
         iat: issued_at(bearer.revoked_at.max(scope.revoked_at), now),
         exp: end.as_seconds(),
@@ -115,6 +118,7 @@ mod tests {
             duration_ms,
             height: 720,
             uses: Uses::PLAY,
+            rewind_s: 0,
             until,
             revoked_at: None,
         }

@@ -3,6 +3,7 @@
 mod m0001_people;
 mod m0002_edges;
 mod m0003_sent;
+mod m0004_publish;
 
 use sea_orm::DynIden;
 use sea_orm::sea_query::{Alias, IntoIden};
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrations {
             Box::new(m0001_people::People),
             Box::new(m0002_edges::EnrolledEdges),
             Box::new(m0003_sent::BytesSent),
+            Box::new(m0004_publish::PublishRights),
         ]
     }
 

@@ -5,14 +5,15 @@ use std::time::Duration;
 use database::testing::TestDatabase;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use model::{
-    AUDIENCE, AccountId, Grant, ISSUER, Revoked, Role, Tier, TierRights, Timestamp, Uses, VersionId, VideoId,
+    AUDIENCE, AccountId, Grant, ISSUER, PublishLimits, Revoked, Role, Tier, TierRights, Timestamp, Uses,
+    VersionId, VideoId,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::{
-    Account, AccountChange, Config, EdgeName, NewAccount, Scope, Sent, SentSubject, SignIn, Subscriptions,
-    SubscriptionsError, foreign_grant, player_grant,
+    Account, AccountChange, Config, EdgeName, Entitlement, NewAccount, Scope, Sent, SentSubject, SignIn,
+    Subscriptions, SubscriptionsError, foreign_grant, player_grant,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_123);
@@ -80,6 +81,7 @@ fn scope(until: Option<Timestamp>) -> Scope {
         duration_ms: 60_000,
         height: 720,
         uses: Uses::PLAY,
+        rewind_s: 0,
         until,
         revoked_at: None,
     }
@@ -330,10 +332,29 @@ database::on_both_engines! {
         assert_eq!(one.jwks().await.unwrap().matches("\"kid\"").count(), 1);
     }
 
+    async fn who_may_broadcast_and_how_much_is_asked_each_time(test: &TestDatabase) {
+        let mut site = Site::open(test).await;
+        let (ana, eva) = (site.account("ana", Role::Creator, 2).await, site.account("eva", Role::Viewer, 3).await);
+        let of = |tier: usize| Some(TierRights::DEFAULTS[tier].publish);
+        assert_eq!(site.people.publish_limits(ana, NOW).await.unwrap(), of(2));
+        assert_eq!(site.people.publish_limits(eva, NOW).await.unwrap(), None, "she only watches");
+        assert_eq!(site.people.publish_limits(AccountId::from_bits(9), NOW).await.unwrap(), None);
+        let paid = Entitlement { tier: Tier::ALL[3], until: Some(NOW + DAY) };
+        site.change(ana, AccountChange { entitlement: Some(paid), ..Default::default() }).await.unwrap();
+        assert_eq!(site.people.publish_limits(ana, NOW).await.unwrap(), of(3));
+        assert_eq!(site.people.publish_limits(ana, NOW + DAY).await.unwrap(), of(0), "it was paid until then");
+        let less = PublishLimits { bitrate_kbps: 100, short_side: 144, duration_s: 5 };
+        site.people.set_tier_rights(TierRights { publish: less, ..TierRights::DEFAULTS[3] }).await.unwrap();
+        assert_eq!(site.people.publish_limits(ana, NOW).await.unwrap(), Some(less));
+        site.change(ana, AccountChange { disabled: Some(true), ..Default::default() }).await.unwrap();
+        assert_eq!(site.people.publish_limits(ana, NOW).await.unwrap(), None);
+    }
+
     async fn rights_are_the_operators_data(test: &TestDatabase) {
         let site = Site::open(test).await;
         assert_eq!(site.people.tier_rights().await.unwrap(), TierRights::DEFAULTS);
-        let changed = TierRights { greatest_height: 360, ads: false, ..TierRights::DEFAULTS[0] };
+        let publish = PublishLimits { bitrate_kbps: 500, short_side: 240, duration_s: 60 };
+        let changed = TierRights { greatest_height: 360, ads: false, publish, ..TierRights::DEFAULTS[0] };
         site.people.set_tier_rights(changed).await.unwrap();
         assert_eq!(site.people.tier_rights().await.unwrap()[0], changed);
         assert_eq!(Site::open(test).await.people.tier_rights().await.unwrap()[0], changed, "opening keeps it");

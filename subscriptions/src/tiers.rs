@@ -1,4 +1,4 @@
-use model::{Tier, TierRights};
+use model::{AccountId, PublishLimits, Tier, TierRights, Timestamp};
 use sea_orm::ActiveValue::{Set, Unchanged};
 use sea_orm::QueryOrder;
 use sea_orm::entity::prelude::*;
@@ -18,6 +18,9 @@ pub(crate) struct Model {
     pub(crate) ads: bool,
     pub(crate) concurrent_streams: i32,
     pub(crate) rewind_s: i64,
+    pub(crate) publish_kbps: i64,
+    pub(crate) publish_short_side: i32,
+    pub(crate) publish_s: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
@@ -35,6 +38,11 @@ impl TryFrom<Model> for TierRights {
             ads: row.ads,
             concurrent_streams: name.number("concurrent_streams", row.concurrent_streams)?,
             rewind_s: name.number("rewind_s", row.rewind_s)?,
+            publish: PublishLimits {
+                bitrate_kbps: name.number("publish_kbps", row.publish_kbps)?,
+                short_side: name.number("publish_short_side", row.publish_short_side)?,
+                duration_s: name.number("publish_s", row.publish_s)?,
+            },
         })
     }
 }
@@ -61,10 +69,23 @@ impl Subscriptions {
             ads: Set(rights.ads),
             concurrent_streams: Set(i32::from(rights.concurrent_streams)),
             rewind_s: Set(i64::from(rights.rewind_s)),
+            publish_kbps: Set(i64::from(rights.publish.bitrate_kbps)),
+            publish_short_side: Set(i32::from(rights.publish.short_side)),
+            publish_s: Set(i64::from(rights.publish.duration_s)),
         };
         let transaction = self.database.begin_write().await.during("change rights of a tier")?;
         Entity::update(row).exec(&transaction).await.during("change rights of a tier")?;
         transaction.commit().await.during("change rights of a tier")
+    }
+
+    /// What `account` may broadcast now, by the tier that holds; `None` when it may not: it is none,
+    /// is disabled, or has no role that may.
+    pub async fn publish_limits(&self, account: AccountId, now: Timestamp) -> Result<Option<PublishLimits>> {
+        let account = self.account(account).await?;
+        let Some(account) = account.filter(|it| it.disabled_at.is_none() && it.role.may_upload()) else {
+            return Ok(None);
+        };
+        Ok(Some(self.rights_of(account.entitlement.at(now).tier).await?.publish))
     }
 
     /// What `tier` may do.

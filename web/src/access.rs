@@ -2,7 +2,7 @@
 
 use catalog::Video;
 use listener::Problem;
-use model::{ErrorKind, Role, Tier, TierRights, Timestamp, VersionId};
+use model::{ErrorKind, EventPolicy, Role, Tier, TierRights, Timestamp, VersionId};
 use subscriptions::SignedIn;
 
 use crate::problems;
@@ -28,6 +28,8 @@ pub(crate) enum Right {
     Granted {
         /// The greatest height in pixels.
         height: u16,
+        /// How far back in a live event, in seconds.
+        rewind_s: u32,
         /// When the right ends, if it does.
         until: Option<Timestamp>,
     },
@@ -84,13 +86,17 @@ pub(crate) fn may_play(video: &Video, person: Option<&SignedIn>) -> Result<Playa
         return Err(Refused::Hidden);
     }
     let right = match person {
-        _ if may_edit(video, person) => Right::Granted { height: UNLIMITED, until: None },
+        _ if may_edit(video, person) => {
+            Right::Granted { height: UNLIMITED, rewind_s: EventPolicy::GREATEST_DVR_S, until: None }
+        }
         None if video.min_tier > Tier::NONE => return Err(Refused::SignedOut),
         None => Right::Free,
         Some(person) if person.tier < video.min_tier => return Err(Refused::Tier(video.min_tier)),
-        Some(person) => {
-            Right::Granted { height: person.rights.greatest_height, until: person.entitled_until }
-        }
+        Some(person) => Right::Granted {
+            height: person.rights.greatest_height,
+            rewind_s: person.rights.rewind_s,
+            until: person.entitled_until,
+        },
     };
     let version = video.plays().ok_or(Refused::NotReady)?;
     Ok(Playable { version, right })
@@ -158,8 +164,8 @@ pub(crate) mod tests {
         let (owner, stranger) = (person(1, Role::Creator, 0), person(2, Role::Creator, 0));
         let (moderator, admin) = (person(3, Role::Moderator, 0), person(4, Role::Admin, 0));
         let (basic, best) = (person(5, Role::Viewer, 1), person(6, Role::Viewer, 3));
-        let granted = |height, until| Ok(Right::Granted { height, until });
-        let all = granted(UNLIMITED, None);
+        let granted = |height, rewind_s, until| Ok(Right::Granted { height, rewind_s, until });
+        let all = granted(UNLIMITED, EventPolicy::GREATEST_DVR_S, None);
         let cases = [
             (Draft, 0, Some(&owner), all),
             (Draft, 0, Some(&admin), all),
@@ -171,13 +177,13 @@ pub(crate) mod tests {
             (Unlisted, 0, None, Ok(Right::Free)),
             (Unlisted, 1, None, Err(Refused::SignedOut)),
             (Public, 0, None, Ok(Right::Free)),
-            (Public, 0, Some(&stranger), granted(480, None)),
-            (Public, 0, Some(&basic), granted(720, Some(UNTIL))),
+            (Public, 0, Some(&stranger), granted(480, 0, None)),
+            (Public, 0, Some(&basic), granted(720, 1800, Some(UNTIL))),
             (Public, 1, None, Err(Refused::SignedOut)),
             (Public, 1, Some(&stranger), Err(Refused::Tier(Tier::ALL[1]))),
-            (Public, 1, Some(&basic), granted(720, Some(UNTIL))),
+            (Public, 1, Some(&basic), granted(720, 1800, Some(UNTIL))),
             (Public, 2, Some(&basic), Err(Refused::Tier(Tier::ALL[2]))),
-            (Public, 2, Some(&best), granted(4320, Some(UNTIL))),
+            (Public, 2, Some(&best), granted(4320, 86400, Some(UNTIL))),
             (Public, 3, Some(&owner), all),
         ];
         for (visibility, min_tier, person, expected) in cases {

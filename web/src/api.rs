@@ -2,7 +2,9 @@
 
 mod accounts;
 mod body;
+mod events;
 mod extract;
+mod health;
 mod playback;
 mod problem;
 mod session;
@@ -28,7 +30,8 @@ use crate::{State, WebError};
     info(
         title = "Cocuyo",
         description = "Videos, people, and who may watch what. Uploads are tus 1.0 at \
-                       `/api/v1/uploads`; media are served under `/v/`. Failures are problem \
+                       `/api/v1/uploads`; media are served under `/v/`, and \
+                       under `/live/` while they are on air. Failures are problem \
                        documents (RFC 9457) in the language of `Accept-Language`: Spanish or \
                        English. Times are milliseconds since 1970.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
@@ -37,6 +40,7 @@ use crate::{State, WebError};
     tags(
         (name = "session", description = "Signing in and out."),
         (name = "videos", description = "Videos: finding, editing, playing."),
+        (name = "events", description = "Broadcasts. An event is a video with the same id, before it is on the shelf."),
         (name = "accounts", description = "People."),
         (name = "tiers", description = "What each tier may do.")
     )
@@ -99,6 +103,12 @@ fn resources() -> OpenApiRouter<State> {
         .routes(routes!(videos::cancel))
         .routes(routes!(videos::reencode))
         .routes(routes!(playback::play))
+        .routes(routes!(events::create, events::list))
+        .routes(routes!(events::show, events::edit, events::delete))
+        .routes(routes!(events::rotate))
+        .routes(routes!(events::end))
+        .routes(routes!(events::health))
+        .routes(routes!(events::beat))
         .routes(routes!(accounts::create, accounts::list))
         .routes(routes!(accounts::show, accounts::edit))
         .routes(routes!(accounts::change_password))

@@ -11,11 +11,14 @@
 
 mod access;
 mod api;
+mod audience;
 mod config;
 mod door;
 mod erase;
 mod error;
+mod event;
 mod layers;
+mod live;
 mod origin;
 mod pages;
 mod playback;
@@ -33,10 +36,11 @@ pub use config::Config;
 pub use door::WebDoor;
 pub use erase::{erase, finish_erasures};
 pub use error::WebError;
+pub use live::LiveHealth;
 pub use origin::is_same_origin;
 pub use reencode::reencode;
 pub use session::{Presented, SESSION_COOKIE};
-pub use state::State;
+pub use state::{State, Viewers};
 
 /// Everything under `/api/v1/` that is not an upload, and every page.
 pub fn router(state: State) -> axum::Router {

@@ -1,5 +1,5 @@
 use catalog::Video;
-use model::{Timestamp, Uses, VersionId, VideoId};
+use model::{Timestamp, Uses, VersionId, VideoState};
 use serde::Serialize;
 use subscriptions::{Scope, SignedIn, foreign_grant, player_grant, revocation_moment};
 use utoipa::ToSchema;
@@ -45,12 +45,13 @@ pub(crate) async fn playback(
     };
     let earlier = earlier.filter(|(_, until)| *until > now);
     let version = earlier.map_or(version, |(watching, _)| watching);
-    let url = multivariant(video.id, version);
-    let (Right::Granted { height, until }, Some(person)) = (right, person) else {
+    let url = format!("{}/multivariant.m3u8", at_edge(video, version));
+    let (Right::Granted { height, rewind_s, until }, Some(person)) = (right, person) else {
         return Ok(Playback { foreign_url: url.clone(), url, token: None, expires_at: None });
     };
     let until = until.into_iter().chain(earlier.map(|(_, until)| until)).min();
-    let scope = scope(video, version, height, until);
+    let dvr_s = if is_live(video) { state.catalog.event_dvr_s(video.id).await? } else { 0 };
+    let scope = Scope { rewind_s: rewind_s.min(dvr_s), ..scope(video, version, height, until) };
     let grant = player_grant(&person.bearer(), &scope, now);
     let foreign = foreign_grant(&person.bearer(), &scope, now);
     let foreign = state.subscriptions.sign_grant(&foreign).await?;
@@ -62,14 +63,18 @@ pub(crate) async fn playback(
     })
 }
 
-/// What a grant to play is about. The last edit may have revoked the grants before it.
+/// How long a grant for a live event may count on it to last, in milliseconds; nobody knows.
+const LIVE_MS: u64 = 24 * 3600 * 1000;
+
+/// What a grant to play is about, without going back. The last edit may have revoked the grants before it.
 pub(crate) fn scope(video: &Video, version: VersionId, height: u16, until: Option<Timestamp>) -> Scope {
     Scope {
         video: video.id,
         version,
-        duration_ms: video.duration_ms.unwrap_or_default(),
+        duration_ms: if is_live(video) { LIVE_MS } else { video.duration_ms.unwrap_or_default() },
         height,
         uses: Uses::PLAY,
+        rewind_s: 0,
         until,
         revoked_at: Some(video.updated_at),
     }
@@ -80,11 +85,13 @@ pub(crate) fn moment_of_change(video: &Video, now: Timestamp) -> Timestamp {
     revocation_moment(Some(video.updated_at), now)
 }
 
-/// The prefix of everything of one version at the edge.
-pub(crate) fn at_edge(video: VideoId, version: VersionId) -> String {
-    format!("/v/{video}/{version}")
+/// Whether what plays of it is on air, or was a moment ago.
+fn is_live(video: &Video) -> bool {
+    matches!(video.state, VideoState::Event { plays: Some(_), .. })
 }
 
-fn multivariant(video: VideoId, version: VersionId) -> String {
-    format!("{}/multivariant.m3u8", at_edge(video, version))
+/// The prefix of everything of one version of a video at the edge.
+pub(crate) fn at_edge(video: &Video, version: VersionId) -> String {
+    let place = if is_live(video) { "live" } else { "v" };
+    format!("/{place}/{}/{version}", video.id)
 }

@@ -51,7 +51,19 @@ pub(crate) fn of_subscriptions(error: &SubscriptionsError) -> Problem {
 /// What a failure of `catalog` is to a client.
 pub(crate) fn of_catalog(error: &CatalogError) -> Problem {
     let plain = Problem::of(error.kind());
-    let CatalogError::Reencode(refusal) = error else { return plain };
+    let refusal = match error {
+        CatalogError::Reencode(refusal) => refusal,
+        CatalogError::TooManyEvents { .. } => {
+            return plain.named(
+                "too_many_events",
+                Text::new(
+                    "Tienes demasiados eventos sin terminar; termina o borra alguno",
+                    "Too many of your events are not over; end or delete one",
+                ),
+            );
+        }
+        _ => return plain,
+    };
     match refusal {
         ReencodeRefusal::NotReady => not_ready(),
         ReencodeRefusal::UnderWay => plain.named(
@@ -171,4 +183,18 @@ pub(crate) fn invalid_description() -> Problem {
     Problem::of(ErrorKind::Invalid)
         .named("invalid_description", Text::new("Esa descripción no sirve", "That description won't do"))
         .because(Text::new("Hasta 5000 caracteres de texto", "Up to 5,000 characters of text"))
+}
+
+/// A start that cannot be meant.
+pub(crate) fn invalid_start() -> Problem {
+    Problem::of(ErrorKind::Invalid)
+        .named("invalid_start", Text::new("Esa fecha de comienzo no sirve", "That start won't do"))
+        .because(Text::new("De hoy a dentro de dos años", "From today to two years ahead"))
+}
+
+/// Nobody goes back so far.
+pub(crate) fn invalid_dvr() -> Problem {
+    Problem::of(ErrorKind::Invalid)
+        .named("invalid_dvr", Text::new("Ese tiempo hacia atrás no sirve", "That way back won't do"))
+        .because(Text::new("De 0 a 86400 segundos", "0 to 86,400 seconds"))
 }

@@ -1,11 +1,12 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use catalog::Catalog;
-use model::{Clock, Timestamp};
+use model::{Clock, Timestamp, VideoId};
 use storage::ObjectStore;
 use subscriptions::Subscriptions;
 
-use crate::Config;
+use crate::audience::Audience;
+use crate::{Config, LiveHealth};
 
 /// What handlers work with; clones share everything.
 #[derive(Debug, Clone)]
@@ -20,6 +21,24 @@ pub struct State {
     pub clock: Arc<dyn Clock>,
     /// The `[web]` section.
     pub config: Arc<Config>,
+    /// Who can tell how live feeds are; `None` where nobody in this process can.
+    pub health: Option<Arc<dyn LiveHealth>>,
+    /// Who watches live events, as far as this process has heard.
+    pub audience: Viewers,
+}
+
+/// Those who watch live events; clones share everything.
+#[derive(Debug, Clone, Default)]
+pub struct Viewers(Arc<Mutex<Audience>>);
+
+impl Viewers {
+    pub(crate) fn beat(&self, event: VideoId, player: VideoId, now: Timestamp) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).beat(event, player, now)
+    }
+
+    pub(crate) fn of(&self, event: VideoId, now: Timestamp) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).viewers(event, now)
+    }
 }
 
 impl State {

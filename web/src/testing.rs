@@ -9,15 +9,16 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use catalog::{
-    Catalog, Claim, Job, JobFailure, NewUpload, NewVersion, RenditionSummary, UploadLimits, VideoEdit,
+    Catalog, Claim, Job, JobFailure, NewEvent, NewUpload, NewVersion, RenditionSummary, UploadLimits,
+    VideoEdit,
 };
 use database::testing::TestDatabase;
 use futures::TryStreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use model::{
-    AccountId, ChunkHash, Clock, FailureReason, ManualClock, ObjectKey, Role, Tier, Timestamp, UploadId,
-    VersionId, VideoId, Visibility, WorkerId,
+    AccountId, ChunkHash, Clock, EventPolicy, FailureReason, ManualClock, ObjectKey, Role, StreamKey, Tier,
+    Timestamp, UploadId, VersionId, VideoId, Visibility, WorkerId,
 };
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -25,7 +26,7 @@ use storage::{Memory, ObjectStore};
 use subscriptions::{NewAccount, Subscriptions};
 use tower::ServiceExt;
 
-use crate::{Config, State, router};
+use crate::{Config, LiveHealth, State, Viewers, router};
 
 /// The password of every account.
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -90,9 +91,17 @@ impl Site {
             store: Arc::new(Memory::new(clock.clone())),
             clock: clock.clone(),
             config: Arc::new(config),
+            health: None,
+            audience: Viewers::default(),
         };
         state.subscriptions.rotate_keys(START, &mut rng()).await.unwrap();
         Self { router: router(state.clone()), state, clock, _database: test }
+    }
+
+    /// Somebody can tell how live feeds are.
+    pub(crate) fn with_health(&mut self, health: Arc<dyn LiveHealth>) {
+        self.state.health = Some(health);
+        self.router = router(self.state.clone());
     }
 
     /// An account with a session.
@@ -139,6 +148,39 @@ impl Site {
         let job = self.claim().await;
         let failure = JobFailure::Final(reason);
         self.state.catalog.fail_job(job.id, job.attempt, failure, self.clock.now()).await.unwrap();
+    }
+
+    /// An event that nobody publishes yet, with its key.
+    pub(crate) async fn event(
+        &self,
+        owner: &Somebody,
+        visibility: Visibility,
+        min_tier: u8,
+    ) -> (VideoId, StreamKey) {
+        let (video, version) = (VideoId::generate(&mut rng()), VersionId::generate(&mut rng()));
+        let key = StreamKey::generate(&mut rng());
+        let new = NewEvent {
+            video,
+            version,
+            owner: owner.account,
+            title: "A broadcast".into(),
+            description: String::new(),
+            visibility,
+            min_tier: Tier::try_from(min_tier).unwrap(),
+            starts_at: Some(self.clock.now() + Duration::from_secs(3600)),
+            policy: EventPolicy::default(),
+            key: key.hash(),
+        };
+        self.state.catalog.create_event(&new, self.clock.now()).await.unwrap();
+        (video, key)
+    }
+
+    /// Lets somebody publish to an event, on air at once; the turn.
+    pub(crate) async fn publish(&self, key: &StreamKey) -> catalog::Admitted {
+        let (catalog, now) = (&self.state.catalog, self.clock.now());
+        let turn = catalog.admit_publisher(&key.hash(), now).await.unwrap().unwrap();
+        catalog.event_went_live(turn.video, turn.generation, now).await.unwrap();
+        turn
     }
 
     /// A video that plays.

@@ -34,10 +34,12 @@ pub(crate) struct VideoView {
     /// The lowest tier that may play it, 0 to 3.
     #[schema(value_type = u8)]
     pub(crate) min_tier: model::Tier,
-    /// `uploading`, `queued`, `packaging`, `ready` or `failed`.
+    /// `uploading`, `queued`, `packaging`, `ready` or `failed`; of an event `event`, and then
+    /// `ready`, or `ended` when nothing of it was kept.
     pub(crate) state: &'static str,
     /// The state in more detail: `uploading`, `queued`, `probing`, `playable`, `improving`,
-    /// `ready` or `failed`. From `playable` on it can be watched, from `improving` on in whole.
+    /// `ready` or `failed`. From `playable` on it can be watched, from `improving` on in whole. Of
+    /// an event: `scheduled`, `live`, and then `ready` or `ended`.
     pub(crate) stage: &'static str,
     /// Whether it can be watched, if only in part of its qualities.
     pub(crate) plays: bool,
@@ -166,7 +168,10 @@ fn view(video: Video, owner: String, pictures: Pictures, language: Language, now
         preset,
         progress: percent,
     });
-    let moving = !matches!(video.state, VideoState::Ready { .. } | VideoState::Failed { .. });
+    let moving = matches!(
+        video.state,
+        VideoState::Uploading | VideoState::Queued { .. } | VideoState::Packaging { .. }
+    );
     VideoView {
         id: video.id,
         visibility: video.visibility,
@@ -242,11 +247,11 @@ async fn pictures(
     now: Timestamp,
 ) -> Result<Pictures, WebError> {
     let Some(version) = video.plays().filter(|_| video.has_stills) else { return Ok(Pictures::default()) };
-    let plain = at_edge(video.id, version);
+    let plain = at_edge(video, version);
     let is_free = may_play(video, None).is_ok();
     let path = match (may_play(video, person), person) {
         _ if is_free => Some(plain.clone()),
-        (Ok(Playable { right: Right::Granted { height, until }, .. }), Some(person)) => {
+        (Ok(Playable { right: Right::Granted { height, until, .. }, .. }), Some(person)) => {
             let step = now.as_millis().rem_euclid(PICTURE_STEP.as_millis() as i64);
             let then = Timestamp::from_millis(now.as_millis() - step);
             let scope = scope(video, version, height, until);

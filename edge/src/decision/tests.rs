@@ -25,6 +25,7 @@ fn grant(change: impl FnOnce(&mut Grant)) -> Grant {
         version: VERSION,
         height: 480,
         uses: Uses::PLAY,
+        rewind_s: 0,
         rate: None,
         iat: NOW.as_seconds() - 60,
         exp: NOW.as_seconds() + 540,
@@ -132,7 +133,7 @@ fn who_may_have_what() {
     missing.retain(|number| !columns.iter().any(|(_, all)| all.iter().any(|one| kind(*one) == *number)));
     assert!(missing.is_empty(), "resources without a line: {missing:?}");
     let policy = |version, listed, height| {
-        Some(PublicPolicy { video: VIDEO, version, also: Vec::new(), listed, height })
+        Some(PublicPolicy { video: VIDEO, version, also: Vec::new(), listed, height, rewind_s: 0 })
     };
     let policies = [
         ("absent or private", None),
@@ -322,7 +323,7 @@ fn only_a_grant_that_says_so_reaches_back() {
 }
 
 fn free(version: VersionId, also: Vec<VersionId>) -> PublicPolicy {
-    PublicPolicy { video: VIDEO, version, also, listed: true, height: Some(480) }
+    PublicPolicy { video: VIDEO, version, also, listed: true, height: Some(480), rewind_s: 0 }
 }
 
 #[test]

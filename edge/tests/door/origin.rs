@@ -70,6 +70,7 @@ pub(crate) fn grant(height: u16) -> Grant {
         version: VERSION,
         height,
         uses: Uses::PLAY,
+        rewind_s: 0,
         rate: None,
         iat: NOW.as_seconds() - 60,
         exp: NOW.as_seconds() + 540,
@@ -127,13 +128,20 @@ impl Said {
     }
 
     pub(crate) fn policy(&self, listed: bool, height: Option<u16>) {
-        *self.0.policy.lock().unwrap() =
-            Some(PublicPolicy { video: VIDEO, version: VERSION, also: Vec::new(), listed, height });
+        *self.0.policy.lock().unwrap() = Some(PublicPolicy {
+            video: VIDEO,
+            version: VERSION,
+            also: Vec::new(),
+            listed,
+            height,
+            rewind_s: 0,
+        });
     }
 
     /// The same as [`Said::policy`] of another current version.
     pub(crate) fn policy_of(&self, version: VersionId, also: Vec<VersionId>) {
-        let policy = PublicPolicy { video: VIDEO, version, also, listed: true, height: Some(360) };
+        let policy =
+            PublicPolicy { video: VIDEO, version, also, listed: true, height: Some(360), rewind_s: 0 };
         *self.0.policy.lock().unwrap() = Some(policy);
     }
 

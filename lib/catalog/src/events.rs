@@ -18,7 +18,7 @@ use sea_orm::entity::prelude::*;
 
 pub use change::EventEdit;
 pub(crate) use change::{end_of_video, may_be_written};
-pub(crate) use find::versions;
+pub(crate) use find::{dvr_s, versions};
 pub use turns::Admitted;
 
 use crate::CatalogError;

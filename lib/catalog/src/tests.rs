@@ -14,13 +14,14 @@ mod videos;
 use std::time::Duration;
 
 use database::testing::TestDatabase;
-use model::{AccountId, RenditionName, Timestamp, UploadId, VersionId, VideoId, WorkerId};
+use model::{AccountId, RenditionName, TierRights, Timestamp, UploadId, VersionId, VideoId, WorkerId};
 
 use crate::{Catalog, Claim, Job, NewUpload, NewVersion, RenditionSummary, UploadLimits};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 const LEASE: Duration = Duration::from_secs(30);
 const OWNER: AccountId = AccountId::from_bits(1);
+const FREE: TierRights = TierRights::DEFAULTS[0];
 const SIZE: u64 = 1000;
 const NO_LIMITS: UploadLimits =
     UploadLimits { max_size_bytes: u64::MAX, max_open: u32::MAX, max_total_bytes: u64::MAX };

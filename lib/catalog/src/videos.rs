@@ -5,8 +5,8 @@ mod change;
 use std::collections::{HashMap, HashSet};
 
 use model::{
-    AccountId, JobState, Lane, PublicPolicy, RenditionName, Tier, Timestamp, VersionId, VideoId, VideoState,
-    Visibility,
+    AccountId, JobState, Lane, PublicPolicy, RenditionName, Tier, TierRights, Timestamp, VersionId, VideoId,
+    VideoState, Visibility,
 };
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, SelectStatement};
@@ -19,8 +19,8 @@ use crate::convert::{Row, moment};
 use crate::error::Result;
 use crate::page::{Position, cut};
 use crate::{
-    Catalog, CatalogError, Listing, Page, Progress, Reencoding, RenditionSummary, growing, jobs, reencode,
-    renditions, versions,
+    Catalog, CatalogError, Listing, Page, Progress, Reencoding, RenditionSummary, events, growing, jobs,
+    reencode, renditions, versions,
 };
 
 /// A title that was uploaded or broadcast, with its current version where it has one.
@@ -318,16 +318,17 @@ impl Catalog {
         self.list(query, Column::PublishedAt, page, |row| row.published_at.unwrap_or_default()).await
     }
 
-    /// What anybody may have of a video without a grant, up to `free_height` where no tier is
-    /// asked for; `None` unless it plays and is shared.
-    pub async fn public_policy(&self, id: VideoId, free_height: u16) -> Result<Option<PublicPolicy>> {
+    /// What anybody may have of a video without a grant: what `free`, the rights of no plan, allow
+    /// where no tier is asked for; `None` unless it plays and is shared.
+    pub async fn public_policy(&self, id: VideoId, free: &TierRights) -> Result<Option<PublicPolicy>> {
         let Some(row) = alive().filter(Column::Id.eq(id.to_string())).one(self.read()).await? else {
             return Ok(None);
         };
         let (Some(version), visibility) = (row.state()?.plays(), row.visibility()?) else {
             return Ok(None);
         };
-        let height = (row.min_tier()? == Tier::NONE).then_some(free_height);
+        let is_free = row.min_tier()? == Tier::NONE;
+        let height = is_free.then_some(free.greatest_height);
         let listed = visibility == Visibility::Public;
         if !visibility.is_shared() {
             return Ok(None);
@@ -336,7 +337,10 @@ impl Catalog {
         let versions = versions.iter().map(|other| row.row().word("version", &other.id));
         let mut also: Vec<VersionId> = versions.collect::<Result<_>>()?;
         also.retain(|other| *other != version);
-        Ok(Some(PublicPolicy { video: id, version, also, listed, height }))
+        let event =
+            if is_free && row.state == "event" { events::dvr_s(self.read(), &row.id).await? } else { 0 };
+        let rewind_s = std::cmp::min(event, free.rewind_s);
+        Ok(Some(PublicPolicy { video: id, version, also, listed, height, rewind_s }))
     }
 
     async fn list(

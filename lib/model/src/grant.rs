@@ -35,6 +35,9 @@ pub struct Grant {
     pub height: u16,
     /// What it may be used for.
     pub uses: Uses,
+    /// How far back in a live event, in seconds; no further than the event lets anybody go.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub rewind_s: u32,
     /// The greatest rate in bit/s, if there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rate: Option<u64>,
@@ -42,6 +45,10 @@ pub struct Grant {
     pub iat: i64,
     /// Expires at, whole seconds (RFC 7519 §4.1.4).
     pub exp: i64,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl Grant {

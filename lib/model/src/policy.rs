@@ -18,6 +18,9 @@ pub struct PublicPolicy {
     pub listed: bool,
     /// The greatest height that is free for all; `None` when every stream needs a grant.
     pub height: Option<u16>,
+    /// How far back in a live event that is free for all, in seconds.
+    #[serde(default)]
+    pub rewind_s: u32,
 }
 
 impl PublicPolicy {

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::InvalidWord;
+use crate::{InvalidWord, PublishLimits};
 
 /// A subscription tier: 0 is no plan, then three paid ones.
 ///
@@ -72,6 +72,8 @@ pub struct TierRights {
     pub concurrent_streams: u16,
     /// How far back a live event may be rewound, in seconds.
     pub rewind_s: u32,
+    /// What a creator of the tier may broadcast.
+    pub publish: PublishLimits,
 }
 
 impl TierRights {
@@ -84,6 +86,7 @@ impl TierRights {
             ads: true,
             concurrent_streams: 1,
             rewind_s: 0,
+            publish: publish(8_000, 1080, 12),
         },
         Self {
             tier: Tier(1),
@@ -92,6 +95,7 @@ impl TierRights {
             ads: false,
             concurrent_streams: 1,
             rewind_s: 1800,
+            publish: publish(8_000, 1080, 12),
         },
         Self {
             tier: Tier(2),
@@ -100,6 +104,7 @@ impl TierRights {
             ads: false,
             concurrent_streams: 2,
             rewind_s: 7200,
+            publish: publish(16_000, 1440, 24),
         },
         Self {
             tier: Tier(3),
@@ -108,8 +113,13 @@ impl TierRights {
             ads: false,
             concurrent_streams: 4,
             rewind_s: 86400,
+            publish: publish(40_000, 2160, 24),
         },
     ];
+}
+
+const fn publish(bitrate_kbps: u32, short_side: u16, hours: u32) -> PublishLimits {
+    PublishLimits { bitrate_kbps, short_side, duration_s: hours * 3600 }
 }
 
 /// What an account may do on the site, each including the ones before it.
@@ -119,7 +129,7 @@ pub enum Role {
     /// Watches.
     #[default]
     Viewer,
-    /// Uploads.
+    /// Uploads and broadcasts.
     Creator,
     /// Judges reports.
     Moderator,
@@ -138,7 +148,7 @@ impl Role {
         }
     }
 
-    /// Whether the role may upload videos.
+    /// Whether the role may upload videos and broadcast.
     pub fn may_upload(self) -> bool {
         self >= Self::Creator
     }

@@ -3,7 +3,7 @@ use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::SET_COOKIE;
-use model::{Role, Tier, TierRights, Timestamp};
+use model::{PublishLimits, Role, Tier, TierRights, Timestamp};
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 use subscriptions::SignedIn;
@@ -67,12 +67,44 @@ pub(super) struct RightsView {
     pub(super) concurrent_streams: u16,
     /// How far back a live event may be rewound, in seconds.
     pub(super) rewind_s: u32,
+    /// What a creator of the tier may broadcast; left out of a change, it stays as it is.
+    #[serde(default)]
+    pub(super) publish: Option<PublishView>,
+}
+
+/// What a creator may broadcast.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(title = "PublishLimits")]
+#[serde(deny_unknown_fields)]
+pub(super) struct PublishView {
+    /// The greatest rate of a feed in kbit/s.
+    bitrate_kbps: u32,
+    /// The greatest short side of its picture in pixels.
+    short_side: u16,
+    /// How long an event may last, in seconds.
+    duration_s: u32,
+}
+
+impl From<PublishLimits> for PublishView {
+    fn from(limits: PublishLimits) -> Self {
+        let PublishLimits { bitrate_kbps, short_side, duration_s } = limits;
+        Self { bitrate_kbps, short_side, duration_s }
+    }
+}
+
+impl From<PublishView> for PublishLimits {
+    fn from(view: PublishView) -> Self {
+        let PublishView { bitrate_kbps, short_side, duration_s } = view;
+        Self { bitrate_kbps, short_side, duration_s }
+    }
 }
 
 impl From<TierRights> for RightsView {
     fn from(rights: TierRights) -> Self {
-        let TierRights { tier: _, greatest_height, downloads, ads, concurrent_streams, rewind_s } = rights;
-        Self { greatest_height, downloads, ads, concurrent_streams, rewind_s }
+        let TierRights { tier: _, greatest_height, downloads, ads, concurrent_streams, rewind_s, publish } =
+            rights;
+        let publish = Some(publish.into());
+        Self { greatest_height, downloads, ads, concurrent_streams, rewind_s, publish }
     }
 }
 

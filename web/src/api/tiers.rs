@@ -56,10 +56,17 @@ pub(super) async fn edit(
     Id(tier): Id<Tier>,
     Body(view): Body<RightsView>,
 ) -> Result<Json<TierView>, WebError> {
-    let RightsView { greatest_height, downloads, ads, concurrent_streams, rewind_s } = view;
-    let rights = TierRights { tier, greatest_height, downloads, ads, concurrent_streams, rewind_s };
+    let RightsView { greatest_height, downloads, ads, concurrent_streams, rewind_s, publish } = view;
+    let stored = async || {
+        let all = state.subscriptions.tier_rights().await?;
+        let found = all.into_iter().find(|rights| rights.tier == tier);
+        found.ok_or(WebError::from(ErrorKind::Internal))
+    };
+    let publish = match publish {
+        Some(publish) => publish.into(),
+        None => stored().await?.publish,
+    };
+    let rights = TierRights { tier, greatest_height, downloads, ads, concurrent_streams, rewind_s, publish };
     state.subscriptions.set_tier_rights(rights).await?;
-    let all = state.subscriptions.tier_rights().await?;
-    let now = all.into_iter().find(|rights| rights.tier == tier).ok_or(ErrorKind::Internal)?;
-    Ok(Json(now.into()))
+    Ok(Json(stored().await?.into()))
 }

@@ -138,6 +138,7 @@ async fn it_begins_with_what_was_heard_before_and_says_when_it_is_refused() {
         also: Vec::new(),
         listed: true,
         height: None,
+        rewind_s: 0,
     };
     let policies = vec![(policy, Timestamp::from_millis(7))];
     disk.keep_policies(&Policies { origin, policies: policies.clone() }).unwrap();

@@ -27,10 +27,23 @@ impl Catalog {
         Ok(videos.into_iter().next().map(|video| (video, event)))
     }
 
+    /// How far back the event lets its viewers go, in seconds; 0 when there is none.
+    pub async fn event_dvr_s(&self, id: VideoId) -> Result<u32> {
+        dvr_s(self.read(), &id.to_string()).await
+    }
+
+    /// Whether the event goes on just now and is for others than its owner, too. Players ask it so
+    /// often that it reads no more than that.
+    pub async fn is_live_and_shared(&self, id: VideoId) -> Result<bool> {
+        let live = Entity::find_by_id(id.to_string()).filter(Column::State.eq("live"));
+        let shared = [Visibility::Unlisted, Visibility::Public];
+        Ok(live.filter(of_alive_videos(&shared)).one(self.read()).await?.is_some())
+    }
+
     /// The event that is published with this key, over or not; `None` when none is.
     pub async fn event_of_key(&self, key: &StreamKeyHash) -> Result<Option<Event>> {
         let rows = Entity::find().filter(Column::KeyHash.eq(key.to_string()));
-        rows.filter(of_alive_videos(None)).one(self.read()).await?.as_ref().map(Event::try_from).transpose()
+        rows.filter(of_alive_videos(&[])).one(self.read()).await?.as_ref().map(Event::try_from).transpose()
     }
 
     /// An owner's events in all states, newest first.
@@ -57,7 +70,7 @@ impl Catalog {
             .add(Column::StartsAt.gt((now - LATE).as_millis()));
         let rows = Entity::find()
             .filter(Condition::any().add(Column::State.eq("live")).add(soon))
-            .filter(of_alive_videos(Some(Visibility::Public)))
+            .filter(of_alive_videos(&[Visibility::Public]))
             // `live` is before `scheduled`.
             .order_by_asc(Column::State)
             .order_by_asc(Column::BeganAt)
@@ -110,12 +123,18 @@ fn by_id(rows: &[Model]) -> Result<HashMap<VideoId, Event>> {
     rows.iter().map(|row| Event::try_from(row).map(|event| (event.video, event))).collect()
 }
 
-/// Of videos that are not deleted, and as visible as is asked.
-fn of_alive_videos(visibility: Option<Visibility>) -> SimpleExpr {
+/// Of videos that are not deleted and of one of these visibilities; of any if none is named.
+fn of_alive_videos(visibilities: &[Visibility]) -> SimpleExpr {
     let mut ids = Query::select();
     ids.column(videos::Column::Id).from(videos::Entity).and_where(videos::Column::DeletedAt.is_null());
-    if let Some(visibility) = visibility {
-        ids.and_where(videos::Column::Visibility.eq(visibility.as_str()));
+    if !visibilities.is_empty() {
+        ids.and_where(videos::Column::Visibility.is_in(visibilities.iter().map(|it| it.as_str())));
     }
     Column::Video.in_subquery(ids)
+}
+
+/// How far back the event lets its viewers go, in seconds.
+pub(crate) async fn dvr_s(connection: &impl ConnectionTrait, video: &str) -> Result<u32> {
+    let row = Entity::find_by_id(video.to_owned()).one(connection).await?;
+    row.map_or(Ok(0), |row| Ok(Event::try_from(&row)?.policy.dvr_s))
 }

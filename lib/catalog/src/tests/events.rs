@@ -62,7 +62,7 @@ on_both_engines! {
         let scheduled = video(&catalog, id).await;
         assert_eq!(scheduled.state, VideoState::Event { since: NOW, plays: None });
         assert_eq!((scheduled.title.as_str(), scheduled.stage().as_str()), ("Evento 1", "scheduled"));
-        assert_eq!(catalog.public_policy(id, 480).await.unwrap(), None, "nothing plays");
+        assert_eq!(catalog.public_policy(id, &FREE).await.unwrap(), None, "nothing plays");
         assert_eq!(catalog.public_videos(&Page::default()).await.unwrap().items, []);
 
         let turn = admit(&catalog, 1, after(1)).await;
@@ -74,9 +74,16 @@ on_both_engines! {
         let shown = video(&catalog, id).await;
         assert_eq!((shown.plays(), shown.published_at), (Some(version(1).version), Some(after(3))));
         assert_eq!(catalog.public_videos(&Page::default()).await.unwrap().items, [shown]);
-        assert_eq!(catalog.public_policy(id, 480).await.unwrap().unwrap().version, version(1).version);
+        let policy = catalog.public_policy(id, &FREE).await.unwrap().unwrap();
+        assert_eq!((policy.version, policy.height, policy.rewind_s), (version(1).version, Some(480), 0));
+        let generous = model::TierRights { rewind_s: 3600, ..FREE };
+        assert_eq!(catalog.public_policy(id, &generous).await.unwrap().unwrap().rewind_s, 3600);
+        let much = model::TierRights { rewind_s: u32::MAX, ..FREE };
+        assert_eq!(catalog.public_policy(id, &much).await.unwrap().unwrap().rewind_s, 12 * 3600);
 
+        assert!(catalog.is_live_and_shared(id).await.unwrap());
         assert!(catalog.publisher_left(id, 1, after(50)).await.unwrap());
+        assert!(catalog.is_live_and_shared(id).await.unwrap(), "it goes on");
         let away = event(&catalog, id).await;
         assert_eq!(away.state, EventState::Live { since: after(3), air: Air::Away { since: after(50) } });
         let back = admit(&catalog, 1, after(60)).await;
@@ -85,6 +92,7 @@ on_both_engines! {
         assert_eq!(live.state, EventState::Live { since: after(3), air: Air::On { since: after(61) } });
 
         let ended = catalog.end_event(id, after(100)).await.unwrap();
+        assert!(!catalog.is_live_and_shared(id).await.unwrap());
         assert_eq!(ended.state, EventState::Ended { began: Some(after(3)), at: after(100) });
         assert_eq!(video(&catalog, id).await.plays(), Some(version(1).version), "its end is still watched");
         assert_eq!(catalog.end_event(id, after(101)).await.unwrap(), ended, "asked again, nothing changes");
@@ -197,7 +205,7 @@ on_both_engines! {
         assert_eq!((gone.state, gone.stage().as_str()), (VideoState::Ended { at: after(3) }, "ended"));
         let ended = EventState::Ended { began: Some(NOW), at: after(3) };
         assert_eq!(event(&catalog, unrecorded).await.state, ended);
-        assert_eq!(catalog.public_policy(unrecorded, 480).await.unwrap(), None);
+        assert_eq!(catalog.public_policy(unrecorded, &FREE).await.unwrap(), None);
         assert_eq!(catalog.public_videos(&Page::default()).await.unwrap().items, []);
         assert_eq!(refused(catalog.retry_video(unrecorded, after(5)).await), ErrorKind::Conflict);
     }

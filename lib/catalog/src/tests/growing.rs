@@ -57,7 +57,7 @@ on_both_engines! {
         let sound_job = jobs.iter().find(|job| name(job) == "sound").expect("so is the sound");
         catalog.commit_chunks(sound_job.id, sound_job.attempt, id(1), &sounds(0..2), 0, false, after(2)).await.unwrap();
         assert_eq!(row(&catalog, video).await.plays(), None);
-        assert_eq!(catalog.public_policy(video, 480).await.unwrap(), None);
+        assert_eq!(catalog.public_policy(video, &FREE).await.unwrap(), None);
         let before = catalog.growing_revision(id(1)).await.unwrap().unwrap();
         catalog.announce(plan_job.id, plan_job.attempt, id(1), &inits(), after(3)).await.unwrap();
         assert!(catalog.growing_revision(id(1)).await.unwrap().unwrap() > before);
@@ -67,8 +67,8 @@ on_both_engines! {
         assert_eq!((found.plays(), found.version(), found.stage()), (Some(id(1)), None, Stage::Playable));
         assert_eq!((found.duration_ms, found.renditions.len(), found.published_at), (Some(60_000), 4, Some(after(3))));
         assert_eq!(catalog.public_videos(&Page::default()).await.unwrap().items, [found]);
-        let policy = PublicPolicy { video, version: id(1), also: vec![], listed: true, height: Some(480) };
-        assert_eq!(catalog.public_policy(video, 480).await.unwrap(), Some(policy));
+        let policy = PublicPolicy { video, version: id(1), also: vec![], listed: true, height: Some(480), rewind_s: 0 };
+        assert_eq!(catalog.public_policy(video, &FREE).await.unwrap(), Some(policy));
         let index = catalog.growing(id(1)).await.unwrap().unwrap();
         assert!(index.is_playable() && index.chunk_of(sound(), 1).is_some() && index.chunk_of(sound(), 2).is_none());
         let known = catalog.known_video(video).await.unwrap().unwrap();

@@ -121,8 +121,8 @@ on_both_engines! {
         assert_eq!(catalog.played_until(video, id(1)).await.unwrap(), Some(until));
         assert_eq!(catalog.played_until(video, id(2)).await.unwrap(), None);
         assert_eq!(catalog.played_until(video_id(9), id(1)).await.unwrap(), None);
-        let policy = |also| PublicPolicy { video, version: id(2), also, listed: true, height: Some(480) };
-        assert_eq!(catalog.public_policy(video, 480).await.unwrap(), Some(policy(vec![id(1)])));
+        let policy = |also| PublicPolicy { video, version: id(2), also, listed: true, height: Some(480), rewind_s: 0 };
+        assert_eq!(catalog.public_policy(video, &FREE).await.unwrap(), Some(policy(vec![id(1)])));
         let gone = 15 + GRANT_S + FAREWELL_S;
         assert_eq!(catalog.outlived_versions(after(gone - 1)).await.unwrap(), []);
         catalog.forget_version(id(1), after(gone - 1)).await.unwrap();
@@ -133,7 +133,7 @@ on_both_engines! {
         catalog.forget_version(id(2), after(gone * 9)).await.unwrap();
         let known = catalog.known_video(video).await.unwrap().unwrap();
         assert_eq!(known.versions, [id(2)]);
-        assert_eq!(catalog.public_policy(video, 480).await.unwrap(), Some(policy(vec![])));
+        assert_eq!(catalog.public_policy(video, &FREE).await.unwrap(), Some(policy(vec![])));
         // And again from there.
         reencode(&catalog, 3, &[film::video(144)], after(gone)).await.unwrap();
         assert_eq!(catalog.reencode(id(3)).await.unwrap().map(|told| told.from), Some(id(2)));
@@ -227,7 +227,7 @@ on_both_engines! {
             revoked
         };
         assert_eq!(revoked().await, [id(1), id(2)].map(Revoked::Version));
-        assert_eq!(catalog.public_policy(video, 480).await.unwrap(), None);
+        assert_eq!(catalog.public_policy(video, &FREE).await.unwrap(), None);
         catalog.delete_video(video, after(1)).await.unwrap();
         assert_eq!(revoked().await.len(), 4);
         assert!(catalog.forget_video(video, after(999)).await.unwrap());

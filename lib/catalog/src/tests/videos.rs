@@ -63,7 +63,7 @@ on_both_engines! {
         catalog.edit_video(id, to(Visibility::Public), NOW).await.unwrap();
         catalog.delete_video(id, after(1)).await.unwrap();
         assert_eq!(catalog.video(id).await.unwrap(), None);
-        assert_eq!(catalog.public_policy(id, 480).await.unwrap(), None);
+        assert_eq!(catalog.public_policy(id, &FREE).await.unwrap(), None);
         assert_eq!(catalog.public_videos(&Page::default()).await.unwrap().items, []);
         assert_eq!(catalog.videos_of(OWNER, &Page::default()).await.unwrap().items, []);
         assert_eq!(revoked(&catalog, after(2)).await, [(Revoked::Version(version(1).version), after(1))]);
@@ -132,7 +132,7 @@ on_both_engines! {
     async fn a_policy_tells_what_needs_no_grant(test: &TestDatabase) {
         let catalog = open(test).await;
         let (video, version) = (publish(&catalog, 1).await, version(1).version);
-        let policy = |listed, height| Some(PublicPolicy { video, version, also: vec![], listed, height });
+        let policy = |listed, height| Some(PublicPolicy { video, version, also: vec![], listed, height, rewind_s: 0 });
         for (visibility, min_tier, expected) in [
             (Visibility::Draft, 0, None),
             (Visibility::Private, 0, None),
@@ -143,17 +143,17 @@ on_both_engines! {
         ] {
             let edit = VideoEdit { min_tier: Some(tier(min_tier)), ..to(visibility) };
             catalog.edit_video(video, edit, NOW).await.unwrap();
-            let found = catalog.public_policy(video, 480).await.unwrap();
+            let found = catalog.public_policy(video, &FREE).await.unwrap();
             assert_eq!(found, expected, "{visibility} {min_tier}");
         }
         let queued = queue(&catalog, 2).await;
         let early = catalog.edit_video(queued, to(Visibility::Public), NOW).await.unwrap();
-        assert_eq!((early.published_at, catalog.public_policy(queued, 480).await.unwrap()), (None, None));
+        assert_eq!((early.published_at, catalog.public_policy(queued, &FREE).await.unwrap()), (None, None));
         let job = claim(&catalog, NOW).await.unwrap();
         catalog.publish(job.id, job.attempt, &super::version(2), after(5)).await.unwrap();
         let ready = catalog.video(queued).await.unwrap().unwrap();
         assert_eq!(ready.published_at, Some(after(5)), "it is listed from when it plays");
-        assert!(catalog.public_policy(queued, 480).await.unwrap().is_some());
+        assert!(catalog.public_policy(queued, &FREE).await.unwrap().is_some());
     }
 
     async fn the_census_names_every_object_that_may_be_there(test: &TestDatabase) {

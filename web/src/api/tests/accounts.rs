@@ -131,4 +131,11 @@ async fn tiers_are_the_operators_data() {
     assert_eq!(put("/api/v1/tiers/4", &admin).await.refusal().0, 404);
     assert_eq!(put("/api/v1/tiers/0", &admin).await.json()["greatest_height"], 360);
     assert_eq!(site.get("/api/v1/session", Some(&ana)).await.json()["rights"]["greatest_height"], 360);
+    let publish = |answer: &Value| answer["publish"]["bitrate_kbps"].clone();
+    assert_eq!(publish(&put("/api/v1/tiers/0", &admin).await.json()), 8000, "left out, it stays");
+    let mut more = rights.clone();
+    more["publish"] = json!({"bitrate_kbps": 500, "short_side": 480, "duration_s": 60});
+    let changed = site.call(Method::PUT, "/api/v1/tiers/0", Some(&admin), more).await;
+    assert_eq!(publish(&changed.json()), 500);
+    assert_eq!(publish(&put("/api/v1/tiers/0", &admin).await.json()), 500);
 }

@@ -39,7 +39,8 @@ async fn somebody_signs_in_is_known_and_signs_out() {
         json!({
             "username": "ana", "role": "creator", "tier": 1, "entitled_until": null, "may_upload": true,
             "rights": {
-                "greatest_height": 720, "downloads": true, "ads": false, "concurrent_streams": 1, "rewind_s": 1800
+                "greatest_height": 720, "downloads": true, "ads": false, "concurrent_streams": 1, "rewind_s": 1800,
+                "publish": {"bitrate_kbps": 8000, "short_side": 1080, "duration_s": 43200}
             }
         })
     );
