@@ -2,13 +2,18 @@
 //! Svelte component takes over one region of it.
 
 mod assets;
+mod broadcast;
+mod choices;
 mod cost;
 mod erasure;
 mod error;
+mod event;
+mod events;
 mod format;
 mod frame;
 mod home;
 mod preferences;
+mod recipes;
 mod register;
 mod sign_in;
 mod studio;
@@ -39,6 +44,10 @@ pub(crate) fn router() -> Router<State> {
         .route("/my/videos/{video}/delete", post(erasure::submit))
         .route("/my/videos/{video}/retry", post(video::retry))
         .route("/my/videos/{video}/cancel", post(video::cancel))
+        .route("/my/events", get(events::page).post(events::create))
+        .route("/my/events/{event}", get(event::page).post(event::save))
+        .route("/my/events/{event}/key", post(event::rotate))
+        .route("/my/events/{event}/end", post(event::end))
         .route("/preferences", post(preferences::submit))
         .fallback(error::not_found)
         .layer(axum::middleware::from_fn(error::tell))

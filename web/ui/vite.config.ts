@@ -43,6 +43,8 @@ export default defineConfig({
         watch: 'src/watch.ts',
         upload: 'src/upload.ts',
         studio: 'src/studio.ts',
+        live: 'src/live.ts',
+        broadcast: 'src/broadcast.ts',
       },
     },
   },

@@ -29,6 +29,10 @@ pub(crate) enum Island {
     Upload,
     /// The owner's list.
     Studio,
+    /// The player of an event.
+    Live,
+    /// An event in its owner's hands.
+    Broadcast,
 }
 
 impl Island {
@@ -38,6 +42,8 @@ impl Island {
             Self::Watch => "src/watch.ts",
             Self::Upload => "src/upload.ts",
             Self::Studio => "src/studio.ts",
+            Self::Live => "src/live.ts",
+            Self::Broadcast => "src/broadcast.ts",
         }
     }
 }
@@ -101,7 +107,10 @@ fn policy(styles: &[String]) -> HeaderValue {
 /// The policy for a page with this island.
 pub(crate) fn content_security_policy(island: Option<Island>) -> HeaderValue {
     let built = &*BUILT;
-    if island == Some(Island::Watch) { built.player_policy.clone() } else { built.policy.clone() }
+    match island {
+        Some(Island::Watch | Island::Live) => built.player_policy.clone(),
+        _ => built.policy.clone(),
+    }
 }
 
 /// The tags for a page with this island.

@@ -2,6 +2,8 @@
 
 use listener::Language;
 use model::Timestamp;
+use time::PrimitiveDateTime;
+use time::macros::format_description;
 
 use super::text::fill;
 
@@ -85,6 +87,27 @@ pub(crate) fn day_in_words(at: Timestamp, language: Language) -> String {
     }
 }
 
+/// The time of day of `at` in UTC, as on a clock.
+pub(crate) fn time_of_day(at: Timestamp) -> String {
+    let minutes = at.as_seconds().rem_euclid(86_400) / 60;
+    format!("{:02}:{:02}", minutes / 60, minutes % 60)
+}
+
+/// The minute of `at` in UTC as `2026-11-21T18:05Z`, which HTML reads.
+pub(crate) fn minute_iso(at: Timestamp) -> String {
+    format!("{}T{}Z", day(at), time_of_day(at))
+}
+
+/// The moment of `2026-11-21T18:05`, as forms send it, on a clock that is so many minutes behind UTC.
+pub(crate) fn moment_of_form(text: &str, behind_minutes: i64) -> Option<Timestamp> {
+    // Some browsers send seconds, too.
+    let minute = text.get(..16)?;
+    let form = format_description!("[year]-[month]-[day]T[hour]:[minute]");
+    let moment = PrimitiveDateTime::parse(minute, form).ok()?.assume_utc();
+    let is_zone = (-24 * 60..=24 * 60).contains(&behind_minutes);
+    is_zone.then(|| Timestamp::from_seconds(moment.unix_timestamp() + behind_minutes * 60))
+}
+
 /// Year, month and day of a count of days since 1970, in the proleptic Gregorian calendar.
 ///
 /// Years are counted from March, so that the leap day is a year's last; an era is 400 years.
@@ -129,6 +152,25 @@ mod tests {
                 (es, en)
             );
         }
+    }
+
+    #[test]
+    fn a_forms_minute_is_a_moment() {
+        let at = |text, behind| moment_of_form(text, behind).map(Timestamp::as_seconds);
+        assert_eq!(at("2026-11-21T00:00", 0), Some(1_795_219_200));
+        assert_eq!(at("2026-11-21T18:05:30", 300), Some(1_795_219_200 + (18 * 60 + 5 + 300) * 60));
+        assert_eq!(at("2026-11-21T18:05", -60), Some(1_795_219_200 + (17 * 60 + 5) * 60));
+        for text in
+            ["", "mañana", "2026-02-30T10:00", "2026-11-21T24:00", "2026-11-21 18:05", "+99999-01-01T1"]
+        {
+            assert_eq!(at(text, 0), None, "{text}");
+        }
+        assert_eq!(at("2026-11-21T18:05", i64::MAX), None);
+        let minute = Timestamp::from_seconds(1_795_284_300);
+        assert_eq!(
+            (minute_iso(minute).as_str(), time_of_day(minute).as_str()),
+            ("2026-11-21T18:05Z", "18:05")
+        );
     }
 
     #[test]

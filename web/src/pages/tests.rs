@@ -6,6 +6,8 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderName, LO
 use http::{Request, StatusCode};
 use model::{Clock, FailureReason, RenditionName, Role, Tier, VersionId, VideoId, Visibility};
 
+mod events;
+
 use crate::Config;
 use crate::testing::{Answer, Site, Somebody};
 

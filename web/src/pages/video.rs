@@ -7,9 +7,10 @@ use axum::extract::rejection::FormRejection;
 use axum::response::{IntoResponse, Redirect, Response};
 use catalog::{Video, VideoEdit};
 use http::StatusCode;
-use model::{ErrorKind, Tier, VideoId, Visibility};
+use model::{ErrorKind, VideoId, Visibility};
 use serde::Deserialize;
 
+use super::choices::{self, Choice};
 use super::frame::{Frame, Member, show};
 use super::text;
 use crate::playback::moment_of_change;
@@ -23,13 +24,6 @@ struct Edit {
     is_saved: bool,
     visibilities: Vec<Choice>,
     tiers: Vec<Choice>,
-}
-
-/// An option of a list.
-struct Choice {
-    value: String,
-    text: String,
-    is_chosen: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,29 +44,11 @@ pub(crate) async fn page(
 ) -> Result<Response, WebError> {
     let video = editable(&state, &id, &member).await?;
     let language = member.visit.language();
-    let visibilities = [Visibility::Draft, Visibility::Private, Visibility::Unlisted, Visibility::Public];
-    let visibility = |visibility: Visibility| Choice {
-        value: visibility.to_string(),
-        text: format!(
-            "{} — {}",
-            text::say(language, &format!("visibility_{visibility}")),
-            text::say(language, &format!("visibility_{visibility}_hint")),
-        ),
-        is_chosen: visibility == video.visibility,
-    };
-    let tier = |tier: Tier| Choice {
-        value: tier.to_string(),
-        text: match tier {
-            Tier::NONE => text::say(language, "tier_none").to_owned(),
-            tier => text::fill(language, "tier_some", &[("tier", &tier)]),
-        },
-        is_chosen: tier == video.min_tier,
-    };
     let edit = Edit {
         frame: Frame::new(&member.visit, text::say(language, "studio_edit_title"), None),
         is_saved: query.as_deref() == Some("saved"),
-        visibilities: visibilities.map(visibility).into(),
-        tiers: Tier::ALL.map(tier).into(),
+        visibilities: choices::visibilities(video.visibility, language),
+        tiers: choices::tiers(video.min_tier, language),
         video,
     };
     Ok(show(StatusCode::OK, &edit.frame, &edit))

@@ -8,6 +8,7 @@ use model::{ErrorKind, Tier, VideoId, VideoState, Visibility};
 use serde::Serialize;
 
 use super::assets::Island;
+use super::broadcast::{self, Broadcast, EventFigures};
 use super::cost::{self, PLAIN_HEIGHT, Quality, Sound};
 use super::format::{clock, day, day_in_words, decimal, duration_iso};
 use super::frame::{Frame, Visit, inline_json, show};
@@ -15,7 +16,7 @@ use super::text;
 use crate::access::{self, Refused, Right};
 use crate::playback::{Playback, playback};
 use crate::views::{self, VideoView};
-use crate::{State, WebError};
+use crate::{State, WebError, event};
 
 #[derive(Template)]
 #[template(path = "watch.html")]
@@ -28,6 +29,8 @@ struct Watch {
     /// What only the owner needs to know: who else can see it.
     visibility_notice: Option<String>,
     may_edit: bool,
+    /// Of an event: its word, and how many watch.
+    event: Option<EventFigures>,
     stage: Stage,
     share: Share,
 }
@@ -35,6 +38,7 @@ struct Watch {
 /// What stands where the film would be.
 enum Stage {
     Film(Box<Film>),
+    Broadcast(Broadcast),
     Refusal { title: String, sentence: String, is_signed_out: bool },
     Notice { sentence: String, is_owner: bool },
 }
@@ -112,10 +116,22 @@ pub(crate) async fn page(
     }
     let (is_owner, may_edit) =
         (person.is_some_and(|person| person.account == row.owner), access::may_edit(&row, person));
-    let has_failed = matches!(row.state, VideoState::Failed { .. });
+    let event = match row.state {
+        VideoState::Event { .. } => state.catalog.event(id).await?,
+        _ => None,
+    };
+    let event = match event {
+        Some(found) => Some(event::event(&state, &visit.visitor, found).await?),
+        None => None,
+    };
     let video = views::video(&state, &visit.visitor, row.clone()).await?;
-    let stage = match right {
-        Ok(playable) => {
+    let stage = match (right, &event) {
+        (Ok(_), Some(event)) => {
+            let playback = playback(&state, &row, None, person, visit.visitor.now).await?;
+            Stage::Broadcast(Broadcast::of(event, Some(playback), &visit))
+        }
+        (Err(Refused::NotReady), Some(event)) => Stage::Broadcast(Broadcast::of(event, None, &visit)),
+        (Ok(playable), None) => {
             let height = match playable.right {
                 Right::Granted { height, .. } => height,
                 Right::Free => access::free_height(&state.subscriptions.tier_rights().await?),
@@ -123,10 +139,14 @@ pub(crate) async fn page(
             let playback = playback(&state, &row, None, person, visit.visitor.now).await?;
             Stage::Film(Box::new(film(&video, height, playback, &visit)))
         }
-        Err(Refused::NotReady | Refused::Hidden) => notice(has_failed, is_owner, &visit),
-        Err(Refused::SignedOut | Refused::Tier(_)) => refusal(video.min_tier, &visit),
+        (Err(Refused::NotReady | Refused::Hidden), _) => notice(&row.state, is_owner, &visit),
+        (Err(Refused::SignedOut | Refused::Tier(_)), _) => refusal(video.min_tier, &visit),
     };
-    let island = matches!(stage, Stage::Film(_)).then_some(Island::Watch);
+    let island = match stage {
+        Stage::Film(_) => Some(Island::Watch),
+        Stage::Broadcast(_) => Some(Island::Live),
+        Stage::Refusal { .. } | Stage::Notice { .. } => None,
+    };
     let language = visit.language();
     let origin = origin(&headers);
     let watch = Watch {
@@ -138,6 +158,7 @@ pub(crate) async fn page(
         }),
         visibility_notice: (!row.visibility.is_shared()).then(|| visibility_notice(row.visibility, &visit)),
         may_edit,
+        event: event.as_ref().map(|event| broadcast::figures(event, language)),
         share: share(&video, &stage, &origin),
         stage,
         video,
@@ -207,8 +228,13 @@ fn refusal(min_tier: Tier, visit: &Visit) -> Stage {
     }
 }
 
-fn notice(has_failed: bool, is_owner: bool, visit: &Visit) -> Stage {
-    let key = if has_failed { "watch_failed" } else { "watch_not_ready" };
+fn notice(state: &VideoState, is_owner: bool, visit: &Visit) -> Stage {
+    let key = match state {
+        VideoState::Failed { .. } => "watch_failed",
+        VideoState::Ended { .. } => "event_nothing_left",
+        _ => "watch_not_ready",
+    };
+    let is_owner = is_owner && !matches!(state, VideoState::Ended { .. });
     Stage::Notice { sentence: text::say(visit.language(), key).to_owned(), is_owner }
 }
 

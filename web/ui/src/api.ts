@@ -4,9 +4,19 @@ import { m } from './paraglide/messages.js';
 /* The shapes of `/api/openapi.json` that these pages use. */
 
 export type Visibility = 'draft' | 'private' | 'unlisted' | 'public';
-export type State = 'uploading' | 'queued' | 'packaging' | 'ready' | 'failed';
+export type State = 'uploading' | 'queued' | 'packaging' | 'ready' | 'failed' | 'event' | 'ended';
 /** The state in more detail: what its owner waits for. */
-export type Stage = 'uploading' | 'queued' | 'probing' | 'playable' | 'improving' | 'ready' | 'failed';
+export type Stage =
+  | 'uploading'
+  | 'queued'
+  | 'probing'
+  | 'playable'
+  | 'improving'
+  | 'ready'
+  | 'failed'
+  | 'scheduled'
+  | 'live'
+  | 'ended';
 export type FailureCode =
   | 'empty'
   | 'not_media'
@@ -44,6 +54,41 @@ export interface Video {
   renditions: Rendition[];
   /** The re-encode that is under way: the video stays as it is meanwhile. */
   reencode: { renditions: string[]; preset: string; progress: number } | null;
+}
+
+/** A broadcast. */
+export interface Event {
+  id: string;
+  state: 'scheduled' | 'live' | 'ended';
+  /** Whether pictures come in just now. */
+  on_air: boolean;
+  /** Milliseconds since 1970. */
+  starts_at: number | null;
+  record: boolean;
+  viewers: number;
+  video: Video;
+}
+
+/** How an event is, for who publishes it. */
+export interface EventHealth {
+  state: Event['state'];
+  on_air: boolean;
+  publishing: boolean;
+  viewers: number;
+  feed: FeedHealth | null;
+}
+
+export interface FeedHealth {
+  /** When this was found out. */
+  at: number;
+  encoder: string;
+  bitrate_kbps: number;
+  picture: { codec: string; width: number; height: number; fps: number; gop_s: number } | null;
+  skew_ms: number;
+  queue_ms: number;
+  dropped: number;
+  renditions: string[];
+  warnings: { code: string; text: string }[];
 }
 
 export interface Rendition {
@@ -128,4 +173,13 @@ export const videos = {
   /** With the version that is watched already, if one is: a grant for that, while it is kept. */
   playback: (id: string, version: string) =>
     call<Playback>('POST', `/api/v1/videos/${id}/playback?version=${encodeURIComponent(version)}`),
+  firstPlayback: (id: string) => call<Playback>('POST', `/api/v1/videos/${id}/playback`),
+};
+
+export const events = {
+  get: (id: string) => call<Event>('GET', `/api/v1/events/${id}`),
+  health: (id: string) => call<EventHealth>('GET', `/api/v1/events/${id}/health`),
+  /** Says that this player watches. */
+  beat: (id: string, player: string) =>
+    call<{ viewers: number; live: boolean }>('POST', `/api/v1/events/${id}/beat`, { player }),
 };

@@ -54,7 +54,7 @@ export class Lease {
   }
 }
 
-/** The version in `/v/{video}/{version}/multivariant.m3u8`. */
+/** The version in `/v/{video}/{version}/multivariant.m3u8`, or the same under `/live/`. */
 function versionOf(url: string): string {
   return url.split('/')[3] ?? '';
 }

@@ -15,7 +15,7 @@ export type Word = Video['state'] | 'plays' | 'cancelled';
 
 export function wordOf(video: Pick<Video, 'state' | 'plays' | 'failure'>): Word {
   if (video.failure?.code === 'cancelled') return 'cancelled';
-  return video.plays && video.state !== 'ready' ? 'plays' : video.state;
+  return video.plays && video.state !== 'ready' && video.state !== 'event' ? 'plays' : video.state;
 }
 
 /** Below this much of the film's own speed a figure would be nought. */

@@ -1,0 +1,203 @@
+//! One event in its owner's hands: forms that work without scripts.
+
+use askama::Template;
+use axum::Form;
+use axum::extract;
+use axum::extract::rejection::FormRejection;
+use axum::response::{IntoResponse, Redirect, Response};
+use catalog::{Event, EventEdit, Video, VideoEdit};
+use http::{HeaderMap, StatusCode};
+use model::{ErrorKind, EventPolicy, StreamKey, Tier, Timestamp, VideoId, Visibility};
+use serde::{Deserialize, Serialize};
+
+use super::assets::Island;
+use super::broadcast::{self, EventFigures, moment_in_words};
+use super::choices::{self, Choice};
+use super::format::{minute_iso, moment_of_form};
+use super::frame::{Frame, Member, Visit, inline_json, show};
+use super::recipes::{Recipe, recipes};
+use super::text;
+use crate::event::{self, EventView};
+use crate::playback::moment_of_change;
+use crate::{State, WebError, access, words};
+
+#[derive(Template)]
+#[template(path = "event.html")]
+struct Page {
+    frame: Frame,
+    event: EventView,
+    figures: EventFigures,
+    notice: Option<String>,
+    starts: Option<(String, String)>,
+    /// As a form takes it.
+    starts_value: String,
+    server: String,
+    /// Only on the page that follows its making.
+    key: Option<String>,
+    recipes: Vec<Recipe>,
+    visibilities: Vec<Choice>,
+    tiers: Vec<Choice>,
+    rewinds: Vec<Choice>,
+    is_open: bool,
+    boot: String,
+}
+
+/// What the island begins with.
+#[derive(Serialize)]
+struct Boot {
+    id: VideoId,
+    is_open: bool,
+}
+
+/// What a form says of an event.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Given {
+    pub(crate) title: String,
+    pub(crate) description: String,
+    pub(crate) visibility: Visibility,
+    // Text, since a form's numbers are.
+    min_tier: String,
+    dvr_s: String,
+    /// A browser sends a box only when it is ticked.
+    record: Option<String>,
+    starts: String,
+    /// Minutes that the reader's clock is behind UTC; a script says it.
+    #[serde(default)]
+    zone: String,
+}
+
+impl Given {
+    pub(crate) fn min_tier(&self) -> Result<Tier, WebError> {
+        self.min_tier.parse().map_err(|_| ErrorKind::Invalid.into())
+    }
+
+    pub(crate) fn policy(&self) -> Result<EventPolicy, WebError> {
+        let dvr_s = self.dvr_s.parse().map_err(|_| WebError::from(ErrorKind::Invalid))?;
+        Ok(EventPolicy { dvr_s: event::dvr(dvr_s)?, record: self.record.is_some() })
+    }
+
+    pub(crate) fn starts_at(&self) -> Result<Option<Timestamp>, WebError> {
+        if self.starts.is_empty() {
+            return Ok(None);
+        }
+        let zone = if self.zone.is_empty() { Some(0) } else { self.zone.parse().ok() };
+        let at = zone.and_then(|minutes| moment_of_form(&self.starts, minutes));
+        at.map(Some).ok_or_else(|| ErrorKind::Invalid.into())
+    }
+}
+
+/// `GET /my/events/{event}`.
+pub(crate) async fn page(
+    extract::State(state): extract::State<State>,
+    extract::Path(id): extract::Path<String>,
+    extract::RawQuery(query): extract::RawQuery,
+    headers: HeaderMap,
+    member: Member,
+) -> Result<Response, WebError> {
+    let found = editable(&state, &id, &member).await?;
+    let notice = match query.as_deref() {
+        Some("saved") => Some("studio_saved"),
+        Some("ended") => Some("event_was_ended"),
+        _ => None,
+    };
+    show_event(&state, &member.visit, &headers, found, None, notice).await
+}
+
+/// `POST /my/events/{event}`.
+pub(crate) async fn save(
+    extract::State(state): extract::State<State>,
+    extract::Path(id): extract::Path<String>,
+    member: Member,
+    form: Result<Form<Given>, FormRejection>,
+) -> Result<Response, WebError> {
+    let (video, event) = editable(&state, &id, &member).await?;
+    let now = member.visit.visitor.now;
+    let Ok(Form(given)) = form else { return Err(ErrorKind::Invalid.into()) };
+    let video_edit = VideoEdit {
+        title: Some(words::title(&given.title)?),
+        description: Some(words::description(&given.description)?),
+        visibility: Some(given.visibility),
+        min_tier: Some(given.min_tier()?),
+    };
+    let edit = if event.state.is_ended() {
+        EventEdit { video: video_edit, ..EventEdit::default() }
+    } else {
+        let (policy, starts_at) = (given.policy()?, given.starts_at()?);
+        // A start that nobody touched may lie further back than a new one may.
+        let is_new = starts_at != event.starts_at;
+        let starts_at = match starts_at {
+            Some(at) if is_new => Some(event::start(at, now)?),
+            as_it_was => as_it_was,
+        };
+        let (dvr_s, record) = (Some(policy.dvr_s), Some(policy.record));
+        EventEdit { video: video_edit, starts_at: Some(starts_at), dvr_s, record }
+    };
+    state.catalog.edit_event(video.id, edit, moment_of_change(&video, now)).await?;
+    Ok(Redirect::to(&format!("/my/events/{}?saved", video.id)).into_response())
+}
+
+/// `POST /my/events/{event}/key`: the answer is the event's page, the only one with the new key.
+pub(crate) async fn rotate(
+    extract::State(state): extract::State<State>,
+    extract::Path(id): extract::Path<String>,
+    headers: HeaderMap,
+    member: Member,
+) -> Result<Response, WebError> {
+    let (video, _) = editable(&state, &id, &member).await?;
+    let key = event::rotate(&state, video.id, member.visit.visitor.now).await?;
+    let found = editable(&state, &id, &member).await?;
+    show_event(&state, &member.visit, &headers, found, Some(&key), None).await
+}
+
+/// `POST /my/events/{event}/end`.
+pub(crate) async fn end(
+    extract::State(state): extract::State<State>,
+    extract::Path(id): extract::Path<String>,
+    member: Member,
+) -> Result<Response, WebError> {
+    let (video, _) = editable(&state, &id, &member).await?;
+    state.catalog.end_event(video.id, member.visit.visitor.now).await?;
+    Ok(Redirect::to(&format!("/my/events/{}?ended", video.id)).into_response())
+}
+
+/// The page of an event, with its key where that has just been made.
+pub(crate) async fn show_event(
+    state: &State,
+    visit: &Visit,
+    headers: &HeaderMap,
+    found: (Video, Event),
+    key: Option<&StreamKey>,
+    notice: Option<&str>,
+) -> Result<Response, WebError> {
+    let language = visit.language();
+    let event = event::event(state, &visit.visitor, found).await?;
+    let server = event::publish_url(state, headers, None);
+    let key = key.map(|key| key.expose());
+    let shown = key.clone().unwrap_or_else(|| text::say(language, "event_key_here").to_owned());
+    let is_open = event.state != "ended";
+    let page = Page {
+        frame: Frame::new(visit, &event.video.title, Some(Island::Broadcast)),
+        figures: broadcast::figures(&event, language),
+        notice: notice.map(|key| text::say(language, key).to_owned()),
+        starts: event.starts_at.map(|at| (minute_iso(at), moment_in_words(at, language))),
+        starts_value: event.starts_at.map(|at| minute_iso(at).replace('Z', "")).unwrap_or_default(),
+        recipes: recipes(&server, &shown, language),
+        server,
+        key,
+        visibilities: choices::visibilities(event.video.visibility, language),
+        tiers: choices::tiers(event.video.min_tier, language),
+        rewinds: choices::rewinds(event.dvr_s, language),
+        is_open,
+        boot: inline_json(&Boot { id: event.id, is_open }),
+        event,
+    };
+    Ok(show(StatusCode::OK, &page.frame, &page))
+}
+
+/// The event, if the member may change it; absent for everybody else.
+async fn editable(state: &State, id: &str, member: &Member) -> Result<(Video, Event), WebError> {
+    let absent = || WebError::from(ErrorKind::NotFound);
+    let id: VideoId = id.parse().map_err(|_| absent())?;
+    let found = state.catalog.event(id).await?;
+    found.filter(|(video, _)| access::may_edit(video, Some(&member.person))).ok_or_else(absent)
+}

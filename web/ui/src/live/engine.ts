@@ -1,0 +1,173 @@
+import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig } from 'hls.js';
+import { failureOf, failureOfStatus, type Failure } from '../player/failure.js';
+import { FrameWatch } from '../player/frames.js';
+import type { Lease } from '../player/lease.js';
+import { PATIENCE } from '../player/patience.js';
+import { nextTry, viewOf, type Latency } from './latency.js';
+
+/** What may be chosen besides letting the player decide. */
+export interface Level {
+  index: number;
+  height: number;
+}
+
+export interface Broadcast {
+  lease: Lease;
+  /** It will not play. */
+  onFailure: (failure: Failure, code: string) => void;
+  /** The connection is lost and tried again, or there again. */
+  onReconnecting: (isReconnecting: boolean) => void;
+  onLevels: (levels: Level[]) => void;
+  /** All of it was played: the event is over. */
+  onEnd: () => void;
+}
+
+export interface Engine {
+  /** The moment of the film to which going live leads, in seconds; `null` while unknown. */
+  edge(): number | null;
+  setLatency(latency: Latency): void;
+  /** The level to stay on; -1 lets the player decide. */
+  setLevel(index: number): void;
+  /** Connects again now. */
+  retry(): void;
+  destroy(): void;
+}
+
+/** Plays a broadcast in `video` by the first way that this browser has. */
+export function start(video: HTMLVideoElement, broadcast: Broadcast, latency: Latency): Engine {
+  return Hls.isSupported() ? new LiveEngine(video, broadcast, latency) : nativeEngine(video, broadcast, latency);
+}
+
+class LiveEngine implements Engine {
+  #hls: Hls;
+  #tries = 0;
+  #recoveries = 0;
+  #again: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly video: HTMLVideoElement,
+    private readonly broadcast: Broadcast,
+    private latency: Latency,
+  ) {
+    this.#hls = this.#open();
+    video.addEventListener('ended', broadcast.onEnd);
+  }
+
+  edge(): number | null {
+    return this.#hls.liveSyncPosition;
+  }
+
+  setLatency(latency: Latency): void {
+    this.latency = latency;
+    this.retry();
+  }
+
+  setLevel(index: number): void {
+    this.#hls.nextLevel = index;
+  }
+
+  retry(): void {
+    clearTimeout(this.#again);
+    const { paused } = this.video;
+    this.#hls.destroy();
+    this.#hls = this.#open();
+    if (!paused) void this.video.play().catch(() => undefined);
+  }
+
+  destroy(): void {
+    clearTimeout(this.#again);
+    this.video.removeEventListener('ended', this.broadcast.onEnd);
+    this.#hls.destroy();
+  }
+
+  #open(): Hls {
+    const { lease } = this.broadcast;
+    const isSaving = this.latency === 'saver';
+    const config: Partial<HlsConfig> = {
+      enableWorker: false,
+      lowLatencyMode: this.latency === 'low',
+      // Whoever fell behind by a stall comes back to the edge without noticing.
+      maxLiveSyncPlaybackRate: this.latency === 'low' ? 1.05 : 1,
+      abrEwmaDefaultEstimate: isSaving ? 60_000 : 500_000,
+      testBandwidth: false,
+      maxBufferLength: isSaving ? 12 : 30,
+      backBufferLength: 30,
+      capLevelOnFPSDrop: true,
+      fpsController: FrameWatch,
+      capLevelToPlayerSize: true,
+      ...(isSaving && { startLevel: 0 }),
+      ...PATIENCE,
+      xhrSetup: async (xhr, url) => {
+        const token = await lease.token();
+        xhr.open('GET', url, true);
+        // The grant goes to our own origin only, whatever a playlist names.
+        if (token && new URL(url, location.href).origin === location.origin) {
+          xhr.setRequestHeader('Authorization', `Bearer ${token}`);
+        }
+      },
+    };
+    const hls = new Hls(config);
+    hls.on(Events.MANIFEST_PARSED, () => {
+      this.broadcast.onLevels(hls.levels.map(({ height }, index) => ({ index, height })));
+    });
+    hls.on(Events.FRAG_BUFFERED, () => {
+      this.#tries = this.#recoveries = 0;
+      this.broadcast.onReconnecting(false);
+    });
+    hls.on(Events.ERROR, (_event, data) => void this.#handle(data));
+    hls.loadSource(viewOf(lease.url, this.latency));
+    hls.attachMedia(this.video);
+    return hls;
+  }
+
+  async #handle(data: ErrorData): Promise<void> {
+    if (!data.fatal) return;
+    const status = data.response?.code ?? 0;
+    const code = status ? `${data.details} ${status}` : data.details;
+    if (data.type === ErrorTypes.MEDIA_ERROR && this.#recoveries++ < 2) return this.#hls.recoverMediaError();
+    if (data.type !== ErrorTypes.NETWORK_ERROR) return this.broadcast.onFailure('media', code);
+    if (status === 401) {
+      // The grant ran out while the device slept, or was revoked and may be had anew.
+      if (this.#tries > 1) return this.broadcast.onFailure('signed_out', code);
+      try {
+        await this.broadcast.lease.renew();
+      } catch (error) {
+        return this.broadcast.onFailure(failureOf(error), code);
+      }
+    } else if (status === 403) {
+      return this.broadcast.onFailure(failureOfStatus(status) ?? 'network', code);
+    }
+    // An event outlives a server that is away for a while: so does who watches it.
+    this.broadcast.onReconnecting(true);
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.retry(), nextTry(this.#tries++, Math.random()));
+  }
+}
+
+/** Browsers that play the playlist themselves, and know no media source extensions. */
+function nativeEngine(video: HTMLVideoElement, broadcast: Broadcast, first: Latency): Engine {
+  const { lease } = broadcast;
+  const load = (latency: Latency) => {
+    if (video.canPlayType('application/vnd.apple.mpegurl') === '') return broadcast.onFailure('unsupported', 'no-source');
+    const { paused } = video;
+    video.src = viewOf(lease.foreignUrl, latency);
+    if (!paused) void video.play().catch(() => undefined);
+  };
+  const failed = () => broadcast.onFailure(video.error?.code === 2 ? 'network' : 'media', `media-${video.error?.code ?? 0}`);
+  video.addEventListener('error', failed);
+  video.addEventListener('ended', broadcast.onEnd);
+  let current = first;
+  load(first);
+  return {
+    edge: () => (video.seekable.length ? video.seekable.end(video.seekable.length - 1) : null),
+    setLatency: (latency) => load((current = latency)),
+    setLevel: () => undefined,
+    retry: () => load(current),
+    destroy: () => {
+      video.removeEventListener('error', failed);
+      video.removeEventListener('ended', broadcast.onEnd);
+      video.removeAttribute('src');
+      video.load();
+    },
+  };
+}
