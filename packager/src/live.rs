@@ -27,6 +27,7 @@ mod event;
 mod feed;
 mod format;
 mod going;
+mod health;
 mod lane;
 mod sound;
 mod spool;
@@ -45,7 +46,7 @@ use catalog::{Catalog, CatalogError};
 use cmaf::CmafError;
 use live::{Event, Failure, LiveSource, Piece, Position, Update};
 use model::feed::InvalidFrame;
-use model::{Clock, RenditionName, VersionId, VideoId};
+use model::{Clock, Health, RenditionName, VersionId, VideoId};
 use storage::{ObjectStore, StorageError};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -96,6 +97,7 @@ struct Known {
     version: VersionId,
     inputs: mpsc::Sender<Input>,
     on_air: watch::Receiver<Option<Arc<OnAir>>>,
+    health: watch::Receiver<Option<Health>>,
 }
 
 /// Messages of a feed that wait for their event; ingest keeps what is behind them.
@@ -243,9 +245,10 @@ impl Live {
 
     fn driver(&self, video: VideoId, version: VersionId) -> (Driver, Known, mpsc::Receiver<Input>) {
         let (on_air, watched) = watch::channel(None);
+        let (health, felt) = watch::channel(None);
         let (inputs, receiver) = mpsc::channel(INPUTS);
-        let driver = Driver::new(Arc::clone(&self.shared), video, version, on_air);
-        (driver, Known { version, inputs, on_air: watched }, receiver)
+        let driver = Driver::new(Arc::clone(&self.shared), video, version, on_air, health);
+        (driver, Known { version, inputs, on_air: watched, health: felt }, receiver)
     }
 
     fn spawn(&self, driver: Driver, inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
@@ -254,6 +257,11 @@ impl Live {
             driver.run(inputs, stop).await;
             live.events().remove(&video);
         });
+    }
+
+    /// How the feed of an event is, at most a second ago; `None` when none comes in here.
+    pub fn health(&self, video: VideoId) -> Option<Health> {
+        self.events().get(&video)?.health.borrow().clone()
     }
 
     pub(crate) fn tracker(&self) -> &TaskTracker {

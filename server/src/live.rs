@@ -12,12 +12,13 @@ use edge::link::RemoteOrigin;
 use ingest::live::{Admitted, Denied, FeedLimits, Publishers};
 use ingest::rtmp::RtmpDoor;
 use listener::{Certificates, Place, StreamPort};
-use model::{PublishLimits, PublishRefusal, StreamKeyHash, Timestamp};
+use model::{Health, PublishLimits, PublishRefusal, StreamKeyHash, Timestamp, VideoId};
 use packager::{Live, LiveSettings};
 use prometheus_client::registry::Registry;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
+use web::LiveHealth;
 
 use crate::config::Config as Whole;
 use crate::lifecycle::Lifecycle;
@@ -36,8 +37,6 @@ pub(crate) struct Config {
     pub(crate) socket: Option<PathBuf>,
     /// Seconds for which an event waits for a publisher who is gone.
     pub(crate) grace_s: u32,
-    /// What a publisher may send.
-    pub(crate) limits: PublishLimits,
 }
 
 impl Default for Config {
@@ -47,7 +46,6 @@ impl Default for Config {
             rtmps: SocketAddr::from(([0, 0, 0, 0], 1936)),
             socket: None,
             grace_s: 120,
-            limits: PublishLimits { bitrate_kbps: 20_000, short_side: 2160, duration_s: 24 * 3600 },
         }
     }
 }
@@ -59,7 +57,7 @@ impl Config {
 }
 
 /// The events that this process packages.
-pub(crate) fn package(whole: &Whole, parts: &Parts, life: &Lifecycle) -> Arc<dyn LiveSource> {
+pub(crate) fn package(whole: &Whole, parts: &Parts, life: &Lifecycle) -> Live {
     let settings = LiveSettings {
         folder: whole.data.join("live"),
         socket: whole.live.socket(whole),
@@ -69,7 +67,7 @@ pub(crate) fn package(whole: &Whole, parts: &Parts, life: &Lifecycle) -> Arc<dyn
     let live = Live::new(settings, parts.catalog.clone(), store, clock);
     let (running, stop) = (live.clone(), life.stop());
     life.spawn("live events", async move { running.run(stop).await.context("package live events") });
-    Arc::new(live)
+    live
 }
 
 /// The events that a packager elsewhere has, where the configuration names it.
@@ -101,7 +99,7 @@ pub(crate) fn take_in(
         }
         None => None,
     };
-    let publishers = Arc::new(Keys { parts: parts.clone(), limits: whole.live.limits });
+    let publishers = Arc::new(Keys(parts.clone()));
     let (socket, clock) = (whole.live.socket(whole), Arc::clone(&parts.clock));
     let door = RtmpDoor::new(Some(plain), encrypted, publishers, socket, clock);
     door.register(metrics);
@@ -121,32 +119,38 @@ pub(crate) fn take_in(
     Ok(())
 }
 
+/// Tells the pages how feeds are.
+#[derive(Debug)]
+pub(crate) struct Pulse(pub(crate) Live);
+
+#[async_trait]
+impl LiveHealth for Pulse {
+    async fn health(&self, video: VideoId) -> Option<Health> {
+        self.0.health(video)
+    }
+}
+
 /// Stream keys, and the accounts behind them.
 #[derive(Debug)]
-struct Keys {
-    parts: Parts,
-    limits: PublishLimits,
-}
+struct Keys(Parts);
 
 #[async_trait]
 impl Publishers for Keys {
     async fn admit(&self, key: StreamKeyHash, _from: IpAddr, now: Timestamp) -> Result<Admitted, Denied> {
-        let Parts { catalog, subscriptions, .. } = &self.parts;
+        let Parts { catalog, subscriptions, .. } = &self.0;
         let event = catalog.event_of_key(&key).await.map_err(unavailable)?;
         let Some(event) = event else { return Err(Denied::Key) };
-        let owner = subscriptions.account(event.owner).await.map_err(unavailable)?;
-        // Told apart from an unknown key by nobody.
-        if !owner.is_some_and(|owner| owner.disabled_at.is_none() && owner.role.may_upload()) {
-            return Err(Denied::Key);
-        }
+        let limits = subscriptions.publish_limits(event.owner, now).await.map_err(unavailable)?;
+        // Whoever may not go live is told no more than whoever has no key.
+        let Some(limits) = limits else { return Err(Denied::Key) };
         match catalog.admit_publisher(&key, now).await.map_err(unavailable)? {
             Ok(admitted) => Ok(Admitted {
                 video: admitted.video,
                 version: admitted.version,
                 generation: admitted.generation,
                 limits: FeedLimits {
-                    bits_per_s: u64::from(self.limits.bitrate_kbps) * 1000,
-                    duration: Some(left(self.limits, admitted.began, now)),
+                    bits_per_s: u64::from(limits.bitrate_kbps) * 1000,
+                    duration: Some(left(limits, admitted.began, now)),
                 },
             }),
             Err(PublishRefusal::EventEnded | PublishRefusal::TooOften) => Err(Denied::Closed),

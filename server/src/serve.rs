@@ -14,12 +14,13 @@ use listener::access_log::AccessLog;
 use listener::{Certificates, Door, Doors, Listener, OnRuntime, Place};
 use model::SystemClock;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use packager::Packager;
+use packager::{Live, Packager};
 use prometheus_client::registry::Registry;
 use rand::rngs::StdRng;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use web::LiveHealth;
 
 use crate::account;
 use crate::activation::Activation;
@@ -153,9 +154,10 @@ async fn open(
         samples::add(&parts, config, clips, &mut rng).await?;
     }
 
-    let events = match config.has(Role::Packager) {
-        true => Some(live::package(config, &parts, life)),
-        false => live::elsewhere(config, &parts, &mut rng)?,
+    let packaged = config.has(Role::Packager).then(|| live::package(config, &parts, life));
+    let events = match packaged.clone() {
+        Some(live) => Some(Arc::new(live) as Arc<dyn LiveSource>),
+        None => live::elsewhere(config, &parts, &mut rng)?,
     };
     let mut doors: Vec<Arc<dyn Door>> = Vec::new();
     let edge = config.has(Role::Edge).then(|| edge(config, &parts, events.clone(), life));
@@ -169,7 +171,7 @@ async fn open(
         doors.push(origin(&parts, events, &mut rng, life));
     }
     if config.has(Role::Web) {
-        doors.push(web(config, &parts));
+        doors.push(web(config, &parts, packaged));
     }
     if config.has(Role::Packager) {
         package(config, &parts, life);
@@ -252,15 +254,14 @@ async fn ingest(config: &Config, parts: &Parts, life: &Lifecycle) -> anyhow::Res
     Ok(Arc::new(OnRuntime::new(ingest, Handle::current())))
 }
 
-fn web(config: &Config, parts: &Parts) -> Arc<dyn Door> {
+fn web(config: &Config, parts: &Parts, packaged: Option<Live>) -> Arc<dyn Door> {
     let state = web::State {
         catalog: parts.catalog.clone(),
         subscriptions: parts.subscriptions.clone(),
         store: Arc::clone(&parts.store),
         clock: Arc::clone(&parts.clock),
         config: Arc::new(config.web.clone()),
-        // Nothing in this process packages feeds yet.
-        health: None,
+        health: packaged.map(|live| Arc::new(live::Pulse(live)) as Arc<dyn LiveHealth>),
         audience: web::Viewers::default(),
     };
     Arc::new(OnRuntime::new(web::WebDoor::new(state), Handle::current()))

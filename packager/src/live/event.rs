@@ -2,10 +2,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cmaf::RenditionKind;
 use live::{Line, Record};
 use model::cell::Ratio;
 use model::feed::{FeedAnswer, FeedMessage, FeedOver, FeedTrack, Packet};
-use model::{ErrorKind, RenditionName, VersionId, VideoId};
+use model::{ErrorKind, Health, RenditionName, VersionId, VideoId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use super::cadence::Cadence;
 use super::feed::Feed;
 use super::format::{Format, FormatError};
 use super::going::{Away, Going, OnAir};
+use super::health::Expected;
 use super::lane::Frame;
 use super::sound::{AAC_FRAME, SoundClock};
 use super::spool::Spool;
@@ -37,6 +39,9 @@ pub(crate) struct Driver {
     pub(crate) video: VideoId,
     pub(crate) version: VersionId,
     pub(crate) on_air: watch::Sender<Option<Arc<OnAir>>>,
+    /// How the feed is, told every second.
+    health: watch::Sender<Option<Health>>,
+    began: Instant,
     feed: Option<Feed>,
     going: Option<Going>,
     /// The turn in which the rows were told that there is something to see.
@@ -57,8 +62,10 @@ impl Driver {
         video: VideoId,
         version: VersionId,
         on_air: watch::Sender<Option<Arc<OnAir>>>,
+        health: watch::Sender<Option<Health>>,
     ) -> Self {
-        Self { shared, video, version, on_air, feed: None, going: None, told: None }
+        let began = Instant::now();
+        Self { shared, video, version, on_air, health, began, feed: None, going: None, told: None }
     }
 
     /// Goes on with an event from before this process.
@@ -138,7 +145,7 @@ impl Driver {
                 }
                 tracing::info!(video = %self.video, generation, %encoder, "a publisher is there");
                 let _ = answers.try_send(FeedAnswer::Accepted);
-                self.feed = Some(Feed::new(generation, answers));
+                self.feed = Some(Feed::new(generation, encoder, answers));
             }
             Input::Said { generation, message, payload } => {
                 if self.feed.as_ref().is_some_and(|feed| feed.generation == generation) {
@@ -181,6 +188,7 @@ impl Driver {
 
     async fn packet(&mut self, packet: Packet) -> Result<(), LiveError> {
         let Some(feed) = &mut self.feed else { return Ok(()) };
+        feed.pulse.beat(&packet, self.began.elapsed());
         if feed.timeline.is_none() {
             if !feed.opening.push(packet) {
                 return self.let_go(FeedOver::TooMuch).await;
@@ -193,6 +201,7 @@ impl Driver {
             self.away().await?;
             if let Some(feed) = &mut self.feed {
                 (feed.timeline, feed.sound) = (None, None);
+                feed.pulse.jump(self.began.elapsed());
                 feed.opening.take();
                 feed.opening.push(packet);
             }
@@ -368,6 +377,9 @@ impl Driver {
         if self.feed.is_none() {
             self.away().await?;
         }
+        if look {
+            self.health.send_replace(self.feel());
+        }
         let Some(going) = &mut self.going else { return Ok(false) };
         if let Some(away) = &mut going.away {
             let passed = away.since.elapsed();
@@ -385,6 +397,44 @@ impl Driver {
             going.seal(&self.shared).await?;
         }
         Ok(false)
+    }
+
+    /// How the feed is.
+    fn feel(&self) -> Option<Health> {
+        let feed = self.feed.as_ref()?;
+        let going = self.going.as_ref();
+        let picture = going.and_then(|going| going.formats.get(&going.picture?));
+        let size = picture.map(|(_, format)| (format.codecs.as_str(), format.kind));
+        let timing = going.map(|going| going.on_air.broadcast.event().timing);
+        let expected = Expected {
+            picture: feed.video.is_some(),
+            sound: feed.audio.is_some(),
+            fps: size.and_then(|(_, kind)| match kind {
+                RenditionKind::Video { frame_rate, .. } => Some(frame_rate.as_f64()),
+                RenditionKind::Audio { .. } => None,
+            }),
+            low_latency: timing.map(|timing| timing.part_target_ms.is_some()),
+            target_duration_s: timing.map(|timing| timing.target_duration_s),
+        };
+        let felt = feed.pulse.felt(expected, self.began.elapsed());
+        let picture = match size {
+            Some((codecs, RenditionKind::Video { width, height, .. })) => {
+                Some(felt.picture(codecs, width, height))
+            }
+            _ => None,
+        };
+        let renditions = going.map(|going| going.on_air.broadcast.event().renditions.clone());
+        Some(Health {
+            at: self.shared.clock.now(),
+            encoder: feed.encoder.clone(),
+            bitrate_kbps: felt.bitrate_kbps,
+            picture,
+            skew_ms: felt.skew_ms,
+            queue_ms: 0,
+            dropped: 0,
+            renditions: renditions.unwrap_or_default().into_iter().map(|offered| offered.name).collect(),
+            warnings: felt.warnings,
+        })
     }
 
     /// Whether the owner ended it.

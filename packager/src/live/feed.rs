@@ -3,6 +3,7 @@ use model::feed::{FEED_TIMESCALE, FeedAnswer, FeedConfig, FeedOver, FeedTrack, P
 use tokio::sync::mpsc;
 
 use super::cadence::Cadence;
+use super::health::Pulse;
 use super::sound::SoundClock;
 use super::timeline::Timeline;
 
@@ -11,6 +12,8 @@ use super::timeline::Timeline;
 pub(crate) struct Feed {
     /// The publisher's turn.
     pub(crate) generation: u64,
+    /// What its program calls itself.
+    pub(crate) encoder: String,
     pub(crate) answers: mpsc::Sender<FeedAnswer>,
     pub(crate) video: Option<FeedConfig>,
     pub(crate) audio: Option<FeedConfig>,
@@ -19,18 +22,21 @@ pub(crate) struct Feed {
     /// Where its clock stands, once that is clear.
     pub(crate) timeline: Option<Timeline>,
     pub(crate) sound: Option<SoundClock>,
+    pub(crate) pulse: Pulse,
 }
 
 impl Feed {
-    pub(crate) fn new(generation: u64, answers: mpsc::Sender<FeedAnswer>) -> Self {
+    pub(crate) fn new(generation: u64, encoder: String, answers: mpsc::Sender<FeedAnswer>) -> Self {
         Self {
             generation,
+            encoder,
             answers,
             video: None,
             audio: None,
             opening: Opening::default(),
             timeline: None,
             sound: None,
+            pulse: Pulse::default(),
         }
     }
 
