@@ -5,11 +5,13 @@ mod backlog;
 mod feed;
 mod metrics;
 mod publishers;
+mod standing;
 mod turns;
 
 pub(crate) use feed::Feed;
 pub(crate) use metrics::Metrics;
 pub use publishers::{Admitted, Denied, FeedLimits, Publishers};
+pub(crate) use standing::Standing;
 pub(crate) use turns::{Turn, Turns};
 
 use model::feed::{FeedConfig, Packet};

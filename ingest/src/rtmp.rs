@@ -17,8 +17,11 @@ mod door;
 mod ended;
 mod error;
 mod flv;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod handshake;
 mod message;
+mod publishing;
 mod rate;
 #[cfg(test)]
 mod samples;

@@ -12,6 +12,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{Notify, OnceCell};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use super::backlog::Backlog;
 use super::{Item, Metrics};
@@ -45,7 +46,7 @@ struct Shared {
 
 impl Feed {
     /// Begins to send to the packager at `socket`, `begin` first.
-    pub(crate) fn open(socket: PathBuf, begin: FeedMessage, metrics: Metrics) -> Self {
+    pub(crate) fn open(socket: PathBuf, begin: FeedMessage, metrics: Metrics, tasks: &TaskTracker) -> Self {
         let shared = Arc::new(Shared {
             socket,
             begin,
@@ -55,7 +56,7 @@ impl Feed {
             more: Notify::new(),
             finished: OnceCell::new(),
         });
-        let task = tokio::spawn(run(Arc::clone(&shared)));
+        let task = tasks.spawn(run(Arc::clone(&shared)));
         Self { shared, task }
     }
 

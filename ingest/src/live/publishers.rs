@@ -15,6 +15,13 @@ pub trait Publishers: Debug + Send + Sync + 'static {
     ///
     /// [`Denied`] with what the program is told.
     async fn admit(&self, key: StreamKeyHash, from: IpAddr, now: Timestamp) -> Result<Admitted, Denied>;
+
+    /// Hears that a publisher is still there, every few seconds; whether it still may publish. `true`
+    /// when that cannot be found out now: an event does not end with its database.
+    async fn heard(&self, admitted: &Admitted, now: Timestamp) -> bool;
+
+    /// Hears that a publisher has gone; the event waits for the next one.
+    async fn left(&self, admitted: &Admitted, now: Timestamp);
 }
 
 /// An event, and the turn of a publisher in it.
@@ -51,9 +58,12 @@ pub enum Denied {
     /// are told the same.
     #[error("the stream key opens nothing")]
     Key,
-    /// The key is right, and its event is over, or not to begin yet.
-    #[error("the event does not take a stream now")]
-    Closed,
+    /// The key is right, and its event is over.
+    #[error("the event is over")]
+    Ended,
+    /// Publishers with this key put each other off too often.
+    #[error("too many takeovers")]
+    TooOften,
     /// It cannot be found out now.
     #[error("the stream key cannot be checked")]
     Unavailable,

@@ -36,6 +36,7 @@ pub(super) struct Inner {
     pub(super) turns: Turns,
     pub(super) tries: Tries,
     pub(super) metrics: Metrics,
+    pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
 
@@ -55,6 +56,7 @@ impl RtmpDoor {
             turns: Turns::default(),
             tries: Tries::new(),
             metrics: Metrics::default(),
+            tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
         Self { plain, encrypted, inner: Arc::new(inner) }
@@ -73,7 +75,7 @@ impl RtmpDoor {
     /// Takes streams in until `stop`; then asks publishers to come back, if they understand that, and
     /// ends their connections. No event ends with it.
     pub async fn run(self, stop: CancellationToken) {
-        let tasks = TaskTracker::new();
+        let tasks = self.inner.tasks.clone();
         let strangers = Arc::new(Semaphore::new(MAX_STRANGERS));
         loop {
             let accepted = async {
@@ -121,6 +123,4 @@ async fn serve(arrival: Arrival, seat: Option<OwnedSemaphorePermit>, door: Arc<I
     };
     let ended = session::serve(stream, peer.ip(), &door, seat).await;
     door.metrics.ended(ended.reason());
-    tracing::info!(address = %peer.ip(), ended = ended.reason(),
-        error = &ended as &dyn std::error::Error, "a publisher's connection ended");
 }

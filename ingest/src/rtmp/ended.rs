@@ -36,9 +36,6 @@ pub(crate) enum Ended {
     /// Too many wrong keys came from where it is.
     #[error("too many wrong keys from its address")]
     TooManyTries,
-    /// Two take turns for ever.
-    #[error("too many takeovers")]
-    TooManyTakeovers,
     /// It sends more than it may.
     #[error("more than {kbit_per_s} kbit/s")]
     TooFast {
@@ -51,6 +48,9 @@ pub(crate) enum Ended {
     /// Somebody newer has its key.
     #[error("another publisher has the same key")]
     Overtaken,
+    /// Its key was replaced, or its event is over, or another process has somebody newer.
+    #[error("its turn is over")]
+    PutOff,
     /// The packager says so.
     #[error("the packager says {0:?}")]
     Over(FeedOver),
@@ -73,14 +73,21 @@ impl Ended {
             Self::Slow => "slow",
             Self::Idle => "idle",
             Self::Denied(Denied::Key) => "wrong_key",
-            Self::Denied(Denied::Closed) | Self::Over(FeedOver::EventEnded) => "event_closed",
+            Self::Denied(Denied::Ended) | Self::Over(FeedOver::EventEnded) => "event_ended",
+            Self::Denied(Denied::TooOften) => "too_many_takeovers",
             Self::Denied(Denied::Unavailable) => "unavailable",
             Self::TooManyTries => "too_many_tries",
-            Self::TooManyTakeovers => "too_many_takeovers",
             Self::TooFast { .. } | Self::TooLong | Self::Over(FeedOver::TooMuch) => "over_limit",
             Self::Overtaken | Self::Over(FeedOver::Superseded) => "overtaken",
+            Self::PutOff => "put_off",
             Self::Stopping => "stopping",
         }
+    }
+
+    /// Whether an operator should hear of it though nobody published.
+    pub(crate) const fn is_remarkable(&self) -> bool {
+        // Health checks and scanners come and go all day.
+        !matches!(self, Self::Gone | Self::Broken(_) | Self::Wrong(_) | Self::Refused(_) | Self::Slow)
     }
 
     /// What the publisher is told, if anything: to hostile bytes nothing is said.
@@ -103,17 +110,15 @@ impl Ended {
             Self::Denied(Denied::Key) => {
                 ("NetStream.Publish.BadName", "No event has this stream key.".to_owned())
             }
-            Self::Denied(Denied::Closed) => {
-                (DENIED, "The event of this stream key does not take a stream now.".to_owned())
+            Self::Denied(Denied::Ended) => (DENIED, "The event of this stream key is over.".to_owned()),
+            Self::Denied(Denied::TooOften) => {
+                (DENIED, "Several programs publish with this stream key; stop all but one.".to_owned())
             }
             Self::Denied(Denied::Unavailable) => {
                 (DENIED, "The stream key cannot be checked now; try again.".to_owned())
             }
             Self::TooManyTries => {
                 (DENIED, "Too many wrong stream keys from this network; try again in a minute.".to_owned())
-            }
-            Self::TooManyTakeovers => {
-                (DENIED, "Several programs publish with this stream key; stop all but one.".to_owned())
             }
             Self::Idle => (FAILED, "Neither sound nor picture came for ten seconds.".to_owned()),
             Self::TooFast { kbit_per_s } => {
@@ -123,6 +128,10 @@ impl Ended {
             Self::Overtaken | Self::Over(FeedOver::Superseded) => {
                 (FAILED, "Another program publishes with this stream key now.".to_owned())
             }
+            Self::PutOff => (
+                FAILED,
+                "The stream key was replaced, or another program publishes, or the event is over.".to_owned(),
+            ),
             Self::Over(FeedOver::EventEnded) => (FAILED, "The event has been ended.".to_owned()),
             Self::Over(FeedOver::Unsupported) => {
                 (FAILED, "What is sent cannot be packaged: send H.264 with AAC.".to_owned())

@@ -3,19 +3,17 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use model::StreamKey;
-use model::feed::FeedMessage;
-use prometheus_client::metrics::gauge::Gauge;
+use model::feed::FeedTrack;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::conversation::{Conversation, Event};
 use super::door::Inner;
 use super::ended::Ended;
-use super::flv::Demuxer;
-use super::rate::Rate;
-use crate::live::{Admitted, Denied, Feed, Item, Turn};
+use super::publishing::Publishing;
+use crate::live::Denied;
 
 /// How long the handshake may take, and then all that comes before `publish`.
 const HELLO: Duration = Duration::from_secs(10);
@@ -30,8 +28,6 @@ const STALL: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(1);
 /// Read at once.
 const READ: usize = 16 << 10;
-/// Longer than any time.
-const FOREVER: Duration = Duration::from_secs(1 << 30);
 
 /// Serves the publisher at the other end of `stream` until its end.
 pub(super) async fn serve<S>(mut stream: S, address: IpAddr, door: &Inner, seated: impl Send) -> Ended
@@ -49,17 +45,22 @@ where
         }
     }
     let publishing = session.publishing.take();
+    let reason = ended.reason();
+    match publishing.is_some() || ended.is_remarkable() {
+        true => tracing::info!(%address, reason, "a publisher's connection ends: {ended}"),
+        false => tracing::debug!(%address, reason, "a publisher's connection ends: {ended}"),
+    }
     let said = async {
         if !session.conversation.output().is_empty() && session.flush(&mut stream).await.is_ok() {
             part(&mut stream).await;
         }
     };
-    let sent = async {
-        if let Some(Publishing { feed: Some(feed), .. }) = publishing {
-            feed.finish(matches!(ended, Ended::Finished)).await;
+    let left = async {
+        if let Some(publishing) = publishing {
+            publishing.leave(matches!(ended, Ended::Finished)).await;
         }
     };
-    tokio::join!(said, sent);
+    tokio::join!(said, left);
     ended
 }
 
@@ -84,35 +85,6 @@ struct Session<'a> {
     /// When it has to have said or sent something.
     deadline: Instant,
     publishing: Option<Publishing>,
-}
-
-/// What belongs to somebody who may publish.
-struct Publishing {
-    admitted: Admitted,
-    turn: Turn,
-    since: Instant,
-    until: Instant,
-    rate: Rate,
-    demuxer: Demuxer,
-    /// From the first item on.
-    feed: Option<Feed>,
-    _counted: Counted,
-}
-
-/// Counts somebody among those who publish, until dropped.
-struct Counted(Gauge);
-
-impl Counted {
-    fn new(publishers: &Gauge) -> Self {
-        publishers.inc();
-        Self(publishers.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
 }
 
 impl<'a> Session<'a> {
@@ -143,7 +115,10 @@ impl<'a> Session<'a> {
                     Err(if self.publishing.is_some() { Ended::Idle } else { Ended::Slow })
                 }
             };
-            let counted = read.and_then(|bytes| self.count(bytes));
+            let counted = read.and_then(|bytes| match &mut self.publishing {
+                Some(publishing) => publishing.count(bytes, self.door),
+                None => Ok(()),
+            });
             if let Err(ended) = counted {
                 return ended;
             }
@@ -165,12 +140,8 @@ impl<'a> Session<'a> {
                     // Those who may publish do not count among the strangers.
                     drop(seated.take());
                 }
-                Some(Event::Audio(timestamp, body)) => {
-                    self.media(|demuxer| demuxer.audio(timestamp, body))?;
-                }
-                Some(Event::Video(timestamp, body)) => {
-                    self.media(|demuxer| demuxer.video(timestamp, body))?;
-                }
+                Some(Event::Audio(timestamp, body)) => self.tag(FeedTrack::Audio, timestamp, body)?,
+                Some(Event::Video(timestamp, body)) => self.tag(FeedTrack::Video, timestamp, body)?,
                 Some(Event::Finished) => return Err(Ended::Finished),
                 Some(Event::Refused(what)) => return Err(Ended::Refused(what)),
             }
@@ -192,50 +163,21 @@ impl<'a> Session<'a> {
                 door.tries.failed(self.address);
             }
         })?;
-        let since = Instant::now();
-        let turn = door.turns.take(admitted.video, admitted.generation, since);
-        let turn = turn.map_err(|_| Ended::TooManyTakeovers)?;
+        self.publishing = Some(Publishing::new(admitted, door));
         self.conversation.accept();
-        self.deadline = since + IDLE;
-        let (rate, demuxer) = (Rate::new(admitted.limits.bits_per_s), Demuxer::default());
-        let until = since + admitted.limits.duration.unwrap_or(FOREVER);
-        let counted = Counted::new(&door.metrics.publishers);
-        let publishing =
-            Publishing { admitted, turn, since, until, rate, demuxer, feed: None, _counted: counted };
-        self.publishing = Some(publishing);
+        self.deadline = Instant::now() + IDLE;
         tracing::info!(video.id = %admitted.video, generation = admitted.generation, address = %self.address,
             encoder = self.conversation.encoder(), "a program publishes into event `{}`", admitted.video);
         Ok(())
     }
 
-    fn media(
-        &mut self,
-        demux: impl FnOnce(&mut Demuxer) -> Result<Option<Item>, super::error::RtmpError>,
-    ) -> Result<(), Ended> {
+    fn tag(&mut self, track: FeedTrack, timestamp: u32, body: Bytes) -> Result<(), Ended> {
         // The conversation has none before it was told that somebody may publish.
         let Some(publishing) = &mut self.publishing else { return Ok(()) };
-        let Some(item) = demux(&mut publishing.demuxer)? else { return Ok(()) };
-        if matches!(item, Item::Packet(_)) {
+        if publishing.tag(track, timestamp, body, self.conversation.encoder(), self.door)? {
             self.deadline = Instant::now() + IDLE;
         }
-        let feed = publishing.feed.get_or_insert_with(|| {
-            let Admitted { video, version, generation, .. } = publishing.admitted;
-            let encoder = self.conversation.encoder().to_owned();
-            let begin = FeedMessage::Begin { video, version, generation, encoder };
-            Feed::open(self.door.socket.clone(), begin, self.door.metrics.clone())
-        });
-        feed.push(item);
         Ok(())
-    }
-
-    /// Counts what was read against the limits.
-    fn count(&mut self, bytes: usize) -> Result<(), Ended> {
-        let Some(publishing) = &mut self.publishing else { return Ok(()) };
-        self.door.metrics.received.inc_by(bytes as u64);
-        match publishing.rate.takes(bytes, publishing.since.elapsed()) {
-            true => Ok(()),
-            false => Err(Ended::TooFast { kbit_per_s: publishing.admitted.limits.bits_per_s / 1000 }),
-        }
     }
 
     async fn flush<S: AsyncWrite + Unpin>(&mut self, stream: &mut S) -> std::io::Result<()> {
@@ -259,18 +201,9 @@ async fn read<S: AsyncRead + Unpin>(stream: &mut S, input: &mut BytesMut) -> Res
     }
 }
 
-/// Waits until somebody who publishes may not any more.
 async fn over(publishing: &mut Option<Publishing>) -> Ended {
-    let Some(Publishing { turn, until, feed, .. }) = publishing else { return std::future::pending().await };
-    let feed_over = async {
-        match feed {
-            Some(feed) => feed.over().await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = turn.over() => Ended::Overtaken,
-        over = feed_over => Ended::Over(over),
-        () = sleep_until(*until) => Ended::TooLong,
+    match publishing {
+        Some(publishing) => publishing.over().await,
+        None => std::future::pending().await,
     }
 }

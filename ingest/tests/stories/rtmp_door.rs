@@ -17,6 +17,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::packager::Packager;
@@ -59,6 +60,9 @@ pub(crate) struct Events {
     pub(crate) limits: Mutex<FeedLimits>,
     pub(crate) answer: Mutex<Option<Denied>>,
     pub(crate) is_stuck: Mutex<bool>,
+    /// Turns below this one are over.
+    pub(crate) over_before: Mutex<u64>,
+    pub(crate) left: Mutex<Vec<u64>>,
     generations: Mutex<u64>,
 }
 
@@ -78,6 +82,14 @@ impl Publishers for Events {
         let limits = *self.limits.lock().unwrap();
         Ok(Admitted { video, version: VersionId::from_bits(9), generation: *generation, limits })
     }
+
+    async fn heard(&self, admitted: &Admitted, _: Timestamp) -> bool {
+        admitted.generation >= *self.over_before.lock().unwrap()
+    }
+
+    async fn left(&self, admitted: &Admitted, _: Timestamp) {
+        self.left.lock().unwrap().push(admitted.generation);
+    }
 }
 
 pub(crate) struct Door {
@@ -89,6 +101,7 @@ pub(crate) struct Door {
     pub(crate) stop: CancellationToken,
     pub(crate) registry: Registry,
     _folder: TempDir,
+    _tasks: JoinSet<()>,
 }
 
 pub(crate) const EVENTS: [VideoId; 2] = [VideoId::from_bits(1), VideoId::from_bits(2)];
@@ -107,6 +120,8 @@ impl Door {
             limits,
             answer: Mutex::default(),
             is_stuck: Mutex::default(),
+            over_before: Mutex::default(),
+            left: Mutex::default(),
             generations: Mutex::default(),
         };
         let (events, folder) = (Arc::new(events), tempfile::tempdir().unwrap());
@@ -122,8 +137,9 @@ impl Door {
         door.register(&mut registry);
         let [address, encrypted] = door.addresses().map(Option::unwrap);
         let stop = CancellationToken::new();
-        tokio::spawn(door.run(stop.clone()));
-        Self { address, encrypted, keys, events, packager, stop, registry, _folder: folder }
+        let mut tasks = JoinSet::new();
+        tasks.spawn(door.run(stop.clone()));
+        Self { address, encrypted, keys, events, packager, stop, registry, _folder: folder, _tasks: tasks }
     }
 
     /// Where the first event is published.

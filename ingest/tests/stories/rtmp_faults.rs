@@ -31,9 +31,11 @@ async fn a_wrong_key_is_refused_in_words() {
 async fn a_key_that_cannot_be_checked_is_refused_for_now() {
     let door = Door::open();
     let key = door.keys[0].expose();
-    for (denied, words) in
-        [(Denied::Closed, "does not take a stream now"), (Denied::Unavailable, "try again")]
-    {
+    for (denied, words) in [
+        (Denied::Ended, "is over"),
+        (Denied::TooOften, "Several programs publish"),
+        (Denied::Unavailable, "try again"),
+    ] {
         *door.events.answer.lock().unwrap() = Some(denied);
         let mut publisher = Publisher::with_key(door.address, &key).await;
         publisher.until("NetStream.Publish.Denied").await;
@@ -76,21 +78,24 @@ async fn the_newest_publisher_wins() {
 }
 
 #[tokio::test]
-async fn two_programs_do_not_take_turns_for_ever() {
+async fn whoever_may_not_publish_any_more_is_put_off() {
     let door = Door::open();
-    let key = door.keys[0].expose();
-    let mut publisher = Publisher::publishing(door.address, &key).await;
-    for _ in 0..5 {
-        let newer = Publisher::publishing(door.address, &key).await;
-        publisher.until("Another program publishes").await;
-        publisher.hung_up().await;
-        publisher = newer;
+    let mut publishers = Vec::new();
+    for key in &door.keys {
+        publishers.push(Publisher::publishing(door.address, &key.expose()).await);
     }
-    Publisher::with_key(door.address, &key).await.until("Several programs publish").await;
-    publisher.message(AUDIO, 1, 0, AAC_CONFIG).await;
-    publisher.message(AUDIO, 1, 0, AAC_FRAME).await;
-    door.packager.until(0, "the one that went on", |heard| heard.packets.len() == 1).await;
-    Publisher::publishing(door.address, &door.keys[1].expose()).await;
+    // As when its key is replaced.
+    *door.events.over_before.lock().unwrap() = 2;
+    let [first, second] = &mut publishers[..] else { unreachable!() };
+    first.until("The stream key was replaced").await;
+    until("whoever has gone to be told", || {
+        let left = door.events.left.lock().unwrap().clone();
+        if left == [1] { Ok(()) } else { Err(left) }
+    })
+    .await;
+    second.message(AUDIO, 1, 0, AAC_CONFIG).await;
+    second.message(AUDIO, 1, 0, AAC_FRAME).await;
+    door.packager.until(0, "the other one", |heard| heard.packets.len() == 1).await;
 }
 
 #[tokio::test]
@@ -161,7 +166,7 @@ async fn a_packager_that_stays_away_costs_pictures_and_no_memory() {
 async fn the_packager_has_the_last_word() {
     let door = Door::open();
     for (over, words, reason) in [
-        (FeedOver::EventEnded, "The event has been ended.", "event_closed"),
+        (FeedOver::EventEnded, "The event has been ended.", "event_ended"),
         (FeedOver::Superseded, "Another program publishes", "overtaken"),
         (FeedOver::Unsupported, "cannot be packaged", "unsupported"),
         (FeedOver::TooMuch, "More is sent", "over_limit"),
