@@ -226,7 +226,9 @@ fn serve(
 ) -> anyhow::Result<Serving> {
     let cocuyo = program("cocuyo")?;
     let mut command = core.map_or_else(|| Command::new(&cocuyo), |core| on_core(core, &cocuyo));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(home.join("cocuyo.toml"));
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--rtmp", "127.0.0.1:0", "--config"])
+        .arg(home.join("cocuyo.toml"));
     command.arg("--data").arg(data);
     if let Some(roles) = roles {
         command.args(["--roles", roles]);

@@ -1,8 +1,9 @@
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How uploads are taken in.
+/// How uploads and live streams are taken in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -15,6 +16,12 @@ pub struct Config {
     /// Bytes that must stay free on the spool's file system for an upload to be accepted, beside
     /// those of the upload itself, and for its bytes to go on: the database needs room too.
     pub keep_free_bytes: u64,
+    /// The port for live streams by RTMP; `off` for none.
+    #[serde(with = "port")]
+    pub rtmp: Option<SocketAddr>,
+    /// The port for RTMP within TLS, with the certificate of HTTPS if there is one; `off` for none.
+    #[serde(with = "port")]
+    pub rtmps: Option<SocketAddr>,
 }
 
 impl Default for Config {
@@ -25,6 +32,8 @@ impl Default for Config {
             idle_timeout_s: 30,
             expires_after_h: 24,
             keep_free_bytes: 1 << 30,
+            rtmp: Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 1935))),
+            rtmps: Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 1936))),
         }
     }
 }
@@ -36,5 +45,33 @@ impl Config {
 
     pub(crate) const fn expires_after(&self) -> Duration {
         Duration::from_secs(self.expires_after_h as u64 * 3600)
+    }
+}
+
+/// The address of a port, or `off`.
+mod port {
+    use std::borrow::Cow;
+    use std::net::SocketAddr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    const OFF: &str = "off";
+
+    // serde gives a reference to the whole field.
+    pub(super) fn serialize<S: Serializer>(port: &Option<SocketAddr>, to: S) -> Result<S::Ok, S::Error> {
+        match port {
+            Some(address) => to.collect_str(address),
+            None => to.serialize_str(OFF),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+        let text = Cow::<'de, str>::deserialize(from)?;
+        match &*text {
+            OFF => Ok(None),
+            text => text.parse().map(Some).map_err(|_| {
+                de::Error::custom(format_args!("`{text}` is neither an address with a port nor `{OFF}`"))
+            }),
+        }
     }
 }

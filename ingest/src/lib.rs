@@ -1,4 +1,5 @@
-//! Bytes come in: resumable uploads, as tus 1.0.0 at `/api/v1/uploads`.
+//! Bytes come in: resumable uploads, as tus 1.0.0 at `/api/v1/uploads`, and live streams, by RTMP
+//! ([`rtmp`]), on their way to the packager ([`live`]). What follows is about uploads.
 //!
 //! A body's bytes go to a file of the spool as they come, are synced, and are then recorded in
 //! the catalog; only what is recorded is ever promised. When the last one is there, the file

@@ -21,6 +21,8 @@ pub struct Config {
     /// Where chunks are put together before they are stored; best on the file system of a folder
     /// store. If absent, a folder of the system's for temporary files.
     pub scratch: Option<PathBuf>,
+    /// Seconds for which a live event waits for a publisher who is gone.
+    pub grace_s: u32,
     /// The greatest files that are packaged.
     pub limits: Limits,
     /// How long a transcoder may take.
@@ -38,6 +40,7 @@ impl Default for Config {
             slots: None,
             lease_s: 30,
             scratch: None,
+            grace_s: 120,
             limits: Limits::default(),
             patience: Patience::default(),
             heartbeat: Duration::from_secs(2),

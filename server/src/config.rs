@@ -41,6 +41,9 @@ pub(crate) struct Config {
     pub(crate) database: Option<String>,
     /// Where `/health/live` and `/health/ready` answer.
     pub(crate) admin_listen: SocketAddr,
+    /// Where the packager of this machine takes live streams; `live.sock` in the data folder if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) live_socket: Option<PathBuf>,
     /// Where objects lie; a folder in the data folder if absent.
     pub(crate) storage: Option<storage::Config>,
     /// The public HTTP port.
@@ -52,12 +55,10 @@ pub(crate) struct Config {
     /// Who gives that port its certificate, if not its two files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) acme: Option<acme::Config>,
-    /// Uploads.
+    /// Uploads and live streams.
     pub(crate) ingest: ingest::Config,
     /// What one account may upload.
     pub(crate) uploads: uploaders::Config,
-    /// Live events.
-    pub(crate) live: crate::live::Config,
     /// Packaging.
     pub(crate) packager: packager::Config,
     /// Streams.
@@ -81,6 +82,7 @@ impl Default for Config {
             roles: Role::ALL.to_vec(),
             database: None,
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
+            live_socket: None,
             storage: None,
             http: listener::Config::default(),
             access_log: listener::access_log::Config::default(),
@@ -88,7 +90,6 @@ impl Default for Config {
             acme: None,
             ingest: ingest::Config::default(),
             uploads: uploaders::Config::default(),
-            live: crate::live::Config::default(),
             packager: packager::Config::default(),
             edge: edge::Config::default(),
             origin: None,
@@ -198,6 +199,11 @@ impl Config {
     /// The database's URL.
     pub(crate) fn database_url(&self) -> String {
         self.database.clone().unwrap_or_else(|| database::sqlite_url(&self.data.join("cocuyo.db")))
+    }
+
+    /// Where live streams go from the doors to the packager.
+    pub(crate) fn live_socket(&self) -> PathBuf {
+        self.live_socket.clone().unwrap_or_else(|| self.data.join("live.sock"))
     }
 
     /// The object store.

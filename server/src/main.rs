@@ -16,6 +16,7 @@ mod order;
 mod origin;
 mod own_edge;
 mod parts;
+mod publishers;
 mod reencode;
 mod reload;
 mod samples;
@@ -51,6 +52,9 @@ enum Command {
         /// Address of the public port; over the file's `http.listen`.
         #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
+        /// Address of the port for live streams by RTMP; over the file's `ingest.rtmp`.
+        #[arg(long, value_name = "ADDR")]
+        rtmp: Option<SocketAddr>,
         /// What this process does; over the file's `roles`.
         #[arg(long, value_delimiter = ',', value_name = "LIST")]
         roles: Option<Vec<Role>>,
@@ -96,8 +100,9 @@ fn main() -> ExitCode {
             return ExitCode::from(BAD_CONFIGURATION);
         }
     };
-    if let Command::Serve { listen, roles, .. } = &arguments.command {
+    if let Command::Serve { listen, rtmp, roles, .. } = &arguments.command {
         config.http.listen = listen.unwrap_or(config.http.listen);
+        config.ingest.rtmp = rtmp.or(config.ingest.rtmp);
         if let Some(roles) = roles {
             config.roles.clone_from(roles);
         }

@@ -45,7 +45,7 @@ pub(crate) async fn open(
     });
     follow(&edge, config, life);
     let doors = vec![Arc::new(edge.clone()) as Arc<dyn Door>];
-    Ok(Opened { doors, edge: Some(edge), needs: Needs::Origin(origin) })
+    Ok(Opened { doors, edge: Some(edge), rtmp: None, needs: Needs::Origin(origin) })
 }
 
 fn is_readable_by_others(address: &Url) -> bool {

@@ -10,8 +10,9 @@ use anyhow::{Context, bail};
 use edge::link::OriginDoor;
 use edge::{Edge, LiveSource};
 use ingest::Ingest;
+use ingest::rtmp::RtmpDoor;
 use listener::access_log::AccessLog;
-use listener::{Certificates, Door, Doors, Listener, OnRuntime, Place};
+use listener::{Certificates, Door, Doors, Listener, OnRuntime, Place, StreamPort};
 use model::SystemClock;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use packager::{Live, Packager};
@@ -33,6 +34,7 @@ use crate::live;
 use crate::origin::LocalOrigin;
 use crate::own_edge;
 use crate::parts::Parts;
+use crate::publishers::EventPublishers;
 use crate::reload::Reload;
 use crate::samples;
 use crate::uploaders::Uploaders;
@@ -56,13 +58,26 @@ pub(crate) async fn serve(
     let certificates = https.as_ref().map(|https| https.certificates.clone());
     allow_many_files();
     // Sockets first: a taken port is the quickest thing to find out.
-    let (public, admin) = ports(&config, certificates.clone())?;
+    let Ports { public, admin, live } = Ports::open(&config, certificates)?;
     let log = AccessLog::open(&config.access_log, Arc::new(SystemClock))?;
     let mut metrics = Registry::default();
     let opened = match config.own_edge()? {
         Some(link) => own_edge::open(&config, link, &life).await?,
-        None => open(&config, sample_clips, certificates.as_ref(), &mut metrics, &life).await?,
+        None => open(&config, sample_clips, live, &life).await?,
     };
+    if let Some(rtmp) = opened.rtmp {
+        rtmp.register(&mut metrics);
+        for (scheme, address) in ["rtmp", "rtmps"].iter().zip(rtmp.addresses()) {
+            if let Some(address) = address {
+                crate::say(&format!("Cocuyo takes live streams at {scheme}://{}/live", shown(address)));
+            }
+        }
+        let stop = life.stop();
+        life.spawn("rtmp", async move {
+            rtmp.run(stop).await;
+            Ok(())
+        });
+    }
     if let Some(edge) = opened.edge {
         edge.register(&mut metrics);
         reload.add("limits of the edge", move |config| {
@@ -98,28 +113,48 @@ pub(crate) async fn serve(
     life.run(grace).await
 }
 
-/// The public ports and the operator's: those that systemd opened, and those it did not.
-fn ports(config: &Config, certificates: Option<Certificates>) -> anyhow::Result<(Listener, Listener)> {
-    let activation = Activation::of_this_process()?;
-    let place =
-        |inherited: Option<TcpListener>, address| inherited.map_or(Place::At(address), Place::Inherited);
-    let mut public = Listener::open(place(activation.http, config.http.listen), &config.http)?;
-    match (certificates, activation.https) {
-        (Some(certificates), inherited) => {
-            public = public.with_https(place(inherited, config.https.listen), certificates)?;
+/// All ports of a process: those that systemd opened, and those it did not.
+struct Ports {
+    public: Listener,
+    /// The operator's.
+    admin: Listener,
+    /// RTMP's, plain and within TLS.
+    live: [Option<StreamPort>; 2],
+}
+
+impl Ports {
+    fn open(config: &Config, certificates: Option<Certificates>) -> anyhow::Result<Self> {
+        let Activation { http, https, admin, rtmp, rtmps } = Activation::of_this_process()?;
+        let place =
+            |inherited: Option<TcpListener>, address| inherited.map_or(Place::At(address), Place::Inherited);
+        if certificates.is_none() && (https.is_some() || rtmps.is_some()) {
+            let name = if https.is_some() { "https" } else { "rtmps" };
+            bail!("systemd opened a socket `{name}`, and neither `https.certificate` nor `[acme]` is given");
         }
-        (None, Some(_)) => {
-            bail!("systemd opened a socket `https`, and neither `https.certificate` nor `[acme]` is given")
+        let mut public = Listener::open(place(http, config.http.listen), &config.http)?;
+        let mut live = [None, None];
+        if config.has(Role::Ingest) {
+            // A socket of systemd's counts also where the file says `off`.
+            let place = |inherited: Option<TcpListener>, address: Option<SocketAddr>| {
+                inherited.map(Place::Inherited).or(address.map(Place::At))
+            };
+            let open = |place, certificates| StreamPort::open(place, certificates, &config.http);
+            let plain = place(rtmp, config.ingest.rtmp).map(|place| open(place, None));
+            let encrypted = certificates.as_ref().zip(place(rtmps, config.ingest.rtmps));
+            let encrypted = encrypted.map(|(certificates, place)| open(place, Some(certificates)));
+            live = [plain.transpose()?, encrypted.transpose()?];
         }
-        (None, None) => {}
+        if let Some(certificates) = certificates {
+            public = public.with_https(place(https, config.https.listen), certificates)?;
+        }
+        let quiet = listener::Config {
+            threads: std::num::NonZeroUsize::new(1),
+            proxy_protocol_from: Vec::new(),
+            ..config.http.clone()
+        };
+        let admin = Listener::open(place(admin, config.admin_listen), &quiet)?;
+        Ok(Self { public, admin, live })
     }
-    let quiet = listener::Config {
-        threads: std::num::NonZeroUsize::new(1),
-        proxy_protocol_from: Vec::new(),
-        ..config.http.clone()
-    };
-    let admin = Listener::open(place(activation.admin, config.admin_listen), &quiet)?;
-    Ok((public, admin))
 }
 
 /// An address as one would type it.
@@ -135,6 +170,8 @@ pub(crate) struct Opened {
     pub(crate) doors: Vec<Arc<dyn Door>>,
     /// The one among the doors that media goes out of.
     pub(crate) edge: Option<Edge>,
+    /// Where live streams come in.
+    pub(crate) rtmp: Option<RtmpDoor>,
     pub(crate) needs: Needs,
 }
 
@@ -142,8 +179,7 @@ pub(crate) struct Opened {
 async fn open(
     config: &Config,
     sample_clips: Option<PathBuf>,
-    certificates: Option<&Certificates>,
-    metrics: &mut Registry,
+    live: [Option<StreamPort>; 2],
     life: &Lifecycle,
 ) -> anyhow::Result<Opened> {
     let parts = Parts::open(config).await?;
@@ -164,12 +200,12 @@ async fn open(
     doors.extend(edge.clone().map(|edge| Arc::new(edge) as Arc<dyn Door>));
     if config.has(Role::Ingest) {
         doors.push(ingest(config, &parts, life).await?);
-        live::take_in(config, &parts, certificates, metrics, life)?;
     }
     // Edges ask either of them; live events are at home with the packager.
     if config.has(Role::Web) || config.has(Role::Packager) {
         doors.push(origin(&parts, events, &mut rng, life));
     }
+    let rtmp = config.has(Role::Ingest).then(|| rtmp(config, &parts, live));
     if config.has(Role::Web) {
         doors.push(web(config, &parts, packaged));
     }
@@ -177,7 +213,7 @@ async fn open(
         package(config, &parts, life);
     }
     keep_house(life, &parts);
-    Ok(Opened { doors, edge, needs: Needs::Database(parts.subscriptions) })
+    Ok(Opened { doors, edge, rtmp, needs: Needs::Database(parts.subscriptions) })
 }
 
 fn edge(config: &Config, parts: &Parts, events: Option<Arc<dyn LiveSource>>, life: &Lifecycle) -> Edge {
@@ -252,6 +288,14 @@ async fn ingest(config: &Config, parts: &Parts, life: &Lifecycle) -> anyhow::Res
         Ok(())
     });
     Ok(Arc::new(OnRuntime::new(ingest, Handle::current())))
+}
+
+/// The door for live streams.
+fn rtmp(config: &Config, parts: &Parts, [plain, encrypted]: [Option<StreamPort>; 2]) -> RtmpDoor {
+    let publishers =
+        EventPublishers { catalog: parts.catalog.clone(), subscriptions: parts.subscriptions.clone() };
+    let (socket, clock) = (config.live_socket(), Arc::clone(&parts.clock));
+    RtmpDoor::new(plain, encrypted, Arc::new(publishers), socket, clock)
 }
 
 fn web(config: &Config, parts: &Parts, packaged: Option<Live>) -> Arc<dyn Door> {

@@ -187,6 +187,13 @@ impl Stack {
             .unwrap_or_else(|| panic!("no port in {log}"))
     }
 
+    /// Where live streams are published to, `rtmp://127.0.0.1:port/live`.
+    pub fn live_url(&self) -> String {
+        let log = self.log();
+        let line = log.lines().rev().find_map(|line| line.split_once("takes live streams at rtmp://"));
+        line.map_or_else(|| panic!("no port in {log}"), |(_, place)| format!("rtmp://{}", place.trim()))
+    }
+
     /// Sends the server a signal.
     pub fn signal(&self, signal: Signal) {
         self.server.as_ref().expect("the server runs").signal(signal);
@@ -219,7 +226,8 @@ impl Stack {
     }
 
     async fn start_command(&mut self, command: &mut Command) {
-        let mut server = Server::spawn(command.args(["--listen", &self.listen]));
+        let ports = ["--listen", &self.listen, "--rtmp", "127.0.0.1:0"];
+        let mut server = Server::spawn(command.args(ports));
         self.listen = format!("127.0.0.1:{}", server.until_listening().await);
         self.server = Some(server);
     }
@@ -250,10 +258,7 @@ impl Stack {
 
     fn command(&self, name: &str, data: &Path, roles: &str) -> Command {
         let config = self.config_file();
-        // The ports of live streams are found out, too.
-        let ports =
-            "admin_listen = \"127.0.0.1:0\"\nlive.rtmp = \"127.0.0.1:0\"\nlive.rtmps = \"127.0.0.1:0\"\n";
-        let text = format!("{ports}{}", self.settings);
+        let text = format!("admin_listen = \"127.0.0.1:0\"\n{}", self.settings);
         std::fs::write(&config, text).expect("write the configuration");
         let mut command = Command::new(program(name));
         command.arg("serve");

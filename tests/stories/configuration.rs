@@ -38,7 +38,7 @@ fn a_data_folder_that_cannot_be_written_is_named() {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     let data = file.path().join("data");
     let text = format!(
-        "data = \"{}\"\nadmin_listen = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n",
+        "data = \"{}\"\nadmin_listen = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"\n[ingest]\nrtmp = \"off\"\n",
         data.display()
     );
     assert_refused(&serve_with(&text), 1, &[&data.to_string_lossy()]);

@@ -119,13 +119,14 @@ fn the_services_fit_together() {
     assert!(objects.command.iter().any(|word| word == "-s3"));
     assert!(!objects.command.iter().any(|word| word.starts_with("-s3.port")), "{:?}", objects.command);
     assert_eq!(line_value(&configuration, "listen").as_deref(), Some("0.0.0.0:8080"));
-    assert_eq!(cocuyo.ports, ["8080:8080"], "nothing but the product's door is published");
+    assert_eq!(line_value(&configuration, "rtmp").as_deref(), Some("0.0.0.0:1935"));
+    assert_eq!(cocuyo.ports, ["8080:8080", "1935:1935"], "nothing but the product's doors is published");
     let exposed: Vec<String> = read("docker/Dockerfile")
         .lines()
         .filter_map(|line| line.strip_prefix("EXPOSE "))
         .map(str::to_owned)
         .collect();
-    assert_eq!(exposed, ["8080"]);
+    assert_eq!(exposed, ["8080", "1935"]);
     let inner = compose.services.iter().filter(|(name, _)| *name != "cocuyo");
     for (name, service) in inner {
         assert!(service.ports.is_empty(), "{name} is nobody else's to reach");

@@ -24,6 +24,7 @@ mod operation;
 mod order;
 mod own_edge;
 mod playing;
+mod publishing;
 mod reencode;
 mod samples;
 mod sent;

@@ -93,7 +93,8 @@ async fn a_socket_of_systemds_is_taken_over() {
     let address = socket.local_addr().expect("it has one");
     let data = tempfile::tempdir().expect("a temporary folder");
     let config = data.path().join("cocuyo.toml");
-    let ports = "admin_listen = \"127.0.0.1:0\"\n[http]\nlisten = \"192.0.2.1:1\"\n";
+    let ports =
+        "admin_listen = \"127.0.0.1:0\"\n[http]\nlisten = \"192.0.2.1:1\"\n[ingest]\nrtmp = \"off\"\n";
     std::fs::write(&config, ports).expect("write the configuration");
     // The kernel has a client before there is a server.
     let early = tokio::spawn(reqwest::get(format!("http://{address}/")));

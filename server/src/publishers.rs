@@ -1,0 +1,107 @@
+//! Who may publish: what the doors for live streams ask, answered by the rows of events and accounts.
+
+use std::error::Error;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use catalog::Catalog;
+use ingest::live::{Admitted, Denied, FeedLimits, Publishers};
+use model::{AccountId, PublishLimits, PublishRefusal, StreamKeyHash, Timestamp};
+use subscriptions::Subscriptions;
+
+/// The events of a door that lives in the same process as the rows.
+#[derive(Debug)]
+pub(crate) struct EventPublishers {
+    pub(crate) catalog: Catalog,
+    pub(crate) subscriptions: Subscriptions,
+}
+
+#[async_trait]
+impl Publishers for EventPublishers {
+    async fn admit(&self, key: StreamKeyHash, _: IpAddr, now: Timestamp) -> Result<Admitted, Denied> {
+        let event = self.catalog.event_of_key(&key).await.map_err(unavailable)?.ok_or(Denied::Key)?;
+        let limits = self.limits(event.owner, now).await?.ok_or(Denied::Key)?;
+        let admitted = self.catalog.admit_publisher(&key, now).await.map_err(unavailable)?;
+        let catalog::Admitted { video, version, generation, began, .. } = admitted.map_err(denied)?;
+        Ok(Admitted { video, version, generation, limits: left_of(limits, began, now) })
+    }
+
+    async fn heard(&self, admitted: &Admitted, now: Timestamp) -> bool {
+        let Admitted { video, generation, .. } = *admitted;
+        let has_turn = match self.catalog.publisher_heard(video, generation, now).await {
+            Ok(has_turn) => has_turn,
+            Err(error) => {
+                unavailable(error);
+                true
+            }
+        };
+        has_turn && self.owner_may(admitted, now).await
+    }
+
+    async fn left(&self, admitted: &Admitted, now: Timestamp) {
+        let Admitted { video, generation, .. } = *admitted;
+        if let Err(error) = self.catalog.publisher_left(video, generation, now).await {
+            unavailable(error);
+        }
+    }
+}
+
+impl EventPublishers {
+    /// What somebody may publish; `None` if nothing, any more or at all.
+    async fn limits(&self, owner: AccountId, now: Timestamp) -> Result<Option<PublishLimits>, Denied> {
+        self.subscriptions.publish_limits(owner, now).await.map_err(unavailable)
+    }
+
+    /// Whether the owner of an event still may publish; if it cannot be found out, it may.
+    async fn owner_may(&self, admitted: &Admitted, now: Timestamp) -> bool {
+        let owner = match self.catalog.event(admitted.video).await {
+            Ok(Some((_, event))) => event.owner,
+            Ok(None) => return false,
+            Err(error) => {
+                unavailable(error);
+                return true;
+            }
+        };
+        !matches!(self.limits(owner, now).await, Ok(None))
+    }
+}
+
+/// What of the limits is left for an event that began a while ago.
+fn left_of(limits: PublishLimits, began: Option<Timestamp>, now: Timestamp) -> FeedLimits {
+    let lasted = began.map_or(Duration::ZERO, |began| now.since(began));
+    FeedLimits {
+        bits_per_s: u64::from(limits.bitrate_kbps) * 1000,
+        duration: Some(Duration::from_secs(limits.duration_s.into()).saturating_sub(lasted)),
+    }
+}
+
+const fn denied(refusal: PublishRefusal) -> Denied {
+    match refusal {
+        PublishRefusal::UnknownKey | PublishRefusal::NotAllowed => Denied::Key,
+        PublishRefusal::EventEnded => Denied::Ended,
+        PublishRefusal::TooOften => Denied::TooOften,
+    }
+}
+
+fn unavailable(error: impl Error + 'static) -> Denied {
+    tracing::error!(error = &error as &dyn Error, "find out who may publish");
+    Denied::Unavailable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_lasts_as_long_as_it_may_in_all() {
+        let limits = PublishLimits { bitrate_kbps: 8_000, short_side: 1080, duration_s: 3600 };
+        let began = Timestamp::from_seconds(1_800_000_000);
+        for (after_s, left_s) in [(0, 3600), (600, 3000), (3600, 0), (9999, 0)] {
+            let FeedLimits { bits_per_s, duration } =
+                left_of(limits, Some(began), began + Duration::from_secs(after_s));
+            assert_eq!((bits_per_s, duration), (8_000_000, Some(Duration::from_secs(left_s))));
+        }
+        assert_eq!(left_of(limits, None, began).duration, Some(Duration::from_secs(3600)));
+    }
+}
