@@ -4,6 +4,7 @@
 //! The stories in `stories/` assert only what an outsider can see: statuses, playlists, pictures,
 //! and the list of objects in the bucket.
 
+mod broadcaster;
 mod cells;
 mod clip;
 pub mod film;
@@ -21,6 +22,7 @@ mod tus;
 mod until;
 mod watching;
 
+pub use broadcaster::{Broadcaster, Signal};
 pub use cells::{Cells, Held, Kind, Poison, Started};
 pub use clip::{Clip, TINY};
 pub use https::{Certified, Https};

@@ -17,6 +17,7 @@ mod documentation;
 mod gate;
 mod hostile_http;
 mod hostile_http2;
+mod live;
 mod long;
 mod lying;
 mod meter;

@@ -1,0 +1,60 @@
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A real ffmpeg that publishes a moving picture and a tone, in real time, until it is let go.
+#[derive(Debug)]
+pub struct Broadcaster(Child);
+
+/// What is published.
+#[derive(Debug, Clone, Copy)]
+pub struct Signal {
+    /// Pixels, `640x360`.
+    pub size: &'static str,
+    /// The source of the sound, in ffmpeg's words; empty for none.
+    pub sound: &'static str,
+    /// B-frames in a row.
+    pub b_frames: u32,
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self { size: "640x360", sound: "sine=440:r=48000", b_frames: 0 }
+    }
+}
+
+impl Broadcaster {
+    /// Begins to publish `signal` at `url`, which holds the stream key. What it complains of goes to
+    /// `log`.
+    pub fn start(url: &str, signal: Signal, log: &Path) -> Self {
+        let log = std::fs::File::create(log).expect("open the broadcaster's log");
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-re", "-f", "lavfi", "-i"]);
+        ffmpeg.arg(format!("testsrc2=size={}:rate=30", signal.size));
+        if !signal.sound.is_empty() {
+            ffmpeg.args(["-f", "lavfi", "-i", signal.sound, "-c:a", "aac", "-b:a", "96k"]);
+        }
+        ffmpeg.args(["-c:v", "libx264", "-preset", "ultrafast", "-g", "60", "-sc_threshold", "0", "-b:v", "600k"]);
+        ffmpeg.args(["-bf", &signal.b_frames.to_string(), "-pix_fmt", "yuv420p", "-f", "flv", url]);
+        ffmpeg.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Self(ffmpeg.spawn().expect("start ffmpeg"))
+    }
+
+    /// `kill -9`: its connection is cut.
+    pub fn kill(mut self) {
+        self.0.kill().expect("kill ffmpeg");
+        self.0.wait().expect("reap ffmpeg");
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("look at ffmpeg").is_some()
+    }
+}
+
+impl Drop for Broadcaster {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
