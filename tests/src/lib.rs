@@ -6,6 +6,7 @@
 
 mod broadcaster;
 mod cells;
+pub mod checker;
 mod clip;
 pub mod film;
 mod https;

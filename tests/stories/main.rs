@@ -7,6 +7,7 @@ mod attacks;
 mod away;
 mod bad_input;
 mod browser;
+mod checker;
 mod clients;
 mod configuration;
 mod copied;
