@@ -18,18 +18,25 @@ pub struct OwnEdge {
     listen: String,
     /// The operator's port.
     admin: u16,
+    /// The certificates that it trusts instead of the machine's.
+    roots: Option<PathBuf>,
     server: Option<Server>,
 }
 
 impl OwnEdge {
     /// An edge with these lines of configuration, which shows `credential` at its origin.
     pub async fn start(settings: String, credential: String) -> Self {
+        Self::start_trusting(settings, credential, None).await
+    }
+
+    /// [`OwnEdge::start`], with the certificates in a file of their own.
+    pub async fn start_trusting(settings: String, credential: String, roots: Option<PathBuf>) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let admin = free.local_addr().expect("its address").port();
         drop(free);
         let home = TempDir::new().expect("a temporary folder");
         let listen = "127.0.0.1:0".to_owned();
-        let mut edge = Self { home, settings, credential, listen, admin, server: None };
+        let mut edge = Self { home, settings, credential, listen, admin, roots, server: None };
         edge.start_server().await;
         edge
     }
@@ -43,6 +50,9 @@ impl OwnEdge {
         command.arg("serve").args(["--roles", "edge", "--listen", &self.listen]);
         command.arg("--config").arg(&config).arg("--data").arg(self.data());
         command.env_remove("COCUYO_DATABASE").env("COCUYO_ORIGIN_CREDENTIAL", &self.credential);
+        if let Some(roots) = &self.roots {
+            command.env("SSL_CERT_FILE", roots);
+        }
         let mut server = Server::spawn(&mut command);
         self.listen = format!("127.0.0.1:{}", server.until_listening().await);
         self.server = Some(server);

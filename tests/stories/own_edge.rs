@@ -8,7 +8,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::header::AUTHORIZATION;
 use serde_json::{Value, json};
-use tests::{Cells, Clip, Engines, Kind, Line, OwnEdge, Person, Stack, Watching, film, program, run, until};
+use tests::{
+    Cells, Certified, Clip, Engines, Kind, Line, OwnEdge, Person, Stack, Watching, film, program, run, until,
+};
 
 /// A film that is whole, published for a tier.
 async fn published(stack: &Stack, title: &str, min_tier: u8) -> (Person, String) {
@@ -467,6 +469,34 @@ async fn it_begins_before_its_origin_does_and_serves_nobody_until_it_has_heard_i
     })
     .await;
     stranger.get(&segment).await.expect(200);
+}
+
+/// The line to the origin is HTTPS, by a certificate that the operator made: the edge that was told of
+/// it plays, and one that was not believes nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_origin_is_who_its_certificate_says() {
+    let (certified, _) = Certified::make();
+    let stack = Stack::start_with(Engines::Embedded, &certified.configuration()).await;
+    let (_, video) = published(&stack, "Para abonados", 1).await;
+    let viewer = stack.person("luis", "viewer", 1).await;
+    let origin = format!("https://127.0.0.1:{}", stack.https_address().port());
+    let settings = format!("{}\n[origin]\naddress = \"{origin}\"\n", stack.storage_settings());
+    let enrol = |name: &str| stack.cocuyo(&["edge", "enrol", name]).trim().to_owned();
+    let roots = Some(certified.file("certificate.pem"));
+    let edge = OwnEdge::start_trusting(settings.clone(), enrol("habana"), roots).await;
+    edge.until_ready().await;
+    let watching = Watching::start(&stack, &viewer, &video).await.at(&edge.url(""));
+    watching.get("144p/0.m4s").await.expect(200);
+    assert!(!edge.log().contains("clear text"), "{}", edge.log());
+
+    let misled = OwnEdge::start(settings, enrol("santiago")).await;
+    until("the edge to say why it does not begin", Duration::from_secs(20), || async {
+        let log = misled.log();
+        if log.contains("certificate") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    assert_eq!(misled.health().await.status, 503);
+    watching.at(&misled.url("")).get("144p/0.m4s").await.expect(503);
 }
 
 #[test]

@@ -303,16 +303,22 @@ impl Inner {
         }
     }
 
-    /// Notes how a question was answered; that the origin refuses this edge is told when it begins.
+    /// Notes how a question was answered. Why none is, and that the origin refuses this edge, is told
+    /// when it begins.
     fn note(&self, heard: Result<(), BoxError>, set: impl Fn(&mut Link, Heard)) {
         let is_refused = heard
             .as_ref()
             .err()
             .is_some_and(|error| matches!(error.downcast_ref(), Some(LinkError::Unauthenticated)));
+        let before = *self.link.borrow();
         if let Err(error) = &heard {
-            tracing::debug!(error = &**error as &dyn std::error::Error, "the origin was not heard");
+            let error = &**error as &dyn std::error::Error;
+            match (before.keys, before.revocations) {
+                (Heard::Failed, _) | (_, Heard::Failed) => tracing::debug!(error, "the origin was not heard"),
+                _ => tracing::warn!(error, "the origin was not heard"),
+            }
         }
-        if is_refused && !self.link.borrow().is_refused {
+        if is_refused && !before.is_refused {
             tracing::error!("the origin refuses this edge's credential: enrol it anew");
         }
         self.link.send_modify(|link| {
