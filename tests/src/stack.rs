@@ -427,6 +427,27 @@ impl Stack {
         counts.iter().map(|(line, count)| format!("{count} {line}\n")).collect()
     }
 
+    /// From now on the server may have so many descriptors at once.
+    pub fn limit_descriptors(&self, most: u32) {
+        let (pid, limit) = (self.pid().to_string(), format!("--nofile={most}:{most}"));
+        run("prlimit", &["--pid", &pid, &limit]).ok();
+    }
+
+    /// What `/metrics` says at the operator's port.
+    pub async fn metrics(&self) -> String {
+        let log = self.log();
+        let (_, rest) = log.split_once("operator's port is http://").expect("the log names it");
+        let address = rest.split_whitespace().next().expect("an address");
+        Person::stranger(format!("http://{address}")).get("/metrics").await.expect(200).text()
+    }
+
+    /// The value of one of them, 0 while nothing was counted.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let told = self.metrics().await;
+        let line = told.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0, |value| value.trim().parse().expect("a number"))
+    }
+
     /// The largest resident set that the server has had, in bytes.
     pub fn peak_memory(&self) -> u64 {
         memory(self.pid(), "VmHWM:")

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tests::{Certified, Engines, Https, Stack, plainly, until};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tests::{Certified, Clip, Engines, Https, Stack, plainly, until};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 fn status(answer: &str) -> &str {
@@ -237,4 +237,107 @@ async fn home(https: &Https, address: SocketAddr) {
     let request = b"GET / HTTP/1.1\r\nhost: video.example\r\nconnection: close\r\n\r\n";
     let page = https.exchange(address, request).await.expect("a page");
     assert_eq!(status(&page), "200");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_requests_in_a_row_are_answered_in_theirs() {
+    const REQUESTS: usize = 100_000;
+    let stack = Stack::start().await;
+    let nothing = model::VideoId::from_bits(0);
+    // One that is there to be asked about, two that are not.
+    let expected = |number: usize| if number.is_multiple_of(3) { "204" } else { "404" };
+    let row: String = (0..REQUESTS)
+        .map(|number| match expected(number) {
+            "204" => format!("OPTIONS /v/{nothing}/{nothing}/poster.jpg HTTP/1.1\r\nhost: x\r\n\r\n"),
+            _ => "HEAD /v/x HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+        })
+        .collect();
+    stack.stranger().get("/").await.expect(200);
+    let before = stack.memory();
+    let mut stream = TcpStream::connect(stack.address()).await.expect("a seat");
+    let (reader, mut writer) = stream.split();
+    let send = async { writer.write_all(row.as_bytes()).await.expect("send") };
+    let receive = async {
+        let mut lines = tokio::io::BufReader::new(reader).lines();
+        for number in 0..REQUESTS {
+            let line = loop {
+                let line = lines.next_line().await.expect("an answer").expect("all are answered");
+                if line.starts_with("HTTP/1.1 ") {
+                    break line;
+                }
+            };
+            assert_eq!(status(&line), expected(number), "answer {number}");
+        }
+    };
+    let both = async { tokio::join!(send, receive) };
+    tokio::time::timeout(Duration::from_secs(120), both).await.expect("all in two minutes");
+    let grown = stack.peak_memory().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes more");
+    stack.stranger().get("/").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_descriptors_those_inside_are_served_and_those_outside_wait() {
+    let limits = "[http]\nheader_timeout_s = 600\n";
+    let stack = Stack::start_with(Engines::Embedded, limits).await;
+    let inside = stack.stranger();
+    inside.get("/sign-in").await.expect(200);
+    let open = std::fs::read_dir(format!("/proc/{}/fd", stack.pid())).expect("it runs").count();
+    stack.limit_descriptors(u32::try_from(open).expect("it fits") + 40);
+    let mut crowd = Vec::new();
+    for _ in 0..100 {
+        crowd.push(TcpStream::connect(stack.address()).await.expect("the kernel queues it"));
+    }
+    until("the server to run out of descriptors", Duration::from_secs(20), || async {
+        let log = stack.log();
+        if log.contains("no descriptor or memory left") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    for _ in 0..20 {
+        inside.get("/sign-in").await.expect(200);
+    }
+    let outside = stack.stranger();
+    let waiting = tokio::spawn(async move { outside.get("/sign-in").await });
+    // Some of the crowd leave, and their seats are taken.
+    crowd.truncate(10);
+    let served = tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("a seat came free");
+    served.expect("no panic").expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_nothing_is_let_go() {
+    let (certified, https) = Certified::make();
+    let limits = "[http]\nstall_timeout_s = 1\n";
+    let stack = Stack::start_with(Engines::Embedded, &format!("{limits}{}", certified.configuration())).await;
+    let creator = stack.person("ana", "creator", 0).await;
+    let video = creator.upload("Para todos", Clip::Short.file()).await;
+    let version = creator.until_ready(&video).await["version"].as_str().expect("a version").to_owned();
+    creator.publish(&video, 0).await;
+    // More than all buffers between here and there hold.
+    let row = format!("GET /v/{video}/{version}/360p/0.m4s HTTP/1.1\r\nhost: x\r\n\r\n").repeat(500);
+    let open = async |kind: &str| stack.metric(&format!(r#"cocuyo_connections{{kind="{kind}"}}"#)).await;
+    let before = stack.memory();
+    let mut plain = TcpStream::connect(stack.address()).await.expect("a seat");
+    plain.write_all(row.as_bytes()).await.expect("send");
+    let mut encrypted = https.connect(stack.https_address()).await.expect("a handshake");
+    encrypted.write_all(row.as_bytes()).await.expect("send");
+    encrypted.flush().await.expect("send");
+    assert_eq!(open("tls").await, 1);
+    until("the slow ones to be let go", Duration::from_secs(60), || async {
+        // Others are served meanwhile, each on a connection that it closes.
+        let answer =
+            plainly(stack.address(), b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+        assert_eq!(status(&answer), "200");
+        let seen = open("tls").await;
+        if seen == 0 { Ok(()) } else { Err(seen) }
+    })
+    .await;
+    let mut rest = Vec::new();
+    let taken = plain.read_to_end(&mut rest);
+    let _cut_or_ended =
+        tokio::time::timeout(Duration::from_secs(30), taken).await.expect("it was let go, too");
+    let all = rest.windows(16).filter(|window| window.starts_with(b"HTTP/1.1 200 OK")).count();
+    assert!(all < 500, "everything was sent");
+    let grown = stack.peak_memory().saturating_sub(before);
+    assert!(grown < 64 << 20, "{grown} bytes more");
 }

@@ -7,7 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
-use tests::{Clip, Engines, Person, Stack, until};
+use tests::{Certified, Clip, Engines, Person, Stack, plainly, until};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 const DEADLINE: Duration = Duration::from_secs(15);
 
@@ -65,6 +67,12 @@ async fn every_request_has_a_line_and_no_line_a_token() {
     let line = logged(&file, "/t/-/nowhere").await;
     assert_eq!((&line["audience"], &line["cache"]), (&"none".into(), &"none".into()), "{line:#}");
 
+    // What is refused for what it says of its host, too.
+    let two = "GET /two-hosts HTTP/1.1\r\nhost: x\r\nhost: y\r\nconnection: close\r\n\r\n";
+    assert!(plainly(stack.address(), two.as_bytes()).await.starts_with("HTTP/1.1 400 "));
+    let line = logged(&file, "/two-hosts").await;
+    assert_eq!((&line["status"], &line["route"]), (&400.into(), &"none".into()), "{line:#}");
+
     // Whoever rotates logs moves the file away and asks for a new one.
     let old = folder.path().join("access.log.1");
     std::fs::rename(&file, &old).expect("move the log away");
@@ -80,13 +88,6 @@ async fn every_request_has_a_line_and_no_line_a_token() {
     for secret in grant.split('.').chain([session.as_str()]) {
         assert!(!told.contains(secret), "a secret is in {told}");
     }
-}
-
-async fn metrics(stack: &Stack) -> String {
-    let log = stack.log();
-    let (_, rest) = log.split_once("operator's port is http://").expect("the log names it");
-    let address = rest.split_whitespace().next().expect("an address");
-    Person::stranger(format!("http://{address}")).get("/metrics").await.expect(200).text()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +122,7 @@ async fn a_flood_of_forged_tokens_is_counted_limited_and_felt_by_nobody() {
     }
     assert!(refused[0] >= 15 && refused[1] >= 15, "401 and 429: {refused:?}");
 
-    let told = metrics(&stack).await;
+    let told = stack.metrics().await;
     let count = |name: &str| -> u64 {
         let line = told.lines().find_map(|line| line.strip_prefix(name));
         line.map_or(0, |value| value.trim().parse().expect("a number"))
@@ -159,4 +160,28 @@ async fn a_flood_of_forged_tokens_is_counted_limited_and_felt_by_nobody() {
         stack.stranger().fetch(&segment, Some(&forged(n))).await.expect(401);
     }
     seen().await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_counted_by_what_they_speak() {
+    let (certified, https) = Certified::make();
+    let stack = Stack::start_with(Engines::Embedded, &certified.configuration()).await;
+    let plain = TcpStream::connect(stack.address()).await.expect("a seat");
+    let tls = https.connect(stack.https_address()).await.expect("a handshake");
+    let mut rubbish = TcpStream::connect(stack.https_address()).await.expect("a seat");
+    rubbish.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("send");
+    let counted = async |what: &str, expected: [u64; 3]| {
+        until(what, DEADLINE, || async {
+            let seen = [
+                stack.metric(r#"cocuyo_connections{kind="plain"}"#).await,
+                stack.metric(r#"cocuyo_connections{kind="tls"}"#).await,
+                stack.metric(r#"cocuyo_connections_refused_total{stage="handshake"}"#).await,
+            ];
+            if seen == expected { Ok(()) } else { Err(seen) }
+        })
+        .await;
+    };
+    counted("both to be open, and the third refused", [1, 1, 1]).await;
+    drop((plain, tls));
+    counted("both to be gone", [0, 0, 1]).await;
 }

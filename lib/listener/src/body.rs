@@ -153,6 +153,10 @@ impl Body {
         }
     }
 
+    pub(crate) const fn is_watched(&self) -> bool {
+        self.watch.is_some()
+    }
+
     pub(crate) fn tell_at_its_end(&mut self, sent: impl Sent) {
         self.until_sent = Some(UntilSent { sent: 0, told: Box::new(sent) });
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::AbortHandle;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -25,14 +26,13 @@ use crate::activity::{Activity, Pieces};
 use crate::authority;
 use crate::body::Body;
 use crate::door::Doors;
-use crate::headers::secure;
-use crate::language::Language;
+use crate::metrics::{Kind, Stage};
 use crate::ordinary::{self, Left};
 use crate::pace::Floor;
-use crate::problem::Problem;
 use crate::proxy_protocol;
 use crate::rewound::Rewound;
 use crate::stream::{Departure, Stream};
+use crate::under_way::UnderWay;
 
 /// The address at the other end of the connection, in the extensions of every request.
 ///
@@ -98,19 +98,23 @@ pub(crate) async fn serve(
     tls: Option<TlsAcceptor>,
     terms: Arc<Terms>,
 ) -> Ended {
+    let refused = |stage| terms.doors.connections().refuse(stage);
     let began = tokio::select! {
-        began = begin(tcp, peer, tls, terms.floor, &terms.proxies) => began,
+        began = begin(tcp, peer, tls, terms.floor, &terms.proxies, refused) => began,
         () = terms.dropped.cancelled() => return Ended::Dropped,
     };
     match began {
-        Ok((peer, Wire::Plain(stream))) => {
-            let departure = stream.departure();
-            serve_http1(stream, peer, Some(departure), terms).await
+        Ok((peer, wire)) => {
+            let _open = terms.doors.connections().open(wire.kind());
+            match wire {
+                Wire::Plain(stream) => {
+                    let departure = stream.departure();
+                    serve_http1(stream, peer, Some(departure), terms).await
+                }
+                Wire::Encrypted(stream) => serve_http1(stream, peer, None, terms).await,
+                Wire::Http2(stream) => serve_http2(stream, peer, terms).await,
+            }
         }
-        Ok((peer, Wire::Encrypted(stream))) => match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => serve_http2(stream, peer, terms).await,
-            _ => serve_http1(stream, peer, None, terms).await,
-        },
         Err(error) => {
             // Clients go away and send rubbish all the time.
             tracing::debug!(error = &error as &dyn std::error::Error, "connection did not begin");
@@ -124,29 +128,51 @@ pub(crate) enum Wire {
     Plain(Stream),
     // Ten times the size of the other.
     Encrypted(Box<TlsStream<Stream>>),
+    Http2(Box<TlsStream<Stream>>),
 }
 
-/// What comes before the first request: the proxy's word, then the handshake.
+impl Wire {
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Plain(_) => Kind::Plain,
+            Self::Encrypted(_) => Kind::Tls,
+            Self::Http2(_) => Kind::Http2,
+        }
+    }
+}
+
+/// What comes before the first request: the proxy's word, then the handshake. `refused` hears at which
+/// stage it ended, if it did.
 pub(crate) async fn begin(
     tcp: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
     floor: Floor,
     proxies: &[IpNet],
+    refused: impl Fn(Stage),
 ) -> io::Result<(Peer, Wire)> {
     let mut peer = canonical(peer);
     let mut first = Bytes::new();
     if proxies.iter().any(|network| network.contains(&peer.ip())) {
-        let read = tokio::time::timeout(PROXY_HEADER_TIMEOUT, proxy_protocol::read(&tcp));
-        let (source, behind) = read.await??;
+        let read = within(PROXY_HEADER_TIMEOUT, proxy_protocol::read(&tcp));
+        let (source, behind) = read.await.inspect_err(|_| refused(Stage::ProxyHeader))?;
         peer = source.map_or(peer, canonical);
         first = behind;
     }
     let stream = Stream::new(tcp, first, floor);
     let Some(tls) = tls else { return Ok((Peer(peer), Wire::Plain(stream))) };
     let handshake = tls.accept_with(stream, |session| session.set_buffer_limit(Some(MAX_ENCRYPTED_BYTES)));
-    let stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await??;
-    Ok((Peer(peer), Wire::Encrypted(Box::new(stream))))
+    let stream = within(HANDSHAKE_TIMEOUT, handshake).await.inspect_err(|_| refused(Stage::Handshake))?;
+    let stream = Box::new(stream);
+    let wire = match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => Wire::Http2(stream),
+        _ => Wire::Encrypted(stream),
+    };
+    Ok((Peer(peer), wire))
+}
+
+async fn within<T>(timeout: Duration, what: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(timeout, what).await?
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {
@@ -173,12 +199,15 @@ where
 {
     let is_plain = departure.is_some();
     let doors = terms.doors.clone();
+    let under_way = UnderWay::default();
+    let sent = under_way.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         if let Some(departure) = &departure {
             request.extensions_mut().insert(departure.clone());
         }
         let answer = answer(request, peer, doors.clone());
-        async { Ok::<_, Infallible>(answer.await) }
+        let sent = sent.clone();
+        async move { Ok::<_, Infallible>(answer.await.map(|body| sent.look_after(body, None))) }
     });
     let connection = http1::Builder::new()
         // Without a timer hyper leaves the header timeout off, silently in some versions.
@@ -193,7 +222,10 @@ where
         // nobody does: there the end of what it sends is its departure, and ends the request.
         .half_close(is_plain)
         .serve_connection(TokioIo::new(stream), service);
-    until_ended(connection, std::future::pending(), &terms).await
+    tokio::select! {
+        ended = until_ended(connection, std::future::pending(), &terms) => ended,
+        () = under_way.loses_one() => Ended::Finished,
+    }
 }
 
 async fn serve_http2<S>(stream: S, peer: Peer, terms: Arc<Terms>) -> Ended
@@ -203,10 +235,17 @@ where
     let activity = Activity::default();
     let doors = terms.doors.clone();
     let requests = activity.clone();
+    let under_way = UnderWay::default();
+    let sent = under_way.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let open = requests.begin();
         let answer = answer(request, peer, doors.clone());
-        async { Ok::<_, Infallible>(answer.await.map(|body| Pieces::new(body, open))) }
+        let sent = sent.clone();
+        async move {
+            let stream = STREAM.try_with(Clone::clone).ok();
+            let pieces = |body| Pieces::new(sent.look_after(body, stream), open);
+            Ok::<_, Infallible>(answer.await.map(pieces))
+        }
     });
     let connection = http2::Builder::new(OnThisThread(terms.tracker.clone()))
         .timer(TokioTimer::new())
@@ -227,7 +266,10 @@ where
             () = activity.sticks(floor) => {}
         }
     };
-    until_ended(connection, let_go, &terms).await
+    tokio::select! {
+        ended = until_ended(connection, let_go, &terms) => ended,
+        () = under_way.loses_one() => Ended::Finished,
+    }
 }
 
 /// Drives a connection until it ends by itself, was told to end and did, or is dropped; `let_go`
@@ -266,12 +308,16 @@ fn finished(ended: hyper::Result<()>) -> Ended {
 
 async fn answer(mut request: Request<Incoming>, peer: Peer, doors: Doors) -> Response<Body> {
     request.extensions_mut().insert(peer);
-    if !authority::settle(&mut request) {
-        let mut response = Problem::of(ErrorKind::Invalid).response(Language::of(request.headers()));
-        secure(response.headers_mut());
-        return response;
+    if authority::settle(&mut request) {
+        doors.serve(request).await
+    } else {
+        doors.refuse(&request.into_parts().0, ErrorKind::Invalid).await
     }
-    doors.serve(request).await
+}
+
+tokio::task_local! {
+    /// Ends the HTTP/2 stream whose request runs in this task, and nothing else of its connection.
+    static STREAM: AbortHandle;
 }
 
 /// Runs the requests of an HTTP/2 connection on the connection's thread, where the drain waits for
@@ -284,6 +330,10 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, request: F) {
-        self.0.spawn(request);
+        let (request, stream) = futures::future::abortable(request);
+        self.0.spawn(STREAM.scope(stream, request));
     }
 }
+
+#[cfg(test)]
+mod tests;

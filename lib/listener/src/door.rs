@@ -20,7 +20,7 @@ use crate::access_log::{AccessLog, Entry};
 use crate::body::Body;
 use crate::headers::secure;
 use crate::language::Language;
-use crate::metrics::{Answers, ByStatus};
+use crate::metrics::{Answers, ByStatus, Connections};
 use crate::problem::Problem;
 
 /// One of the product's HTTP surfaces.
@@ -72,6 +72,7 @@ impl Outcome {
 pub struct Doors {
     doors: Arc<[Counted]>,
     answers: Answers,
+    connections: Connections,
     log: Option<AccessLog>,
 }
 
@@ -87,7 +88,8 @@ impl Doors {
     pub fn new(doors: impl IntoIterator<Item = Arc<dyn Door>>) -> Self {
         let answers = Answers::default();
         let counted = |door: Arc<dyn Door>| Counted { by_status: answers.of(door.name()), door };
-        Self { doors: doors.into_iter().map(counted).collect(), answers, log: None }
+        let doors = doors.into_iter().map(counted).collect();
+        Self { doors, answers, connections: Connections::default(), log: None }
     }
 
     /// The same, with a line in `log` for each request.
@@ -99,6 +101,7 @@ impl Doors {
     /// Shows what they count in `registry`.
     pub fn register(&self, registry: &mut Registry) {
         self.answers.register(registry);
+        self.connections.register(registry);
         if let Some(log) = self.log.clone() {
             registry.register_collector(Box::new(log));
         }
@@ -113,6 +116,18 @@ impl Doors {
             async move { door.serve(Request::from_parts(parts, body)).await }
         });
         begun.answer(answer).await
+    }
+
+    /// Answers a request that is for no door, because of what it says itself.
+    pub(crate) async fn refuse(&self, request: &Parts, kind: ErrorKind) -> Response<Body> {
+        let begun = Begun { door: None, ..self.begin(request) };
+        let language = begun.language;
+        begun.answer(Some(async move { Problem::of(kind).response(language) })).await
+    }
+
+    /// What counts the connections to these doors.
+    pub(crate) const fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// Whether the door that takes a request has a [`Bodiless`] side.

@@ -44,6 +44,7 @@ mod rewound;
 mod status;
 mod stream;
 mod stream_port;
+mod under_way;
 
 pub use body::{Body, BoxError, Tally, empty, full, sized};
 pub use certificates::Certificates;

@@ -25,12 +25,11 @@ use tokio::time::{Instant, Sleep};
 use crate::body::Body;
 use crate::connection::{MAX_HEADER_BYTES, Peer, Terms};
 use crate::stream::Departure;
+use crate::under_way::RECHECK;
 use request::Read;
 
 /// Room for most heads; a greater one takes more.
 const HEAD_ROOM: usize = 1 << 10;
-/// How often the right to a body is looked at while its client takes nothing of it.
-const RECHECK: Duration = Duration::from_secs(5);
 
 /// How it ended here.
 pub(crate) enum Left<S> {

@@ -94,10 +94,10 @@ impl Arrival {
     pub async fn open(
         self,
     ) -> io::Result<(SocketAddr, impl AsyncRead + AsyncWrite + Unpin + Send + 'static)> {
-        let (peer, wire) = begin(self.tcp, self.peer, self.tls, self.floor, &self.proxies).await?;
+        let (peer, wire) = begin(self.tcp, self.peer, self.tls, self.floor, &self.proxies, |_| ()).await?;
         let stream = match wire {
             Wire::Plain(stream) => Either::Left(stream),
-            Wire::Encrypted(stream) => Either::Right(stream),
+            Wire::Encrypted(stream) | Wire::Http2(stream) => Either::Right(stream),
         };
         Ok((peer.0, stream))
     }

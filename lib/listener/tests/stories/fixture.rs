@@ -11,6 +11,7 @@ use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use listener::{Body, Config, Departure, Door, Doors, Drained, Listener, ListenerError, Peer, full, sized};
+use prometheus_client::registry::Registry;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
@@ -128,6 +129,7 @@ pub(crate) struct Running {
     pub(crate) go_on: Arc<Semaphore>,
     pub(crate) uploads: mpsc::UnboundedReceiver<(String, Result<usize, String>)>,
     pub(crate) run: JoinHandle<Result<Drained, ListenerError>>,
+    metrics: Registry,
 }
 
 pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Running {
@@ -154,13 +156,23 @@ pub(crate) fn start_on(
     let listener = more(Listener::bind(&config).unwrap());
     let (address, https) = (listener.address(), listener.https_address());
     let stop = CancellationToken::new();
-    let run = TaskTracker::new().spawn(listener.run(Doors::new([door]), stop.clone()));
-    Running { address, https, stop, go_on, uploads, run }
+    let (doors, mut metrics) = (Doors::new([door]), Registry::default());
+    doors.register(&mut metrics);
+    let run = TaskTracker::new().spawn(listener.run(doors, stop.clone()));
+    Running { address, https, stop, go_on, uploads, run, metrics }
 }
 
 impl Running {
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// The value of this metric, which has a line once something was counted.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.metrics).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0, |value| value.trim().parse().unwrap())
     }
 }
 

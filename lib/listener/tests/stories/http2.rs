@@ -51,6 +51,7 @@ fn many_requests_share_a_connection_and_large_bodies_arrive_whole() {
         let site = Site::new();
         let (running, _) = start_encrypted(&site, |_| (), |door| Arc::new(door));
         let (sender, _connection) = client(&running, &site).await;
+        let open = |kind: &str| running.metric(&format!(r#"cocuyo_connections{{kind="{kind}"}}"#));
         let mut answers = Vec::new();
         for _ in 0..8 {
             let (answer, _) =
@@ -65,6 +66,7 @@ fn many_requests_share_a_connection_and_large_bodies_arrive_whole() {
         // The host is where doors look for it.
         let (answer, _) = sender.ready().await.unwrap().send_request(get("/host"), true).unwrap();
         assert_eq!(body_of(answer).await, b"video.example");
+        assert_eq!((open("h2"), open("tls"), open("plain")), (1, 0, 0));
     });
 }
 

@@ -47,6 +47,8 @@ async fn a_trusted_proxy_that_says_nothing_or_rubbish_is_cut() {
     // Longer than its five seconds: the deadline of `read_to_end` is beyond them.
     let mut silent = running.connect().await;
     assert_eq!(read_to_end(&mut silent).await, "");
+    assert_eq!(running.metric(r#"cocuyo_connections_refused_total{stage="proxy_header"}"#), 4);
+    assert_eq!(running.metric(r#"cocuyo_connections{kind="plain"}"#), 0);
 }
 
 #[tokio::test]
