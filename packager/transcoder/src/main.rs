@@ -37,6 +37,7 @@ mod rung;
 mod segments;
 mod sound;
 mod sound_copy;
+mod sound_encoder;
 mod sound_rung;
 mod sound_segments;
 mod sound_table;
