@@ -128,7 +128,8 @@ pub(crate) fn sound_source(from: &SoundFormat) -> String {
 
 /// The way from decoded sound to an encoder's: gaps are filled with silence and overlaps cut by
 /// the timestamps, so that sound stays with the picture; the first sample out is sample `from`
-/// of the track.
+/// of the track. It resamples also where the rates are the same (`flags=res`): libav would begin to in
+/// mid-stream, when the first gap is to be closed, and count from `from` once more.
 pub(crate) fn to_sound_rung(input: &SoundFormat, sample_rate: u32, channels: u16, from: u64) -> String {
     let layout = if channels == 1 { "mono" } else { "stereo" };
     // Of sound whose loudspeakers are unknown and too many to guess, the first ones are kept.
@@ -138,7 +139,7 @@ pub(crate) fn to_sound_rung(input: &SoundFormat, sample_rate: u32, channels: u16
         _ => "",
     };
     format!(
-        "{chosen}aresample={sample_rate}:async=1000:first_pts={from}:min_hard_comp=0.1,\
+        "{chosen}aresample={sample_rate}:flags=res:async=1000:first_pts={from}:min_hard_comp=0.1,\
          aformat=sample_fmts=fltp:sample_rates={sample_rate}:channel_layouts={layout}"
     )
 }

@@ -93,6 +93,24 @@ fn a_film_becomes_aligned_renditions() {
     }
 }
 
+/// A lost frame of sound, in sound that needs no resampling otherwise.
+#[test]
+fn a_small_gap_in_the_sound_moves_nothing_behind_it() {
+    let clips = Clips::new();
+    let film = clips.make(
+        "gap.mp4",
+        "-f lavfi -i aevalsrc='if(lt(t\\,3)\\,0\\,0.5*sin(2000*PI*t))':s=48000 -t 4 -c:a aac \
+         -bsf:a noise=drop='eq(n\\,60)'",
+    );
+    let (_, _, said) = transcode(&film);
+    for name in ["a32", "a96"] {
+        let samples = clips.raw(&said.rendition(name).file(), "-f s16le -ac 1 -ar 48000");
+        let loud = |two: &[u8]| i16::from_le_bytes([two[0], two[1]]).unsigned_abs() > 1500;
+        let at = samples.chunks_exact(2).position(loud).unwrap() as f64 / 48_000.0;
+        assert!((at - 3.0).abs() < 0.025, "{name}: loud at {at}");
+    }
+}
+
 #[test]
 fn two_films_under_one_plan_have_one_header() {
     let clips = Clips::new();
