@@ -16,6 +16,10 @@
 //! is gone. A cell that exits without a last message has no quarrel with the file: with status
 //! 74 it could not read the media, with any other it has crashed.
 //! Whatever a cell says is input to be checked, not truth: it has read a stranger's file.
+//!
+//! A cell of an event reads packets instead of a file: see [`live`].
+
+pub mod live;
 
 use std::ops::Range;
 
@@ -51,7 +55,6 @@ pub enum Source {
 /// What the cell is asked to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "there is one request per process")]
 pub enum Request {
     /// Say what the file holds; answered by [`Reply::Probed`].
     Probe {
@@ -66,6 +69,12 @@ pub enum Request {
         plan: EncodePlan,
         /// and which part of it now.
         task: Task,
+    },
+    /// Make lower rungs of an event while it is on; there is no media but what follows on standard
+    /// input. See [`live`].
+    Live {
+        /// What is to be made of it.
+        plan: live::LivePlan,
     },
 }
 

@@ -1,7 +1,5 @@
 //! Texts of filter graphs, built from numbers and words of this program only.
 
-use std::fmt::Write;
-
 use model::cell::VideoPlan;
 
 use crate::libav::{Colour, Picture, SoundFormat};
@@ -10,9 +8,12 @@ use crate::libav::{Colour, Picture, SoundFormat};
 const BT709: i32 = 1;
 /// libav's number of 4:2:0 in 8 bits.
 const YUV420P: i32 = 0;
-/// HLG among the transfer characteristics; the other HDR one is PQ.
+/// The HDR ones among the transfer characteristics.
+const PQ: i32 = 16;
 const HLG: i32 = 18;
 const FULL_RANGE: i32 = 2;
+/// How films are scaled.
+const BICUBIC: &str = "bicubic";
 
 /// What a graph for pictures depends on: when it changes within a stream, the graph is built anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,46 +62,58 @@ impl PictureFormat {
 pub(crate) fn to_first_rung(from: &PictureFormat, plan: &VideoPlan, (width, height): (u32, u32)) -> String {
     // Turned pictures are scaled lying, which is less work than turning them first.
     let lying = matches!(plan.rotation, 90 | 270);
-    let (width, height) = if lying { (height, width) } else { (width, height) };
-    let mut text = String::new();
-    let mut then = |filter: &str| {
-        let comma = if text.is_empty() { "" } else { "," };
-        let _ = write!(text, "{comma}{filter}");
-    };
+    let size = if lying { (height, width) } else { (width, height) };
+    let mut filters = Vec::new();
     if plan.deinterlace {
-        then("bwdif=mode=send_frame:deint=interlaced");
+        filters.push("bwdif=mode=send_frame:deint=interlaced".to_owned());
     }
-    if plan.tone_map {
-        // Scaled first, in its own colours: floats are slow.
-        then(&format!("scale={width}:{height}:flags=bicubic:in_color_matrix=bt2020:out_color_matrix=bt2020"));
-        then("format=yuv420p10le");
-        let transfer = if from.colour.transfer == HLG { "arib-std-b67" } else { "smpte2084" };
-        then(&format!("zscale=tin={transfer}:min=bt2020nc:pin=bt2020:rin=tv:t=linear:npl=100"));
-        then("format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv");
-    } else {
-        let same_size = (from.width, from.height) == (width, height);
-        let same_format = from.pixel_format == YUV420P && from.colour.range != FULL_RANGE;
-        if !(same_size && same_format && from.matrix() == "bt709") {
-            let range = match from.colour.range {
-                1 => ":in_range=tv",
-                FULL_RANGE => ":in_range=pc",
-                _ => "",
-            };
-            let matrix = from.matrix();
-            then(&format!(
-                "scale={width}:{height}:flags=bicubic:in_color_matrix={matrix}:out_color_matrix=bt709{range}:out_range=tv"
-            ));
-        }
+    filters.extend(if plan.tone_map { Some(tone_mapped(from, size)) } else { scaled(from, size, BICUBIC) });
+    filters.push("format=yuv420p".to_owned());
+    filters.extend(match plan.rotation {
+        90 => Some("transpose=clock".to_owned()),
+        180 => Some("hflip,vflip".to_owned()),
+        270 => Some("transpose=cclock".to_owned()),
+        _ => None,
+    });
+    filters.push("setsar=1".to_owned());
+    filters.join(",")
+}
+
+/// The same for a feed, whose pictures are upright and progressive; what is HDR they say themselves.
+pub(crate) fn to_first_live_rung(from: &PictureFormat, size: (u32, u32)) -> String {
+    let is_hdr = matches!(from.colour.transfer, PQ | HLG);
+    let scaled = if is_hdr { Some(tone_mapped(from, size)) } else { scaled(from, size, BICUBIC) };
+    scaled.into_iter().chain(["format=yuv420p,setsar=1".to_owned()]).collect::<Vec<_>>().join(",")
+}
+
+/// HDR to the given size, and to BT.709.
+fn tone_mapped(from: &PictureFormat, (width, height): (u32, u32)) -> String {
+    let transfer = if from.colour.transfer == HLG { "arib-std-b67" } else { "smpte2084" };
+    // Scaled first, in its own colours: floats are slow.
+    format!(
+        "scale={width}:{height}:flags=bicubic:in_color_matrix=bt2020:out_color_matrix=bt2020,\
+         format=yuv420p10le,\
+         zscale=tin={transfer}:min=bt2020nc:pin=bt2020:rin=tv:t=linear:npl=100,\
+         format=gbrpf32le,zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=tv"
+    )
+}
+
+/// To the given size, in BT.709; none where nothing is to be done.
+fn scaled(from: &PictureFormat, (width, height): (u32, u32), scaler: &str) -> Option<String> {
+    let same_size = (from.width, from.height) == (width, height);
+    let same_format = from.pixel_format == YUV420P && from.colour.range != FULL_RANGE;
+    let matrix = from.matrix();
+    if same_size && same_format && matrix == "bt709" {
+        return None;
     }
-    then("format=yuv420p");
-    match plan.rotation {
-        90 => then("transpose=clock"),
-        180 => then("hflip,vflip"),
-        270 => then("transpose=cclock"),
-        _ => {}
-    }
-    then("setsar=1");
-    text
+    let range = match from.colour.range {
+        1 => ":in_range=tv",
+        FULL_RANGE => ":in_range=pc",
+        _ => "",
+    };
+    Some(format!(
+        "scale={width}:{height}:flags={scaler}:in_color_matrix={matrix}:out_color_matrix=bt709{range}:out_range=tv"
+    ))
 }
 
 /// The way from one rung's pictures to a smaller one's.

@@ -9,7 +9,8 @@
 //! a task: `pictures` has a `reel` decode a stretch of the film and feeds `rung`s, `sound` feeds
 //! `sound_rung`s, both fill `segments`, and so does `copy` with what `coded` finds in a file's
 //! tables; `stills` looks for a picture. `zero` says which moment is
-//! the film's 0, for all tasks alike. `grid`, `timeline`, `filter`, `memory` and `h264` are pure;
+//! the film's 0, for all tasks alike. `live` makes the lower rungs of an event out of packets that
+//! come on standard input. `grid`, `timeline`, `filter`, `memory` and `h264` are pure;
 //! all C is behind `libav` and `process`.
 //!
 //! Exit status: 0 after `Done` or `Refused`, or when the packager is gone; 64 for a request
@@ -25,6 +26,7 @@ mod grid;
 mod h264;
 mod input;
 mod libav;
+mod live;
 mod measure;
 mod media;
 mod memory;
@@ -51,7 +53,8 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::thread;
 
-use model::cell::{FrameLengths, Reply, Request, decode_head};
+use model::cell::live::{LivePlan, LiveReply};
+use model::cell::{EncodePlan, FrameLengths, Reply, Request, Source, Task, decode_head};
 
 use crate::error::{CellError, Result, chain};
 use crate::reply::Replies;
@@ -84,34 +87,55 @@ fn run(replies: &Replies) -> Result<()> {
     libav::limit_allocations();
     libav::warn_of_known_holes();
     let request = read_request(&mut io::stdin()).map_err(CellError::Request)?;
-    thread::spawn(leave_with_parent);
-    answer(&request, replies).or_else(|error| match error.refusal() {
-        Some((reason, detail)) => {
-            let _ = writeln!(io::stderr(), "refused as {reason}: {detail}");
-            replies.send(&Reply::Refused { reason, detail }, &[])
+    let (answered, is_live) = match &request {
+        Request::Probe { source } => (probe(*source, replies), false),
+        Request::Work { source, plan, task } => (work(*source, plan, task, replies), false),
+        Request::Live { plan } => (live(plan, replies), true),
+    };
+    answered.or_else(|error| {
+        let Some((reason, detail)) = error.refusal() else { return Err(error) };
+        let _ = writeln!(io::stderr(), "refused as {reason}: {detail}");
+        match is_live {
+            true => replies.send(&LiveReply::Refused { reason, detail }, &[]),
+            false => replies.send(&Reply::Refused { reason, detail }, &[]),
         }
-        None => Err(error),
     })
 }
 
-fn answer(request: &Request, replies: &Replies) -> Result<()> {
-    let (source, seconds, memory) = match request {
-        Request::Probe { source } => (*source, 0, memory::to_probe()),
-        Request::Work { source, plan, task } => {
-            (*source, work::length_s(plan, task), memory::to_work(plan, task))
+fn probe(source: Source, replies: &Replies) -> Result<()> {
+    thread::spawn(leave_with_parent);
+    limit(memory::to_probe(), CPU_BASE_S)?;
+    let probe = probe::probe(work::open(source)?)?;
+    let duration_ms = probe.duration_ms.unwrap_or(0);
+    replies.send(&Reply::Probed { probe }, &[])?;
+    replies.send(&Reply::Done { duration_ms, damaged: 0, missing_ms: 0 }, &[])
+}
+
+fn work(source: Source, plan: &EncodePlan, task: &Task, replies: &Replies) -> Result<()> {
+    thread::spawn(leave_with_parent);
+    let seconds = CPU_BASE_S + CPU_PER_SECOND * work::length_s(plan, task);
+    limit(memory::to_work(plan, task), seconds)?;
+    work::work(source, plan, task, replies)
+}
+
+/// An event lasts for as long as it does, so its processor time is not limited.
+fn live(plan: &LivePlan, replies: &Replies) -> Result<()> {
+    process::limit_memory(memory::to_live(plan)).map_err(CellError::Request)?;
+    let (feeder, feed) = live::channel(plan);
+    thread::spawn(|| {
+        // Whoever feeds is gone, or says what is no message: nobody reads what comes of it.
+        if let Err(error) = feeder.run(&mut io::stdin().lock()) {
+            let is_gone = error.kind() == io::ErrorKind::UnexpectedEof;
+            std::process::exit(if is_gone { 0 } else { 64 });
         }
-    };
+        leave_with_parent();
+    });
+    live::live(plan, feed, replies)
+}
+
+fn limit(memory: u64, cpu_s: u64) -> Result<()> {
     process::limit_memory(memory).map_err(CellError::Request)?;
-    process::limit_cpu(CPU_BASE_S + CPU_PER_SECOND * seconds).map_err(CellError::Request)?;
-    match request {
-        Request::Probe { .. } => {
-            let probe = probe::probe(work::open(source)?)?;
-            let duration_ms = probe.duration_ms.unwrap_or(0);
-            replies.send(&Reply::Probed { probe }, &[])?;
-            replies.send(&Reply::Done { duration_ms, damaged: 0, missing_ms: 0 }, &[])
-        }
-        Request::Work { plan, task, .. } => work::work(source, plan, task, replies),
-    }
+    process::limit_cpu(cpu_s).map_err(CellError::Request)
 }
 
 /// Ends the process when standard input ends: the packager is gone, and an encode that nobody

@@ -1,10 +1,11 @@
 //! How much memory a request may take: what its pictures and threads need, with room, and no
 //! more, so that a file that makes a decoder greedy ends the cell and not the machine.
 
+use model::cell::live::LivePlan;
 use model::cell::{EncodePlan, Task, VideoRung};
 
 use crate::input::MAX_PIXELS;
-use crate::x264;
+use crate::{live, x264};
 
 const MIB: u64 = 1 << 20;
 /// The program, its libraries, a demuxer's index, packets on their way, sound.
@@ -19,6 +20,8 @@ const RUNG: u64 = 192;
 const THREAD: u64 = 72 * MIB;
 /// Threads of a rung beside its encoder's workers: its own, and the lookahead's.
 const RUNG_THREADS: u64 = 2;
+/// Threads of an event's cell beside its rungs: the reader, the two lanes, a decoder's.
+const LIVE_THREADS: u32 = 4;
 
 /// Bytes of address space in which a file can be looked at.
 pub(crate) fn to_probe() -> u64 {
@@ -36,9 +39,22 @@ pub(crate) fn to_work(plan: &EncodePlan, task: &Task) -> u64 {
     rungs.map(of_rung).fold(to_probe(), u64::saturating_add)
 }
 
+/// Bytes of address space in which the rungs of an event can be made.
+pub(crate) fn to_live(plan: &LivePlan) -> u64 {
+    let rungs = plan.video.iter().flat_map(|video| &video.rungs);
+    let lanes = THREAD * u64::from(LIVE_THREADS);
+    rungs
+        .map(|rung| of_size((rung.width, rung.height), 1))
+        .fold(BASE + FILM * live::MAX_PIXELS + lanes, u64::saturating_add)
+}
+
 fn of_rung(rung: &VideoRung) -> u64 {
-    let pixels = u64::from(rung.width).saturating_mul(rung.height.into());
-    let threads = u64::from(x264::threads(rung, true)) + RUNG_THREADS;
+    of_size((rung.width, rung.height), x264::threads(rung, true))
+}
+
+fn of_size((width, height): (u32, u32), workers: u32) -> u64 {
+    let pixels = u64::from(width).saturating_mul(height.into());
+    let threads = u64::from(workers) + RUNG_THREADS;
     RUNG.saturating_mul(pixels).saturating_add(THREAD * threads)
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use model::cell::{Reply, encode_head};
+use serde::Serialize;
 
 use crate::error::{CellError, Result};
 
@@ -35,8 +36,8 @@ impl Replies {
     }
 
     /// Sends one reply.
-    pub(crate) fn send(&self, reply: &Reply, payload: &[u8]) -> Result<()> {
-        self.send_in_two(reply, payload, &[])
+    pub(crate) fn send(&self, reply: &impl Serialize, payload: &[u8]) -> Result<()> {
+        self.state().send(reply, payload, &[])
     }
 
     /// Sends one reply whose payload is in two places: megabytes are not put together first.
@@ -68,7 +69,7 @@ impl Replies {
 }
 
 impl State {
-    fn send(&mut self, reply: &Reply, payload: &[u8], rest: &[u8]) -> Result<()> {
+    fn send(&mut self, reply: &impl Serialize, payload: &[u8], rest: &[u8]) -> Result<()> {
         let mut frame = encode_head(reply, payload.len() + rest.len())?;
         frame.extend_from_slice(payload);
         let mut write = || -> io::Result<()> {

@@ -2,6 +2,7 @@
 
 use cmaf::VideoTrack;
 use ffmpeg_next::color::Range as ColourRange;
+use model::cell::live::LiveRung;
 use model::cell::{Ratio, Reply, VideoPlan, VideoRung};
 use model::{SegmentGrid, SegmentStarts};
 
@@ -105,6 +106,44 @@ fn open(
     ];
     Encoder::video("libx264", ColourRange::MPEG, (rung.width, rung.height), rate(video, rung), &options)
 }
+
+/// Opens the encoder of an event's rung. Where nothing is to be looked at ahead it gives each picture back
+/// before it takes the next.
+///
+/// Rates are kept as if pictures came evenly (`force-cfr`): x264 would otherwise hold each back until it
+/// knows when the next one is shown. Times go through it as plain numbers then. Key frames are where
+/// they are asked for and nowhere else.
+pub(crate) fn open_live(frame_rate: Ratio, rung: &LiveRung) -> Result<Encoder, ffmpeg_next::Error> {
+    let rate = Ratio::new(frame_rate.num, frame_rate.den.saturating_mul(rung.frame_divisor.max(1)));
+    let crf = rung.crf.to_string();
+    let maxrate = rung.maxrate_bps.to_string();
+    let bufsize = rung.bufsize_bits.to_string();
+    let ahead = rung.look_ahead.to_string();
+    // Without anything to look at, x264 has nothing to spread bits by.
+    let tree = u8::from(rung.look_ahead > 0);
+    let parameters = format!("open-gop=0:scenecut=0:force-cfr=1:sync-lookahead=0:mbtree={tree}");
+    let options = [
+        ("preset", rung.preset.as_str()),
+        ("profile", rung.profile.as_str()),
+        ("crf", &crf),
+        ("maxrate", &maxrate),
+        ("bufsize", &bufsize),
+        ("bf", "0"),
+        ("rc-lookahead", &ahead),
+        ("g", LIVE_GOP),
+        ("keyint_min", "1"),
+        ("sc_threshold", "0"),
+        ("forced-idr", "1"),
+        ("flags", "+global_header+cgop"),
+        ("a53cc", "0"),
+        ("threads", "1"),
+        ("x264-params", &parameters),
+    ];
+    Encoder::video("libx264", ColourRange::MPEG, (rung.width, rung.height), rate, &options)
+}
+
+/// x264's `keyint=infinite`.
+const LIVE_GOP: &str = "1073741824";
 
 /// By how much x264 raises the quality of colour of its own accord: what it writes into the
 /// picture parameter set is its own choice plus ours, and must be the same for all presets.

@@ -5,6 +5,7 @@
 //! colour fields (exhaustive enums over unchecked bytes) and of metadata (unchecked UTF-8).
 #![expect(unsafe_code, reason = "libav is C; each block says why it is sound")]
 
+mod decoder;
 mod encoder;
 mod frame;
 mod graph;
@@ -12,6 +13,7 @@ mod log;
 mod open;
 mod stream;
 
+pub(crate) use decoder::decoder_of;
 pub(crate) use encoder::{Encoded, Encoder};
 pub(crate) use frame::{Colour, Picture, Sound, SoundFormat};
 pub(crate) use graph::{Chain, Medium};
