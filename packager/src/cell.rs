@@ -11,32 +11,32 @@
 
 mod frames;
 mod media;
+mod process;
 mod ranges;
 mod stderr;
 mod way;
 
 use std::io;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
-use command_fds::{CommandFdExt, FdMapping};
+use command_fds::FdMapping;
 use model::FailureReason;
 use model::cell::{MEDIA_FD, Reply, Request, Source, encode_head};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use storage::StorageError;
 use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
-use frames::FrameReader;
+pub(crate) use frames::FrameReader;
 pub(crate) use media::Media;
+pub(crate) use process::{LEAVE, Process};
 pub(crate) use way::{RightOfWay, Way};
 
 /// How long a cell may take.
@@ -131,12 +131,10 @@ pub(crate) struct Start<'a> {
 /// A running cell.
 #[derive(Debug)]
 pub(crate) struct Cell {
-    child: Child,
-    /// The child's process group; absent once the child is reaped and the number may be another's.
-    group: Option<Pid>,
+    process: Process,
     /// Held open until the end: its closing tells the cell that its packager is gone.
     stdin: ChildStdin,
-    frames: FrameReader<ChildStdout>,
+    frames: FrameReader<ChildStdout, Reply>,
     patience: Patience,
     /// When the media time done so far is used up.
     deadline: Instant,
@@ -146,15 +144,12 @@ pub(crate) struct Cell {
     /// Since when it stands still for others.
     still: Option<Instant>,
     stop: CancellationToken,
-    stderr: Option<JoinHandle<String>>,
     reads: Option<JoinHandle<Result<(), StorageError>>>,
     ending: Option<Ending>,
 }
 
 /// The exit status of a cell whose media could not be read (`EX_IOERR` of sysexits.h).
 const UNREAD: i32 = 74;
-/// How long a cell has between SIGTERM and SIGKILL, and between its last word and its exit.
-const LEAVE: Duration = Duration::from_secs(2);
 
 impl Cell {
     /// Starts the program on `media` and gives it its request.
@@ -170,35 +165,12 @@ impl Cell {
     ) -> io::Result<Self> {
         let Start { program, scratch, patience, niceness, tasks, stop } = start;
         let (source, fd, server) = media.into_descriptor()?;
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .current_dir(scratch)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        command
-            .fd_mappings(vec![FdMapping { parent_fd: fd, child_fd: MEDIA_FD }])
-            .map_err(|_| io::Error::other("two descriptors with one number"))?;
-        let mut child = command.spawn()?;
-        // The command holds our copy of the child's descriptor, whose closing ends the reads.
-        drop(command);
-        let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
-        if let Some(group) = group {
-            set_niceness(group, niceness);
-        }
-        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
-            return Err(io::Error::other("a child without pipes"));
-        };
-        let stderr = tasks.spawn(stderr::read(stderr).instrument(Span::current()));
+        let fds = vec![FdMapping { parent_fd: fd, child_fd: MEDIA_FD }];
+        let (process, stdin, stdout) = Process::start(program, scratch, fds, niceness, tasks)?;
         let reads = server.map(|server| tasks.spawn(server.run().instrument(Span::current())));
         let now = Instant::now();
         let mut cell = Self {
-            child,
-            group,
+            process,
             stdin,
             frames: FrameReader::new(stdout),
             patience,
@@ -207,7 +179,6 @@ impl Cell {
             way,
             still: None,
             stop: stop.clone(),
-            stderr: Some(stderr),
             reads,
             ending: None,
         };
@@ -251,14 +222,16 @@ impl Cell {
 
     /// Lets it stand still, or go on, as the others ask.
     fn give_or_take_way(&mut self) {
-        let Some(group) = self.group else { return };
+        if self.process.is_gone() {
+            return;
+        }
         match (self.way.is_barred(), self.still) {
             (true, None) => {
-                _ = killpg(group, Signal::SIGSTOP);
+                self.process.signal(Signal::SIGSTOP);
                 self.still = Some(Instant::now());
             }
             (false, Some(since)) => {
-                _ = killpg(group, Signal::SIGCONT);
+                self.process.signal(Signal::SIGCONT);
                 self.still = None;
                 self.forgive(since);
             }
@@ -274,9 +247,7 @@ impl Cell {
     /// From now on it leaves the processor to others, like one that was started with `niceness`
     /// and this way, and may take the longer for it.
     pub(crate) fn give_way(&mut self, niceness: i32, way: Way) {
-        if let Some(group) = self.group {
-            set_niceness(group, niceness);
-        }
+        self.process.set_niceness(niceness);
         self.patience = self.patience.with_one_that_gives_way();
         self.way = way;
         self.give_or_take_way();
@@ -322,28 +293,16 @@ impl Cell {
 
     /// Sees it out: those that are done leave by themselves, others are told to, and then made to.
     async fn leave(&mut self) {
-        let Some(group) = self.group else { return };
         if matches!(self.ending, Some(Ending::Stopped | Ending::TimedOut)) {
-            _ = killpg(group, Signal::SIGTERM);
-            _ = killpg(group, Signal::SIGCONT);
+            self.process.terminate();
         }
         let is_condemned = matches!(self.ending, Some(Ending::Crashed { .. }));
         let grace = if is_condemned { Duration::from_millis(100) } else { LEAVE };
-        let left = tokio::time::timeout(grace, self.child.wait()).await;
-        // While its leader is not reaped, the group's number is its own; afterwards it stays so
-        // for as long as any other member lives, and there is none in a sandboxed cell.
-        _ = killpg(group, Signal::SIGKILL);
-        let status = match left {
-            Ok(status) => status,
-            Err(_) => self.child.wait().await,
-        };
-        self.group = None;
-        match (&mut self.ending, status) {
-            (Some(ending @ Ending::Crashed { .. }), Ok(status)) if status.code() == Some(UNREAD) => {
+        match (&mut self.ending, self.process.leave(grace).await) {
+            (Some(ending @ Ending::Crashed { .. }), Some(status)) if status.code() == Some(UNREAD) => {
                 *ending = Ending::Unread;
             }
-            (Some(Ending::Crashed { how }), Ok(status)) => how.push_str(&format!(" ({status})")),
-            (_, Err(error)) => tracing::warn!(%error, "could not wait for a cell"),
+            (Some(Ending::Crashed { how }), Some(status)) => how.push_str(&format!(" ({status})")),
             _ => {}
         }
     }
@@ -351,18 +310,13 @@ impl Cell {
     /// The ending, with what its helpers know about it. Whoever drops this on the way and asks
     /// again goes on from where it was.
     async fn settle(&mut self) -> Ending {
-        // Both helpers end with the process, whose descriptors are closed; unless the store is
-        // what a read waits for.
-        if let Some(stderr) = &mut self.stderr {
-            let tail = tokio::time::timeout(LEAVE, stderr).await;
-            self.stderr = None;
-            if let (Some(Ending::Crashed { how }), Ok(Ok(tail))) = (&mut self.ending, tail)
-                && !tail.is_empty()
-            {
-                how.push_str(": ");
-                how.push_str(&tail);
-            }
+        if let (Some(tail), Some(Ending::Crashed { how })) =
+            (self.process.last_words().await, &mut self.ending)
+        {
+            how.push_str(": ");
+            how.push_str(&tail);
         }
+        // The reads end with the process, too, unless the store is what one waits for.
         if let Some(reads) = &mut self.reads {
             // A cell that ended well has read what it needed; one that did not may have been let
             // down.
@@ -383,19 +337,8 @@ impl Cell {
     }
 }
 
-/// Sets the priority of all threads of a group, and of those that they will start.
-fn set_niceness(group: Pid, niceness: i32) {
-    let Some(group) = rustix::process::Pid::from_raw(group.as_raw()) else { return };
-    if let Err(error) = rustix::process::setpriority_pgrp(Some(group), niceness) {
-        tracing::debug!(%error, niceness, "could not set a cell's priority");
-    }
-}
-
 impl Drop for Cell {
     fn drop(&mut self) {
-        if let Some(group) = self.group {
-            _ = killpg(group, Signal::SIGKILL);
-        }
         // Its store may keep it for minutes.
         if let Some(reads) = &self.reads {
             reads.abort();

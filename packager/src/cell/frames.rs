@@ -1,12 +1,14 @@
 use std::io;
+use std::marker::PhantomData;
 
 use bytes::{Buf, Bytes, BytesMut};
-use model::cell::{FrameError, FrameLengths, Reply, decode_head};
+use model::cell::{FrameError, FrameLengths, decode_head};
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Why no frame could be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BrokenFrame {
+pub(crate) enum BrokenFrame {
     #[error("said what no cell says: {0}")]
     Frame(#[from] FrameError),
     #[error("stopped in the middle of a frame")]
@@ -15,22 +17,24 @@ pub(super) enum BrokenFrame {
     Read(#[from] io::Error),
 }
 
-/// Reads frames; memory grows with the bytes that came, not with those that were announced.
+/// Reads frames whose heads are messages of one kind; memory grows with the bytes that came, not with
+/// those that were announced.
 #[derive(Debug)]
-pub(super) struct FrameReader<R> {
+pub(crate) struct FrameReader<R, M> {
     reader: R,
     buffer: BytesMut,
+    message: PhantomData<fn() -> M>,
 }
 
-impl<R: AsyncRead + Unpin> FrameReader<R> {
+impl<R: AsyncRead + Unpin, M: DeserializeOwned> FrameReader<R, M> {
     const READ: usize = 256 << 10;
 
-    pub(super) fn new(reader: R) -> Self {
-        Self { reader, buffer: BytesMut::new() }
+    pub(crate) fn new(reader: R) -> Self {
+        Self { reader, buffer: BytesMut::new(), message: PhantomData }
     }
 
     /// The next frame, `None` at a clean end. Nothing is lost when the future is dropped.
-    pub(super) async fn next(&mut self) -> Result<Option<(Reply, Bytes)>, BrokenFrame> {
+    pub(crate) async fn next(&mut self) -> Result<Option<(M, Bytes)>, BrokenFrame> {
         loop {
             if let Some(frame) = self.take()? {
                 return Ok(Some(frame));
@@ -42,7 +46,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
-    fn take(&mut self) -> Result<Option<(Reply, Bytes)>, FrameError> {
+    fn take(&mut self) -> Result<Option<(M, Bytes)>, FrameError> {
         let Some(lengths) = self.buffer.first_chunk::<{ FrameLengths::SIZE }>() else { return Ok(None) };
         let lengths = FrameLengths::parse(*lengths)?;
         let (head, payload) = (lengths.head as usize, lengths.payload as usize);
@@ -58,7 +62,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 #[cfg(test)]
 mod tests {
     use model::RenditionName;
-    use model::cell::encode_head;
+    use model::cell::{Reply, encode_head};
     use tokio::io::AsyncWriteExt;
 
     use super::*;
@@ -73,7 +77,7 @@ mod tests {
         let bytes = [frame(0, b"first"), frame(1, b""), frame(2, b"third")].concat();
         for at in 0..bytes.len() {
             let (mut cell, ours) = tokio::io::duplex(1 << 10);
-            let mut frames = FrameReader::new(ours);
+            let mut frames = FrameReader::<_, Reply>::new(ours);
             cell.write_all(&bytes[..at]).await.unwrap();
             let mut payloads = Vec::new();
             // Reads what is whole; the call that would wait for more is dropped half-way.
@@ -96,7 +100,7 @@ mod tests {
             (&[1, 0, 0, 0, 0, 0, 0, 0, b'{'][..], "not a message"),
             (&frame(0, b"payload")[..20], "in the middle"),
         ] {
-            let error = FrameReader::new(bytes).next().await.unwrap_err().to_string();
+            let error = FrameReader::<_, Reply>::new(bytes).next().await.unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use model::cell::encode_head;
 use model::{ObjectKey, VideoId};
+use nix::unistd::Pid;
 use storage::{Flaky, Memory, ObjectStore};
 
 use super::*;
@@ -195,7 +196,7 @@ async fn a_cell_and_its_children_leave_the_processor_to_others() {
     let mut cell = fake.start(QUICK).await;
     // Its child was there before it spoke.
     assert!(matches!(cell.next().await, Said::Message { .. }));
-    let running = running(cell.group.unwrap());
+    let running = running(cell.process.group().unwrap());
     assert!(running.len() > 1, "{running:?}");
     for stat in running {
         // The seventeenth field behind the name (proc(5)).
@@ -210,7 +211,7 @@ async fn a_silent_cell_is_killed_with_its_whole_group() {
     // It ignores the polite signal, and has a child of its own that holds the output open.
     let fake = Fake::new("trap '' TERM; sleep 60 & wait", &[]);
     let mut cell = fake.start(QUICK).await;
-    let group = cell.group.unwrap();
+    let group = cell.process.group().unwrap();
     assert!(!running(group).is_empty());
     assert!(matches!(cell.next().await, Said::Ended(Ending::TimedOut)));
     until_dead(group).await;
@@ -249,7 +250,7 @@ async fn stopping_ends_it_at_once() {
 async fn a_dropped_cell_is_dead() {
     let fake = Fake::new("sleep 60 & wait", &[]);
     let cell = fake.start(QUICK).await;
-    let group = cell.group.unwrap();
+    let group = cell.process.group().unwrap();
     drop(cell);
     until_dead(group).await;
 }
@@ -272,7 +273,7 @@ async fn a_cell_stands_still_while_another_goes_first_and_has_the_time_for_itsel
     // What it had said before is still heard; its silence is not held against it.
     let listen = async { while let Said::Message { .. } = cell.next().await {} };
     assert!(tokio::time::timeout(QUICK.quiet * 3, listen).await.is_err(), "it ended");
-    let all = running(cell.group.unwrap());
+    let all = running(cell.process.group().unwrap());
     assert!(!all.is_empty() && all.iter().all(|stat| stat.contains(") T ")), "{all:?}");
     drop(first);
     assert!(matches!(cell.next().await, Said::Message { .. }));
