@@ -43,7 +43,7 @@ pub mod faults;
 mod faults;
 mod halt;
 mod jobs;
-mod live;
+pub mod live;
 mod named;
 mod outlived;
 mod output;

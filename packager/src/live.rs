@@ -2,8 +2,8 @@
 //! the end a version on the shelf.
 //!
 //! ```text
-//! ingest ─socket→ door → event: timeline → cutter → lanes ─┬→ broadcast → LiveSource → edges
-//!                                                          └→ spool → archive → store, catalog
+//! ingest ─socket→ door → event: timeline ─┬──→ cutter → lanes ─┬→ broadcast → LiveSource → edges
+//!                                         └→ cell ─┘           └→ spool → archive → store, catalog
 //! ```
 //!
 //! # Consistency
@@ -19,8 +19,10 @@
 //! On its token every event closes what it has and ends; the next process goes on with a gap.
 
 mod archive;
+mod backlog;
 mod broadcast;
 mod cadence;
+mod cell;
 mod cutter;
 mod door;
 mod event;
@@ -28,10 +30,12 @@ mod feed;
 mod format;
 mod going;
 mod health;
+pub mod ladder;
 mod lane;
 mod sound;
 mod spool;
 mod timeline;
+mod verify;
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -52,6 +56,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use backlog::BacklogLimits;
+pub use cell::{LiveCell, LiveEnding, LiveEvent, LiveStart, restart_after};
 use event::{Driver, Input};
 use format::FormatError;
 use going::OnAir;

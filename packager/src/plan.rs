@@ -20,7 +20,7 @@
 
 mod copied;
 mod copied_sound;
-mod frame_rate;
+pub(crate) mod frame_rate;
 pub mod ladder;
 
 use model::cell::{AudioPlan, AudioRung, AudioStream, EncodePlan, Probe, Ratio, VideoPlan, VideoStream};
@@ -180,14 +180,14 @@ fn turn(rotation: u16) -> u16 {
 
 /// A picture's size in square pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Size {
-    width: u32,
-    height: u32,
+pub(crate) struct Size {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
 }
 
 impl Size {
     /// The smallest picture that H.264 decoders in hardware take.
-    const MIN_SIDE: u32 = 16;
+    pub(crate) const MIN_SIDE: u32 = 16;
 
     /// The size in which a stream is to be seen.
     fn upright(stream: &VideoStream) -> Self {
@@ -204,7 +204,7 @@ impl Size {
         }
     }
 
-    fn short(self) -> u32 {
+    pub(crate) fn short(self) -> u32 {
         self.width.min(self.height)
     }
 
@@ -223,7 +223,7 @@ impl Size {
     }
 
     /// The picture with its short side scaled to `height`, the long one to the nearest even number.
-    fn scaled_to(self, height: u16) -> Self {
+    pub(crate) fn scaled_to(self, height: u16) -> Self {
         let even = self.even();
         if u32::from(height) == even.short() {
             return even;

@@ -3,6 +3,7 @@
 
 mod broadcasts;
 mod house;
+mod live;
 mod reencode;
 mod turns;
 

@@ -31,7 +31,7 @@ const SEGMENT_S: f64 = 4.0;
 const MAX_DIVISOR: u32 = 4;
 
 /// The grid for a source of rate `source`, at most `max` frames per second.
-pub(super) fn grid(source: Ratio, max: u32) -> Ratio {
+pub(crate) fn grid(source: Ratio, max: u32) -> Ratio {
     let fps = if source.den == 0 { 0.0 } else { source.as_f64() };
     if !(f64::MIN_POSITIVE..BELIEVED_BELOW).contains(&fps) {
         return UNKNOWN;
@@ -61,7 +61,7 @@ pub(super) fn segment_frames(grid: Ratio) -> u32 {
 }
 
 /// Every how manieth grid frame a rung of at most `max` frames per second shows: 1, 2 or 4.
-pub(super) fn divisor(grid: Ratio, max: u32) -> u32 {
+pub(crate) fn divisor(grid: Ratio, max: u32) -> u32 {
     [1, 2]
         .into_iter()
         .find(|divisor| grid.as_f64() / f64::from(*divisor) <= f64::from(max) * 1.01)
