@@ -32,6 +32,7 @@ mod going;
 mod health;
 pub mod ladder;
 mod lane;
+mod rungs;
 mod sound;
 mod spool;
 mod timeline;
@@ -52,6 +53,8 @@ use live::{Event, Failure, LiveSource, Piece, Position, Update};
 use model::feed::InvalidFrame;
 use model::{Clock, Health, RenditionName, VersionId, VideoId};
 use storage::{ObjectStore, StorageError};
+
+use crate::Config;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -79,6 +82,10 @@ pub struct LiveSettings {
     pub socket: PathBuf,
     /// How long an event waits for a publisher who is gone.
     pub grace: Duration,
+    /// The program `cocuyo-transcoder`; if absent, the one beside the running program.
+    pub transcoder: Option<PathBuf>,
+    /// Cores for the lower rungs; 0 for none of these.
+    pub cores: usize,
 }
 
 /// What all events of a packager have in common.
@@ -95,6 +102,12 @@ pub(crate) struct Shared {
     /// Chunks that are put together at once.
     seals: Arc<Semaphore>,
     tracker: TaskTracker,
+    /// The program of cells.
+    transcoder: PathBuf,
+    /// Cores that an event may take its share of.
+    cores: usize,
+    /// Stops cells.
+    stop: CancellationToken,
 }
 
 /// An event that has a task.
@@ -168,6 +181,9 @@ impl Live {
             linger: LINGER,
             seals: Arc::new(Semaphore::new(SEALS)),
             tracker: TaskTracker::new(),
+            transcoder: Config { transcoder: settings.transcoder, ..Config::default() }.transcoder(),
+            cores: settings.cores,
+            stop: CancellationToken::new(),
         };
         Self { shared: Arc::new(shared), events: Arc::default() }
     }

@@ -1,5 +1,6 @@
 //! Live events, wired: who packages them, and who tells edges and pages of them.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(crate) fn package(config: &Config, parts: &Parts, life: &Lifecycle) -> Live 
         folder: config.data.join("live"),
         socket: config.live_socket(),
         grace: Duration::from_secs(config.packager.grace_s.into()),
+        transcoder: config.packager.transcoder.clone(),
+        cores: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
     };
     let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
     let live = Live::new(settings, parts.catalog.clone(), store, clock);

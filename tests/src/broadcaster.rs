@@ -33,7 +33,18 @@ impl Broadcaster {
         if !signal.sound.is_empty() {
             ffmpeg.args(["-f", "lavfi", "-i", signal.sound, "-c:a", "aac", "-b:a", "96k"]);
         }
-        ffmpeg.args(["-c:v", "libx264", "-preset", "ultrafast", "-g", "60", "-sc_threshold", "0", "-b:v", "600k"]);
+        ffmpeg.args([
+            "-c:v",
+            "libx264",
+            "-preset",
+            "ultrafast",
+            "-g",
+            "60",
+            "-sc_threshold",
+            "0",
+            "-b:v",
+            "600k",
+        ]);
         ffmpeg.args(["-bf", &signal.b_frames.to_string(), "-pix_fmt", "yuv420p", "-f", "flv", url]);
         ffmpeg.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Self(ffmpeg.spawn().expect("start ffmpeg"))

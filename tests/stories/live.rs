@@ -76,7 +76,8 @@ impl Listed {
 
     /// Whether the last segments have something in them.
     fn ends_with_media(&self, segments: usize) -> bool {
-        let last = self.text.lines().rev().filter(|line| line.starts_with("#EXTINF") || *line == "#EXT-X-GAP");
+        let last =
+            self.text.lines().rev().filter(|line| line.starts_with("#EXTINF") || *line == "#EXT-X-GAP");
         let last: Vec<&str> = last.take(segments).collect();
         last.len() == segments && last.iter().all(|line| line.starts_with("#EXTINF"))
     }
@@ -133,7 +134,10 @@ async fn a_broadcast_outlives_its_publishers_and_is_on_the_shelf_when_it_ends() 
             if listed.ends_with_media(2) { Ok(listed) } else { Err(listed) }
         })
         .await;
-        assert!(back.next_msn() > away.next_msn() && !back.text.contains("#EXT-X-DISCONTINUITY\n"), "{back:?}");
+        assert!(
+            back.next_msn() > away.next_msn() && !back.text.contains("#EXT-X-DISCONTINUITY\n"),
+            "{back:?}"
+        );
         assert!(!back.text.contains("init-1"), "{back:?}");
 
         event.end().await;
@@ -172,7 +176,8 @@ async fn a_broadcast_for_a_tier_is_gated_as_a_film_is() {
     let segment = listed.segments.last().expect("a segment").clone();
     viewer.get(&format!("360p/{segment}")).await.expect(200);
     let open = viewer.url("360p/playlist.m3u8");
-    let open = open.split_once("/live/").map(|(_, rest)| format!("/live/{rest}")).expect("a path of the event");
+    let open =
+        open.split_once("/live/").map(|(_, rest)| format!("/live/{rest}")).expect("a path of the event");
     stack.stranger().get(&open).await.expect(401);
 
     // Their tier is taken away while they watch.

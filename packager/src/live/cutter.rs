@@ -26,6 +26,8 @@ pub(crate) struct Cutter {
     frontier: u64,
     /// When the leader had its last key frame.
     last_key: u64,
+    /// From which segment on somebody will join.
+    expected: Option<u32>,
 }
 
 /// The beginning of segment `msn` in all renditions, in ticks of a feed.
@@ -46,10 +48,15 @@ struct Follower {
     next_msn: u32,
     /// The initialisation segment that the next segment needs.
     init: u32,
+    /// How much longer than the leader it may take, in ticks of a feed.
+    lag: u64,
 }
 
-/// A rendition from which nothing comes for so long, in ticks of a feed, is not waited for.
+/// A rendition of the publisher's from which nothing comes for so long, in ticks of a feed, is not
+/// waited for,
 const LAG: u64 = FEED_TIMESCALE as u64;
+/// and neither is one that is encoded here.
+const ENCODED_LAG: u64 = 5 * FEED_TIMESCALE as u64;
 
 impl Cutter {
     /// An event whose next segment is `msn`, from `at` on; a `gap` until its publisher is there.
@@ -62,6 +69,7 @@ impl Cutter {
             borders: VecDeque::from([border]),
             frontier: at,
             last_key: at,
+            expected: None,
         }
     }
 
@@ -87,25 +95,49 @@ impl Cutter {
         next_msn: u32,
     ) -> Result<(), CmafError> {
         let lane = Lane::new(name, timescale, self.cadence.part_target_ms);
-        let mut follower = Follower { lane, waiting: VecDeque::new(), next_msn, init };
+        let mut follower = Follower { lane, waiting: VecDeque::new(), next_msn, init, lag: LAG };
         follower.catch_up(&self.borders)?;
         self.followers.insert(name, follower);
         Ok(())
     }
 
-    /// A rendition, from the next border on or, if it was there before, in another format.
+    /// A rendition of the publisher's, from the next border on or, if it was there before, in another
+    /// format.
     pub(crate) fn join(&mut self, name: RenditionName, timescale: u32, init: u32) {
-        let border = self.last();
-        let began = self.followers.values().any(|one| one.next_msn > border.msn);
-        let next_msn = if began { border.msn + 1 } else { border.msn };
+        let next_msn = self.next_msn();
+        self.enter(name, timescale, init, next_msn, LAG);
+    }
+
+    /// A rendition that is encoded here, from segment `msn` on, if that is not too long ago, or again.
+    pub(crate) fn join_encoded(&mut self, name: RenditionName, timescale: u32, init: u32, msn: u32) {
+        let oldest = self.borders.front().map_or(0, |border| border.msn);
+        self.enter(name, timescale, init, msn.max(oldest), ENCODED_LAG);
+    }
+
+    /// The first segment that a rendition may have whose first picture is at `at`. Its border is kept
+    /// until it joins.
+    pub(crate) fn expect_from(&mut self, at: u64) -> u32 {
+        let border = self.borders.iter().find(|border| border.at >= at);
+        let msn = border.map_or_else(|| self.last().msn + 1, |border| border.msn);
+        self.expected = Some(msn);
+        msn
+    }
+
+    /// All renditions that were expected have joined, or never will.
+    pub(crate) fn expect_nobody(&mut self) {
+        self.expected = None;
+    }
+
+    fn enter(&mut self, name: RenditionName, timescale: u32, init: u32, next_msn: u32, lag: u64) {
         let part_target_ms = self.cadence.part_target_ms;
         let follower = self.followers.entry(name).or_insert_with(|| Follower {
             lane: Lane::new(name, timescale, part_target_ms),
             waiting: VecDeque::new(),
             next_msn,
             init,
+            lag,
         });
-        follower.init = init;
+        (follower.init, follower.lag) = (init, lag);
     }
 
     /// The first segment that a rendition which joins now may have.
@@ -248,7 +280,7 @@ impl Cutter {
         for one in self.followers.values_mut() {
             one.advance(&self.borders, self.frontier)?;
         }
-        let passed = self.followers.values().map(|one| one.next_msn).min().unwrap_or(0);
+        let passed = self.followers.values().map(|one| one.next_msn).chain(self.expected).min().unwrap_or(0);
         while self.borders.len() > 1 && self.borders[0].msn < passed.saturating_sub(1) {
             self.borders.pop_front();
         }
@@ -317,7 +349,7 @@ impl Follower {
                 }
                 // Nothing came for long.
                 (Some(border), None)
-                    if self.waiting.is_empty() && frontier >= border.at.saturating_add(LAG) =>
+                    if self.waiting.is_empty() && frontier >= border.at.saturating_add(self.lag) =>
                 {
                     if frontier == u64::MAX {
                         return Ok(());

@@ -5,18 +5,22 @@ use bytes::Bytes;
 use cmaf::RenditionKind;
 use live::{Line, Record};
 use model::cell::Ratio;
+use model::cell::live::LivePlan;
 use model::feed::{FeedAnswer, FeedMessage, FeedOver, FeedTrack, Packet};
-use model::{ErrorKind, Health, RenditionName, VersionId, VideoId};
+use model::{ErrorKind, Health, HealthWarning, RenditionName, VersionId, VideoId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::cadence::Cadence;
+use super::cell::LiveEvent;
 use super::feed::Feed;
 use super::format::{Format, FormatError};
 use super::going::{Away, Going, OnAir};
 use super::health::Expected;
+use super::ladder::{self, LiveSource};
 use super::lane::Frame;
+use super::rungs::Came;
 use super::sound::{AAC_FRAME, SoundClock};
 use super::spool::Spool;
 use super::timeline::{Placed, Timeline};
@@ -51,6 +55,8 @@ pub(crate) struct Driver {
 /// How often an event without a publisher is looked after, and its row.
 const TICK: Duration = Duration::from_millis(100);
 const LOOK: u32 = 10;
+/// How long the end of a feed waits for what its cell holds: a few pictures.
+const DRAIN: Duration = Duration::from_secs(1);
 /// Between two tries to put an event on the shelf.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Sounds are named by the next of these rates, in kbit/s.
@@ -88,6 +94,7 @@ impl Driver {
                     self.settle().await;
                     return;
                 }
+                event = heard(&mut self.going) => self.encoded(event).await,
                 input = inputs.recv() => match input {
                     Some(input) => self.take(input).await,
                     None => return,
@@ -195,7 +202,9 @@ impl Driver {
             }
             return self.open().await;
         }
-        if !self.place(packet.clone())? {
+        if self.place(packet.clone())? {
+            self.encode(&packet);
+        } else {
             // Its times jumped: what comes now is a feed of its own.
             tracing::info!(video = %self.video, "the publisher's clock jumped");
             self.away().await?;
@@ -235,6 +244,54 @@ impl Driver {
         Ok(true)
     }
 
+    /// Takes what the cell said.
+    async fn encoded(&mut self, event: LiveEvent) -> Result<bool, LiveError> {
+        let Some(going) = &mut self.going else { return Ok(false) };
+        match going.rungs.hear(event)? {
+            Came::Nothing => return Ok(false),
+            Came::Format(name, format, bandwidth) => {
+                going.enter_encoded(name, &format, going.rungs_from, bandwidth)?;
+            }
+            Came::Frame(name, frame) => going.cutter.push(name, frame)?,
+        }
+        self.flush().await?;
+        Ok(false)
+    }
+
+    /// Gives a packet of the feed, which the cutter has already, to the cell; starts one with a key
+    /// frame where there is none.
+    fn encode(&mut self, packet: &Packet) {
+        let (Some(feed), Some(going)) = (&self.feed, &mut self.going) else { return };
+        let Some(timeline) = feed.timeline else { return };
+        let leads = if feed.video.is_some() { FeedTrack::Video } else { FeedTrack::Audio };
+        if packet.key && packet.track == leads && going.rungs.is_wanted() {
+            let offset = timeline.offset();
+            let at = u64::try_from(packet.dts + i64::from(packet.cts_offset) + offset).unwrap_or_default();
+            going.rungs_from = going.cutter.expect_from(at);
+            let plan = plan_of(feed, going, self.shared.cores);
+            going.rungs.start(&self.shared, plan, offset);
+        }
+        going.rungs.feed(packet);
+    }
+
+    /// The feed is over: what the cell still holds belongs to it.
+    async fn drain(&mut self) -> Result<(), LiveError> {
+        let deadline = tokio::time::Instant::now() + DRAIN;
+        while self.going.as_ref().is_some_and(|going| going.rungs.finish()) {
+            match tokio::time::timeout_at(deadline, heard(&mut self.going)).await {
+                Ok(event) => {
+                    self.encoded(event).await?;
+                }
+                Err(_) => break,
+            }
+        }
+        if let Some(going) = &mut self.going {
+            going.rungs.stop();
+            going.cutter.expect_nobody();
+        }
+        Ok(())
+    }
+
     /// Begins the event, or goes on with it, once the feed's beginning is clear.
     async fn open(&mut self) -> Result<(), LiveError> {
         let Some(feed) = &mut self.feed else { return Ok(()) };
@@ -271,7 +328,8 @@ impl Driver {
         }
         let packets = self.feed.as_mut().map(|feed| feed.opening.take()).unwrap_or_default();
         for packet in packets {
-            self.place(packet)?;
+            self.place(packet.clone())?;
+            self.encode(&packet);
         }
         self.flush().await
     }
@@ -349,6 +407,9 @@ impl Driver {
         if let Some(feed) = &mut self.feed {
             (feed.timeline, feed.sound) = (None, None);
         }
+        if self.going.as_ref().is_some_and(|going| going.away.is_none()) {
+            self.drain().await?;
+        }
         let Some(going) = &mut self.going else { return Ok(()) };
         if going.away.is_none() {
             let end = going.cutter.outage()?;
@@ -394,6 +455,13 @@ impl Driver {
             self.flush().await?;
         }
         if let Some(going) = self.going.as_mut().filter(|_| look) {
+            if going.rungs.has_warmed_up() {
+                going.cutter.expect_nobody();
+            }
+            if going.rungs.after_second() {
+                tracing::info!(video = %self.video, history = ?going.rungs.history, "an event has other rungs");
+                going.rungs.stop();
+            }
             going.seal(&self.shared).await?;
         }
         Ok(false)
@@ -416,7 +484,11 @@ impl Driver {
             low_latency: timing.map(|timing| timing.part_target_ms.is_some()),
             target_duration_s: timing.map(|timing| timing.target_duration_s),
         };
-        let felt = feed.pulse.felt(expected, self.began.elapsed());
+        let mut felt = feed.pulse.felt(expected, self.began.elapsed());
+        let (behind, left_out) = going.map(|going| going.rungs.load()).unwrap_or_default();
+        if going.is_some_and(|going| going.rungs.history.given_up() > 0) {
+            felt.warnings.push(HealthWarning::FewerRenditions);
+        }
         let picture = match size {
             Some((codecs, RenditionKind::Video { width, height, .. })) => {
                 Some(felt.picture(codecs, width, height))
@@ -430,8 +502,8 @@ impl Driver {
             bitrate_kbps: felt.bitrate_kbps,
             picture,
             skew_ms: felt.skew_ms,
-            queue_ms: 0,
-            dropped: 0,
+            queue_ms: u32::try_from(behind.as_millis()).unwrap_or(u32::MAX),
+            dropped: left_out,
             renditions: renditions.unwrap_or_default().into_iter().map(|offered| offered.name).collect(),
             warnings: felt.warnings,
         })
@@ -494,6 +566,9 @@ impl Driver {
         if let Some(feed) = self.feed.take() {
             feed.over(FeedOver::EventEnded);
         }
+        if self.going.as_ref().is_some_and(|going| going.away.is_none()) {
+            self.drain().await?;
+        }
         let Some(mut going) = self.going.take() else {
             self.shared.catalog.event_ended(self.video, None, self.shared.clock.now()).await?;
             return Ok(());
@@ -529,4 +604,34 @@ impl Driver {
             }
         }
     }
+}
+
+/// What an event's cell says next; never, while there is no event.
+async fn heard(going: &mut Option<Going>) -> LiveEvent {
+    match going {
+        Some(going) => going.rungs.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a cell makes of a feed.
+fn plan_of(feed: &Feed, going: &Going, cores: usize) -> LivePlan {
+    if cores == 0 {
+        return LivePlan { video: None, audio: None };
+    }
+    let format = going.picture.and_then(|name| going.formats.get(&name));
+    let source = format.and_then(|(_, format)| match format.kind {
+        RenditionKind::Video { width, height, frame_rate } => {
+            Some(LiveSource { width: width.into(), height: height.into(), frame_rate })
+        }
+        RenditionKind::Audio { .. } => None,
+    });
+    let video = feed.video.clone().zip(source);
+    let mut plan = ladder::plan(video, feed.audio.as_ref(), cores, &going.rungs.history);
+    if let Some(audio) = &mut plan.audio {
+        // The publisher's own sound has that name.
+        audio.rungs.retain(|sound| Some(sound.rendition) != going.sound);
+    }
+    plan.audio.take_if(|audio| audio.rungs.is_empty());
+    plan
 }

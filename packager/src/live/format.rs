@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use cmaf::{AacLc, AudioTrack, CmafError, RenditionKind, Track, VideoTrack, init_segment};
+use cmaf::{AacLc, AudioTrack, Bandwidth, CmafError, RenditionKind, Track, VideoTrack, init_segment};
 use h264_reader::avcc::AvcDecoderConfigurationRecord;
 use model::cell::Ratio;
 use model::feed::{FEED_TIMESCALE, FeedConfig};
@@ -58,6 +58,15 @@ impl Format {
             FeedConfig::Opus { .. } => return Err(FormatError::Unsupported { what: "Opus" }),
         };
         Ok(Self { init: init_segment(&track)?, codecs: track.codecs()?, timescale: track.timescale(), kind })
+    }
+
+    /// What it is taken to cost before anything was measured, in bit/s.
+    pub(crate) fn guess(&self) -> Bandwidth {
+        let bps = match self.kind {
+            RenditionKind::Video { width, height, .. } => u64::from(width) * u64::from(height) * 4,
+            RenditionKind::Audio { .. } => 160_000,
+        };
+        Bandwidth { peak_bps: bps, average_bps: bps }
     }
 
     /// Pixels of the shorter side, which names a picture; 0 for sound.

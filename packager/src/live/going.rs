@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cmaf::{Bandwidth, RenditionKind};
+use cmaf::Bandwidth;
 use live::{Event, Line, Offered, Record, Segment, Timing, Track};
 use model::{RenditionName, VersionId, VideoId};
 use tokio::task::JoinHandle;
@@ -15,6 +15,7 @@ use super::cadence::Cadence;
 use super::cutter::Cutter;
 use super::format::Format;
 use super::lane::Made;
+use super::rungs::Rungs;
 use super::sound::time;
 use super::spool::{Spool, SpoolError};
 use super::{LiveError, Shared};
@@ -35,6 +36,10 @@ pub(super) struct Going {
     pub(super) unwritten: Vec<(RenditionName, Segment, Bytes)>,
     /// A chunk on its way to the store.
     pub(super) sealing: Option<JoinHandle<Result<Option<Line>, LiveError>>>,
+    /// The renditions that are encoded here.
+    pub(super) rungs: Rungs,
+    /// From which segment on they join.
+    pub(super) rungs_from: u32,
     /// The formats that the renditions have, and the numbers of their initialisation segments.
     pub(super) formats: BTreeMap<RenditionName, (u32, Format)>,
     pub(super) picture: Option<RenditionName>,
@@ -84,6 +89,8 @@ impl Going {
             spool: Some(spool),
             unwritten: Vec::new(),
             sealing: None,
+            rungs: Rungs::default(),
+            rungs_from: 0,
             formats: BTreeMap::new(),
             picture: None,
             sound: None,
@@ -145,6 +152,8 @@ impl Going {
             spool: Some(spool),
             unwritten: Vec::new(),
             sealing: None,
+            rungs: Rungs::default(),
+            rungs_from: 0,
             formats,
             picture,
             sound,
@@ -152,14 +161,41 @@ impl Going {
         })
     }
 
-    /// A rendition in a format; whether that is another one than before.
+    /// A rendition of the publisher's in a format; whether that is another one than before.
     pub(super) fn enter(&mut self, name: RenditionName, format: &Format) -> Result<bool, LiveError> {
+        let first_msn = self.cutter.next_msn();
+        let Some(number) = self.record(name, format, first_msn, format.guess())? else { return Ok(false) };
+        self.cutter.join(name, format.timescale, number);
+        Ok(number > 0)
+    }
+
+    /// A rendition that is encoded here, from segment `msn` on.
+    pub(super) fn enter_encoded(
+        &mut self,
+        name: RenditionName,
+        format: &Format,
+        msn: u32,
+        bandwidth: Bandwidth,
+    ) -> Result<(), LiveError> {
+        let known = self.formats.get(&name).map(|(number, _)| *number);
+        let number = self.record(name, format, msn, bandwidth)?.or(known).unwrap_or_default();
+        self.cutter.join_encoded(name, format.timescale, number, msn);
+        Ok(())
+    }
+
+    /// Writes a format down, if it is another one than before, and shows it. Its number, then.
+    fn record(
+        &mut self,
+        name: RenditionName,
+        format: &Format,
+        first_msn: u32,
+        bandwidth: Bandwidth,
+    ) -> Result<Option<u32>, LiveError> {
         let number = match self.formats.get(&name) {
-            Some((_, before)) if before.init == format.init => return Ok(false),
+            Some((_, before)) if before.init == format.init => return Ok(None),
             Some((number, _)) => number + 1,
             None => 0,
         };
-        let first_msn = self.cutter.next_msn();
         let Format { codecs, timescale, kind, init } = format.clone();
         let track = Track { rendition: name, init: number, first_msn, codecs, timescale, kind };
         let line = Line::Track(track.clone());
@@ -168,10 +204,9 @@ impl Going {
             spool.begin(&line, &init)?;
         }
         self.on_air.archive.note([line]);
-        self.on_air.broadcast.join(offered(&track, guess(kind)), init);
-        self.cutter.join(name, timescale, number);
+        self.on_air.broadcast.join(offered(&track, bandwidth), init);
         self.formats.insert(name, (number, format.clone()));
-        Ok(number > 0)
+        Ok(Some(number))
     }
 
     /// Shows what was made; what is closed is written down before.
@@ -332,15 +367,6 @@ fn offered(track: &Track, bandwidth: Bandwidth) -> Offered {
         bandwidth,
         first_msn: track.first_msn,
     }
-}
-
-/// Before anything was measured.
-fn guess(kind: RenditionKind) -> Bandwidth {
-    let bps = match kind {
-        RenditionKind::Video { width, height, .. } => u64::from(width) * u64::from(height) * 4,
-        RenditionKind::Audio { .. } => 160_000,
-    };
-    Bandwidth { peak_bps: bps, average_bps: bps }
 }
 
 fn measured<'a>(segments: impl Iterator<Item = &'a Segment>, timescale: u32) -> Bandwidth {

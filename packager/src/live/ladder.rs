@@ -213,6 +213,11 @@ pub struct LagHistory {
 }
 
 impl LagHistory {
+    /// How many rungs of the ladder are not made, from the top.
+    pub fn given_up(&self) -> usize {
+        self.given_up
+    }
+
     /// A second in which the cell was behind by more than this is a late one,
     const LATE: Duration = Duration::from_millis(500);
     /// and by less than this a quiet one.

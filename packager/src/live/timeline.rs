@@ -47,6 +47,11 @@ impl Timeline {
         Self { offset: at.cast_signed() - first.dts, delay: 0, video: None, audio: None }
     }
 
+    /// Event time minus feed time, of what is shown and heard.
+    pub(crate) fn offset(&self) -> i64 {
+        self.offset
+    }
+
     /// Where `packet` belongs.
     pub(crate) fn place(&mut self, packet: &Packet) -> Placed {
         let last = match packet.track {

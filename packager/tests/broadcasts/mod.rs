@@ -21,7 +21,7 @@ use storage::ObjectStore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::house::House;
+use crate::house::{House, transcoder};
 use publisher::{P360, P720, Publisher};
 
 const PICTURE: RenditionName = RenditionName::Video { height: 720 };
@@ -65,7 +65,13 @@ impl Studio {
 
     fn of(house: House, grace: Duration) -> Self {
         let socket = house.folder().join("live.sock");
-        let settings = LiveSettings { folder: house.folder().join("live"), socket: socket.clone(), grace };
+        let settings = LiveSettings {
+            folder: house.folder().join("live"),
+            socket: socket.clone(),
+            grace,
+            transcoder: Some(transcoder()),
+            cores: 0,
+        };
         let (stop, clock) = (CancellationToken::new(), Arc::clone(&house.clock) as Arc<dyn Clock>);
         let live = Live::new(settings, house.catalog.clone(), Arc::clone(&house.store), clock);
         let (running, until) = (live.clone(), stop.clone());
