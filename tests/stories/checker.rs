@@ -1,6 +1,8 @@
 //! The checker of live playlists is shown events that are as they should be, and then everything that
 //! can be wrong with them.
 
+#![expect(clippy::unwrap_used, reason = "a string takes every text")]
+
 use std::fmt::Write;
 use std::time::Duration;
 

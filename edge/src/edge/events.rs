@@ -65,7 +65,14 @@ impl Edge {
             | LiveRoute::Part(name, ..)
             | LiveRoute::Joined(name, ..) => name,
         };
-        let follower = broadcast.follower(name).await?;
+        let follower = match broadcast.follower(name).await {
+            Err(EdgeError::Absent) => {
+                // Of an event that there is it can be said for how long that holds.
+                let target_s = broadcast.event().await?.timing.target_duration_s;
+                return Ok((absent(live, target_s, case), Found::None));
+            }
+            follower => follower?,
+        };
         let moment = first_moment(&follower).await?;
         let answered = match live {
             LiveRoute::Multivariant(_) => return Err(EdgeError::Absent.into()),
@@ -81,7 +88,7 @@ impl Edge {
         };
         match answered {
             Err(error) if matches!(*error, EdgeError::Absent) => {
-                Ok((fault(ErrorKind::NotFound, follower.timing().target_duration_s, case), Found::None))
+                Ok((absent(live, follower.timing().target_duration_s, case), Found::None))
             }
             answered => answered,
         }
@@ -295,6 +302,13 @@ fn part_answer(
     let len = media.bytes.len() as u64;
     let entity = Entity { content_type, etag: &media.etag, len, keep, varies: None, encoding: None };
     response::in_memory(&entity, &media.bytes, asked.method, asked.headers, right)
+}
+
+/// The answer where there is nothing: a reload that would wait may believe it for longer.
+fn absent(live: LiveRoute, target_s: u32, case: Case<'_>) -> Response<Body> {
+    let waits = matches!(live, LiveRoute::Playlist(..))
+        && Directives::parse(case.asked.query).is_ok_and(|directives| directives.until.is_some());
+    fault(ErrorKind::NotFound, if waits { 4 * target_s } else { target_s }, case)
 }
 
 /// A refusal that may be believed for so many seconds: players ask again by themselves.

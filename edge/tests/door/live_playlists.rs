@@ -89,7 +89,10 @@ async fn what_makes_no_sense_or_is_too_far_is_refused() {
         assert_eq!((answer.status, answer.header("cache-control")), (400, "private, max-age=2"), "{query}");
     }
     for name in ["720p/playlist.m3u8", "a64/playlist.m3u8", "normal/720p/playlist.m3u8"] {
-        assert_eq!(showing.get(name).await.status, 404, "{name}");
+        let answer = showing.get(name).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (404, "private, max-age=2"), "{name}");
+        let answer = showing.get(&format!("{name}?_HLS_msn=1")).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (404, "private, max-age=8"), "{name}");
     }
 }
 
