@@ -175,3 +175,92 @@ fn before_anything_is_made_nothing_is_told() {
     assert_eq!(estimate(&parts, at(0), at(0)), Progress::default());
     assert_eq!(estimate(&[], at(0), at(1000)), Progress::default());
 }
+
+/// A cell of a film as it was recorded: class, first and last second of the film, whether it was
+/// hurried, when it began and ended.
+type Recorded = (Class, u64, u64, bool, u64, u64);
+
+/// What is told, and what is true, twice a second after the first fifth of the time.
+fn replay(cells: &[Recorded]) -> Vec<(f64, f64)> {
+    let plan = recorded_plan();
+    let weights = Weights::of(&plan);
+    let end = cells.iter().map(|cell| cell.5).max().unwrap();
+    let part = |cell: &Recorded, now: u64| {
+        let &(class, from, to, hurry, began, ended) = cell;
+        let length_ms = to - from;
+        let weight = match class {
+            Class::Sound => weights.sound,
+            Class::Pictures(lane) => weights.lane(lane, hurry),
+        };
+        let (started, machine) = (at(began), "a");
+        let (doing, done_ms) = match now {
+            now if now < began => (Doing::Waits, 0),
+            now if now >= ended => (Doing::Done { machine, started, ended: at(ended) }, length_ms),
+            now => {
+                let seen = began + (now - began) / HEARTBEAT * HEARTBEAT;
+                // Encoders look ahead before their first picture comes out: as recorded, too.
+                let ahead = match class {
+                    Class::Sound => 0.0,
+                    Class::Pictures(Lane::B) => 400.0,
+                    Class::Pictures(_) => 2000.0,
+                };
+                let made = (seen - began) as f64 / (ended - began) as f64 * (length_ms as f64 + ahead);
+                (Doing::Runs { machine, started, seen: at(seen) }, (made - ahead).max(0.0) as u64)
+            }
+        };
+        Part { class, length_ms, done_ms, weight, doing }
+    };
+    let looks = (end / 5..end).step_by(500);
+    looks
+        .filter_map(|now| {
+            let parts: Vec<_> = cells.iter().map(|cell| part(cell, now)).collect();
+            let told = estimate(&parts, at(0), at(now)).eta_s?;
+            Some((f64::from(told), (end - now) as f64 / 1000.0))
+        })
+        .collect()
+}
+
+fn recorded_plan() -> EncodePlan {
+    let mut plan = plan(30);
+    let video = plan.video.as_mut().unwrap();
+    video.frame_rate = model::cell::Ratio::new(30, 1);
+    let rung = video.rungs.last().unwrap().clone();
+    video.rungs = [
+        (256, 144, 2, "slow", "medium"),
+        (426, 240, 1, "slow", "faster"),
+        (640, 360, 1, "slow", "veryfast"),
+        (854, 480, 1, "fast", "veryfast"),
+        (1280, 720, 1, "veryfast", "veryfast"),
+        (1920, 1080, 1, "veryfast", "veryfast"),
+    ]
+    .map(|(width, height, frame_divisor, preset, hurried)| VideoRung {
+        rendition: model::RenditionName::Video { height: u16::try_from(height).unwrap() },
+        width,
+        height,
+        frame_divisor,
+        preset: preset.to_owned(),
+        hurried_preset: hurried.to_owned(),
+        ..rung.clone()
+    })
+    .into();
+    plan
+}
+
+/// Half a minute of 1080p30 at 6 Mbit/s on two cores: the cells took as long as they did there, and each
+/// begins when a worker is free.
+#[test]
+fn half_a_minute_as_it_was_recorded_is_told_within_a_quarter() {
+    let (a, b) = (Class::Pictures(Lane::A), Class::Pictures(Lane::B));
+    let told = replay(&[
+        (Class::Sound, 0, 30_000, true, 210, 970),
+        (a, 0, 8_000, true, 220, 2320),
+        (a, 8_000, 24_000, false, 1300, 9_000),
+        (a, 24_000, 30_170, false, 2800, 8_000),
+        (b, 0, 8_000, false, 9_000, 22_800),
+        (b, 8_000, 24_000, false, 8_000, 33_300),
+        (b, 24_000, 30_170, false, 22_800, 33_500),
+    ]);
+    let is_near = |(told, left): &&(f64, f64)| (told - left).abs() <= left / 4.0;
+    let near = told.iter().filter(is_near).count();
+    assert!(near * 10 >= told.len() * 9, "{near} of {}: {told:?}", told.len());
+}
