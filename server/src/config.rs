@@ -71,6 +71,8 @@ pub(crate) struct Config {
     pub(crate) fill_credential: Option<Credential>,
     /// Pages and API.
     pub(crate) web: web::Config,
+    /// Telling other programs of events.
+    pub(crate) webhooks: webhook::Config,
     /// Accounts and grants.
     pub(crate) subscriptions: subscriptions::Config,
 }
@@ -95,6 +97,7 @@ impl Default for Config {
             origin: None,
             fill_credential: None,
             web: web::Config::default(),
+            webhooks: webhook::Config::default(),
             subscriptions: subscriptions::Config::default(),
         }
     }

@@ -22,6 +22,7 @@ mod reload;
 mod samples;
 mod serve;
 mod uploaders;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

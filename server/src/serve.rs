@@ -38,6 +38,7 @@ use crate::publishers::EventPublishers;
 use crate::reload::Reload;
 use crate::samples;
 use crate::uploaders::Uploaders;
+use crate::webhooks;
 
 /// How long parts have to end after the doors have drained.
 const GRACE_BEYOND_DRAIN: Duration = Duration::from_secs(10);
@@ -208,6 +209,7 @@ async fn open(
     let rtmp = config.has(Role::Ingest).then(|| rtmp(config, &parts, live));
     if config.has(Role::Web) {
         doors.push(web(config, &parts, packaged));
+        tell_webhooks(config, &parts, life);
     }
     if config.has(Role::Packager) {
         package(config, &parts, life);
@@ -309,6 +311,23 @@ fn web(config: &Config, parts: &Parts, packaged: Option<Live>) -> Arc<dyn Door> 
         audience: web::Viewers::default(),
     };
     Arc::new(OnRuntime::new(web::WebDoor::new(state), Handle::current()))
+}
+
+/// Tells other programs of events; whoever serves the API does it.
+fn tell_webhooks(config: &Config, parts: &Parts, life: &Lifecycle) {
+    let client = match webhook::Client::new(&config.webhooks) {
+        Ok(client) => client,
+        // A machine that trusts nobody serves all the same.
+        Err(error) => {
+            warn!("webhooks are not called from here: {:#}", anyhow::Error::from(error));
+            return;
+        }
+    };
+    let (parts, stop) = (parts.clone(), life.stop());
+    life.spawn("webhooks", async move {
+        webhooks::run(&parts.catalog, &client, &*parts.clock, stop).await;
+        Ok(())
+    });
 }
 
 fn package(config: &Config, parts: &Parts, life: &Lifecycle) {

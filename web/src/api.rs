@@ -10,6 +10,7 @@ mod problem;
 mod session;
 mod tiers;
 mod videos;
+mod webhook;
 
 use axum::Json;
 use axum::Router;
@@ -109,6 +110,7 @@ fn resources() -> OpenApiRouter<State> {
         .routes(routes!(events::end))
         .routes(routes!(events::health))
         .routes(routes!(events::beat))
+        .routes(routes!(webhook::set, webhook::show, webhook::delete))
         .routes(routes!(accounts::create, accounts::list))
         .routes(routes!(accounts::show, accounts::edit))
         .routes(routes!(accounts::change_password))

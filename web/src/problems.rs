@@ -198,3 +198,13 @@ pub(crate) fn invalid_dvr() -> Problem {
         .named("invalid_dvr", Text::new("Ese tiempo hacia atrás no sirve", "That way back won't do"))
         .because(Text::new("De 0 a 86400 segundos", "0 to 86,400 seconds"))
 }
+
+/// An address that cannot be called, or a secret that is none.
+pub(crate) fn invalid_webhook() -> Problem {
+    Problem::of(ErrorKind::Invalid)
+        .named("invalid_webhook", Text::new("Ese aviso no sirve", "That webhook won't do"))
+        .because(Text::new(
+            "Una dirección http o https sin usuario, y un secreto de 16 a 128 caracteres visibles",
+            "An http or https address without a user, and a secret of 16 to 128 visible characters",
+        ))
+}

@@ -5,8 +5,8 @@ use sea_orm::{
 
 use crate::error::Result;
 use crate::{
-    Catalog, CatalogError, events, growing, jobs, renditions, revocations, upload_parts, uploads, versions,
-    videos,
+    Catalog, CatalogError, announcements, events, growing, jobs, renditions, revocations, upload_parts,
+    uploads, versions, videos, webhooks,
 };
 
 /// Rows per statement: times the widest table's columns well below either engine's greatest
@@ -33,6 +33,8 @@ impl Catalog {
         copy::<growing::inits::Entity>(&from, &to).await?;
         copy::<growing::chunks::Entity>(&from, &to).await?;
         copy::<events::Entity>(&from, &to).await?;
+        copy::<webhooks::Entity>(&from, &to).await?;
+        copy::<announcements::Entity>(&from, &to).await?;
         copy::<revocations::Entity>(&from, &to).await?;
         if target.database().engine() == database::Engine::Postgres {
             // Given numbers do not move its counter, as they do SQLite's.

@@ -53,6 +53,7 @@
 //! [`CatalogError::kind`]: `Unavailable` is worth another try, `Conflict` means that the row moved
 //! on, the rest is final.
 
+mod announcements;
 mod catalog;
 mod census;
 mod convert;
@@ -73,10 +74,12 @@ mod upload_parts;
 mod uploads;
 mod versions;
 mod videos;
+mod webhooks;
 
 #[cfg(test)]
 mod tests;
 
+pub use announcements::{Announcement, Happened};
 pub use catalog::Catalog;
 pub use census::KnownVideo;
 pub use error::CatalogError;
@@ -90,3 +93,4 @@ pub use upload_parts::UploadPart;
 pub use uploads::{NewUpload, Upload, UploadLimits};
 pub use versions::NewVersion;
 pub use videos::{Stage, Video, VideoEdit};
+pub use webhooks::Webhook;

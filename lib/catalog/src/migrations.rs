@@ -7,6 +7,7 @@ mod m0001_media;
 mod m0002_growing;
 mod m0003_reencode;
 mod m0004_events;
+mod m0005_webhooks;
 
 use sea_orm::sea_query::{Alias, IntoIden};
 use sea_orm::{ConnectionTrait, DbErr, DynIden};
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrations {
             Box::new(m0002_growing::Growing),
             Box::new(m0003_reencode::Reencode),
             Box::new(m0004_events::Events),
+            Box::new(m0005_webhooks::Webhooks),
         ]
     }
 

@@ -10,6 +10,7 @@ mod progress;
 mod reencode;
 mod uploads;
 mod videos;
+mod webhooks;
 
 use std::time::Duration;
 

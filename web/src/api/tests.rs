@@ -7,6 +7,7 @@ mod reencode;
 mod refusals;
 mod session;
 mod videos;
+mod webhook;
 
 use expect_test::expect_file;
 

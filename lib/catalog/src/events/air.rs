@@ -7,7 +7,7 @@ use sea_orm::entity::prelude::*;
 use super::{ActiveModel, Event, Model, change, find, state_change};
 use crate::convert::number;
 use crate::error::{Result, one_row};
-use crate::{Catalog, NewVersion, publish, versions, videos};
+use crate::{Catalog, Happened, NewVersion, announcements, publish, versions, videos};
 
 impl Catalog {
     /// Says that pictures of the event can be seen: for the first time, and then its video plays, or
@@ -31,6 +31,7 @@ impl Catalog {
         if before == EventState::Scheduled {
             let live = video.state()?.live(row.version()?)?;
             videos::change_state(&transaction, &video, live, now).await?;
+            announcements::note(&transaction, &row, Happened::LiveStarted, now).await?;
         }
         let event = Event::try_from(&find(&transaction, id).await?)?;
         transaction.commit().await?;
@@ -111,5 +112,9 @@ pub(super) async fn end(connection: &impl ConnectionTrait, row: &Model, now: Tim
         heard_at: Set(None),
         ..state_change(row.state()?.ended(now)?)
     };
-    change(connection, row, set).await
+    change(connection, row, set).await?;
+    if row.began_at.is_some() {
+        announcements::note(connection, row, Happened::LiveEnded, now).await?;
+    }
+    Ok(())
 }

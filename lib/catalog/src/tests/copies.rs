@@ -1,7 +1,7 @@
 use model::{ErrorKind, VideoState};
 
 use super::*;
-use crate::{Page, UploadPart, VideoEdit};
+use crate::{Page, UploadPart, VideoEdit, Webhook};
 
 async fn claim_urgent(catalog: &Catalog) -> Job {
     loop {
@@ -47,6 +47,8 @@ async fn a_catalog_moves_to_the_other_engine_and_back() {
     source.start_upload_parts(upload_id(4), "token").await.unwrap();
     source.add_upload_part(upload_id(4), "token", part).await.unwrap();
 
+    let webhook = Webhook { url: "https://hooks.example/".to_owned(), secret: "0123456789abcdef".to_owned() };
+    source.set_webhook(OWNER, webhook.clone(), NOW).await.unwrap();
     let (event, turn) = events::on_air(&source, 6, NOW).await;
 
     source.copy_to(&target).await.unwrap();
@@ -64,6 +66,7 @@ async fn a_catalog_moves_to_the_other_engine_and_back() {
         copy.delete_video(video_id(1), NOW).await.unwrap();
         let numbers: Vec<_> = copy.revocations(NOW).await.unwrap().iter().map(|line| line.number).collect();
         assert_eq!(numbers, [1, 2]);
+        assert_eq!(copy.claim_announcements(NOW, LEASE).await.unwrap()[0].webhook, webhook);
         assert!(copy.publisher_heard(event, turn, NOW).await.unwrap());
     }
     assert!(matches!(
