@@ -1,6 +1,6 @@
 // Every page at two sizes, in light and dark, in both languages: a picture, what axe finds, and where its links lead.
 //
-//   node looks.js --base URL --creator NAME:PASSWORD --video ID [--gated ID] [--out FOLDER]
+//   node looks.js --base URL --creator NAME:PASSWORD --video ID [--gated ID] [--event ID] [--out FOLDER]
 //
 // Prints the findings as JSON; a link that leads nowhere is one of them.
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -15,10 +15,11 @@ const { values: args } = parseArgs({
     creator: { type: 'string', default: process.env.CREATOR },
     video: { type: 'string', default: process.env.VIDEO },
     gated: { type: 'string', default: process.env.GATED },
+    event: { type: 'string', default: process.env.EVENT },
     out: { type: 'string', default: process.env.OUT ?? 'looks' },
   },
 });
-const { base, creator, video, gated, out } = args;
+const { base, creator, video, gated, event, out } = args;
 
 const SIZES = [
   { width: 360, height: 640 },
@@ -41,6 +42,8 @@ const MINE = {
   upload: '/upload',
   studio: '/my/videos',
   edit: `/my/videos/${video}`,
+  events: '/my/events',
+  ...(event && { event: `/my/events/${event}`, soon: `/watch/${event}` }),
 };
 
 await tell(async (browser) => {
@@ -83,7 +86,7 @@ await tell(async (browser) => {
 
 /** Waits for a page's island, where it has one. */
 async function settle(page, name) {
-  const island = { watch: '.player-start', upload: '.drop', studio: '#studio [data-id], #studio .empty' }[name];
+  const island = { watch: '.player-start', upload: '.drop', studio: '#studio [data-id], #studio .empty', soon: '#live .live-card', event: '#health .figures' }[name];
   if (island) await page.waitForSelector(island);
 }
 

@@ -128,13 +128,27 @@ async fn the_site_works_without_scripts_and_looks_well_with_them() {
     creator.until_ready(&gated).await;
     creator.publish(&open, 0).await;
     creator.publish(&gated, 2).await;
+    let event = creator.post("/api/v1/events", json!({"title": "Pronto", "visibility": "unlisted"})).await;
+    let event = event.expect(201).json()["id"].as_str().expect("an id").to_owned();
     let pictures = tempfile::tempdir().expect("a temporary folder");
     let (base, out) = (stack.url(""), pictures.path().to_string_lossy().into_owned());
     let told = tokio::task::spawn_blocking(move || {
         let creator = "ana:contraseña de ana";
         let plain = script("plain.js", &["--base", &base, "--creator", creator, "--video", &open]);
-        let looks =
-            ["--base", &base, "--creator", creator, "--video", &open, "--gated", &gated, "--out", &out];
+        let looks = [
+            "--base",
+            &base,
+            "--creator",
+            creator,
+            "--video",
+            &open,
+            "--gated",
+            &gated,
+            "--event",
+            &event,
+            "--out",
+            &out,
+        ];
         (plain, script("looks.js", &looks))
     });
     let (plain, looks) = told.await.expect("the scripts do not panic");

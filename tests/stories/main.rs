@@ -15,6 +15,7 @@ mod crash;
 mod delete;
 mod deployment;
 mod documentation;
+mod events;
 mod gate;
 mod hostile_http;
 mod hostile_http2;
