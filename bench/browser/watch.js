@@ -61,13 +61,14 @@ async function watch(video) {
     const path = new URL(request.url()).pathname;
     if (!ofVideo(path)) return;
     tell('asked', { path });
-    if (path.endsWith('.m4s')) viewer.fetched.set(path, (viewer.fetched.get(path) ?? 0) + 1);
   });
   page.on('requestfinished', async (request) => {
     const path = new URL(request.url()).pathname;
     if (!ofVideo(path)) return;
     // The page may be closed meanwhile.
     const answer = await request.response().catch(() => null);
+    // What is asked for again because it is not there yet was not fetched.
+    if (path.endsWith('.m4s') && answer?.ok()) viewer?.fetched.set(path, (viewer.fetched.get(path) ?? 0) + 1);
     tell('answered', { path, status: answer?.status() });
   });
   await page.goto(`${base}/watch/${video}`);

@@ -69,6 +69,7 @@ await tell(async (browser) => {
     better,
     stalls: await page.evaluate(() => globalThis.stalls),
     twice: segments.filter((url, at) => segments.indexOf(url) !== at),
+    again: inAnother(segments),
     complaints: seen.complaints,
     strangers: [...seen.strangers],
   };
@@ -127,6 +128,15 @@ function toldOf(page) {
     if (state) states.push(state);
   });
   return states;
+}
+
+/** Stretches of sound and of picture that came more than once, in whichever rendition. */
+function inAnother(paths) {
+  const stretches = paths.map((path) => {
+    const [, rendition, number] = /\/([^/]+)\/(\d+)\.m4s$/.exec(path);
+    return `${rendition.startsWith('a') ? 'sound' : 'picture'} ${number}`;
+  });
+  return stretches.filter((stretch, at) => stretches.indexOf(stretch) !== at);
 }
 
 /** The paths of media segments that came, in order. */

@@ -60,6 +60,15 @@ const BEING_MADE: MediaDecodingInfo = {
   decodingInfoResults: [{ supported: true, smooth: false, powerEfficient: false, keySystemAccess: null }],
 };
 
+/**
+ * The smallest sound has one channel and the others two. hls.js would throw away all that is loaded
+ * of the one, and load it again in the other, whenever the picture's quality takes another sound;
+ * to the browser it is one stream of AAC that goes on.
+ */
+function goesOnInAny(tracks: { channels?: string }[]): void {
+  for (const track of tracks) track.channels = '2';
+}
+
 class StreamEngine implements Engine {
   #hls: Hls;
   #choice: Choice;
@@ -155,7 +164,8 @@ class StreamEngine implements Engine {
       },
     };
     const hls = new Hls(config);
-    hls.on(Events.MANIFEST_PARSED, () => {
+    hls.on(Events.MANIFEST_PARSED, (_event, { audioTracks }) => {
+      goesOnInAny(audioTracks);
       this.#offer();
       this.#apply();
     });
