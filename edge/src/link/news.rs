@@ -68,7 +68,7 @@ mod tests {
             closed: Vec::new(),
             open: Some(OpenSegment { begun, parts: vec![part, part] }),
             ended: false,
-            reports: vec![Report { rendition, last_msn: 7, last_part: None }],
+            reports: vec![Report { rendition, last_msn: 7, last_part: None, last_closed: Some(6) }],
             parts,
         }
     }

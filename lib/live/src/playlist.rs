@@ -43,6 +43,9 @@ pub struct Report {
     pub last_msn: u32,
     /// and the last of these.
     pub last_part: Option<u32>,
+    /// Its last segment that is closed: the last where no parts are listed.
+    #[serde(default)]
+    pub last_closed: Option<u32>,
 }
 
 /// The media playlist of a rendition.
@@ -74,7 +77,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn write(&self, text: &mut String) -> fmt::Result {
         let rows = self.rows();
-        let end = self.end();
+        let end = self.end(&rows);
         let first = self.first(&rows, end);
         let skipped = if self.shown.delta { self.skipped(&rows[first..], end) } else { 0 };
         let (left_out, listed) = rows.split_at(first + skipped);
@@ -185,14 +188,12 @@ impl Writer<'_> {
             return Ok(());
         }
         for report in self.reports.iter().filter(|report| report.rendition != self.rendition.name) {
-            let Report { rendition, mut last_msn, last_part } = *report;
-            let listed = last_part.filter(|_| self.has_parts());
-            // Without parts a segment of which there are only some is not listed.
-            if listed.is_none() && last_part.is_some() && last_msn == self.rendition.position().msn {
-                last_msn = last_msn.saturating_sub(1);
-            }
+            let Report { rendition, last_msn, last_part, last_closed } = *report;
+            let listed =
+                if self.has_parts() { Some((last_msn, last_part)) } else { last_closed.zip(Some(None)) };
+            let Some((last_msn, last_part)) = listed else { continue };
             write!(text, "#EXT-X-RENDITION-REPORT:URI=\"../{rendition}/playlist.m3u8\",LAST-MSN={last_msn}")?;
-            if let Some(part) = listed {
+            if let Some(part) = last_part {
                 write!(text, ",LAST-PART={part}")?;
             }
             text.push('\n');
@@ -269,12 +270,13 @@ impl Writer<'_> {
     }
 
     /// Decode time at which everything that is listed ends.
-    fn end(&self) -> u64 {
-        let parts = self.rendition.open.iter().filter(|_| self.has_parts()).flat_map(|open| &open.parts);
-        let growing: u64 = parts.map(|part| u64::from(part.duration)).sum();
-        let closed = self.rendition.segments.last().map(|last| last.begun.start + u64::from(last.duration));
-        let begun = self.rendition.open.as_ref().map(|open| open.begun.start);
-        begun.or(closed).unwrap_or_default() + growing
+    fn end(&self, rows: &[Row<'_>]) -> u64 {
+        let closed = rows.last().map(|last| last.begun.start + last.duration);
+        let open = self.rendition.open.as_ref().filter(|_| self.has_parts());
+        let growing = open.map(|open| {
+            open.begun.start + open.parts.iter().map(|part| u64::from(part.duration)).sum::<u64>()
+        });
+        growing.or(closed).unwrap_or_default()
     }
 
     /// The first row within the window.

@@ -110,7 +110,8 @@ impl Rendition {
     pub fn report(&self) -> Option<Report> {
         let (last_msn, last_part) = self.position().last(self.parts_of_previous())?;
         let is_there = last_msn >= self.first_msn;
-        is_there.then_some(Report { rendition: self.name, last_msn, last_part })
+        let last_closed = self.segments.last().map(|segment| segment.begun.msn);
+        is_there.then_some(Report { rendition: self.name, last_msn, last_part, last_closed })
     }
 
     /// Whether no segment will come.

@@ -3,6 +3,10 @@ use model::RenditionName;
 use super::*;
 use crate::samples::{TIMING, closed, grown};
 
+fn report(rendition: RenditionName, last_msn: u32, part: u32, last_closed: Option<u32>) -> Report {
+    Report { rendition, last_msn, last_part: Some(part), last_closed }
+}
+
 const SHOWN: Shown = Shown { view: View::Low, window: Window::Live, delta: false };
 
 fn lines(text: &str) -> Vec<&str> {
@@ -21,8 +25,8 @@ fn value<'a>(text: &'a str, tag: &str) -> &'a str {
 #[test]
 fn a_playlist_of_low_latency_reads_as_the_specification_has_it() {
     let reports = [
-        Report { rendition: RenditionName::Audio { kbps: 128 }, last_msn: 4, last_part: Some(1) },
-        Report { rendition: RenditionName::Video { height: 360 }, last_msn: 4, last_part: Some(1) },
+        report(RenditionName::Audio { kbps: 128 }, 4, 1, Some(3)),
+        report(RenditionName::Video { height: 360 }, 4, 1, Some(3)),
     ];
     let text = media(&grown(8), &TIMING, SHOWN, &reports);
     let expected = [
@@ -105,8 +109,11 @@ fn breaks_are_counted_when_they_leave_and_gaps_are_marked() {
 #[test]
 fn without_parts_only_whole_segments_are_listed() {
     let reports = [
-        Report { rendition: RenditionName::Audio { kbps: 128 }, last_msn: 5, last_part: Some(1) },
-        Report { rendition: RenditionName::Video { height: 144 }, last_msn: 4, last_part: Some(5) },
+        report(RenditionName::Audio { kbps: 128 }, 5, 1, Some(4)),
+        report(RenditionName::Video { height: 144 }, 4, 5, Some(4)),
+        // Another that is ahead by a segment, and one that has not closed any.
+        report(RenditionName::Video { height: 480 }, 6, 0, Some(5)),
+        report(RenditionName::Video { height: 720 }, 5, 1, None),
     ];
     let text = media(&grown(15), &TIMING, Shown { view: View::Normal, ..SHOWN }, &reports);
     assert_eq!((count(&text, "#EXT-X-PART"), count(&text, "#EXT-X-PRELOAD-HINT")), (0, 0));
@@ -114,6 +121,7 @@ fn without_parts_only_whole_segments_are_listed() {
     assert!(text.contains("#EXT-X-MAP:URI=\"../../360p/init-0.mp4\""), "{text}");
     assert!(text.contains("../a128/playlist.m3u8\",LAST-MSN=4\n"), "{text}");
     assert!(text.contains("../144p/playlist.m3u8\",LAST-MSN=4\n"), "{text}");
+    assert!(text.contains("../480p/playlist.m3u8\",LAST-MSN=5\n") && !text.contains("720p"), "{text}");
     let slow = Timing { part_target_ms: None, target_duration_s: 4, ..TIMING };
     let text = media(&grown(15), &slow, SHOWN, &[]);
     assert_eq!((count(&text, "#EXT-X-PART"), value(&text, "#EXT-X-TARGETDURATION:")), (0, "4"));
@@ -141,6 +149,18 @@ fn the_saver_lists_three_segments_as_one_and_never_renames_them() {
     ended.end();
     let text = media(&ended, &TIMING, shown, &[]);
     assert!(text.ends_with("6-7.m4s\n#EXT-X-ENDLIST\n"), "{text}");
+}
+
+#[test]
+fn the_saver_leaves_out_what_is_older_than_six_of_its_own_target_durations() {
+    let shown = |delta| Shown { view: View::Saver, window: Window::Rewind, delta };
+    for segments in 60..70 {
+        let rendition = closed(segments, &[], &[]);
+        let delta = media(&rendition, &TIMING, shown(true), &[]);
+        // Of what is listed: three segments make one, and what is not whole yet is not.
+        assert_eq!(count(&delta, "#EXTINF"), 6, "{segments}: {delta}");
+        assert_eq!(value(&delta, "#EXT-X-SKIP:SKIPPED-SEGMENTS="), (segments / 3 - 6).to_string());
+    }
 }
 
 #[test]
