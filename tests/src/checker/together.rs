@@ -31,6 +31,7 @@ pub(super) fn check(
     }
     for (name, other) in others() {
         match reported(name) {
+            None if other.is_empty() => {}
             None => faults.add(Rule::Reports, format!("{name} is not reported, or twice")),
             Some((_, msn, part)) => truthful(name, end_of(*msn, *part), other, look, faults),
         }
