@@ -23,6 +23,9 @@ pub struct Config {
     pub scratch: Option<PathBuf>,
     /// Seconds for which a live event waits for a publisher who is gone.
     pub grace_s: u32,
+    /// Cores that each live event may count on for its lower rungs; all of the machine if absent. With
+    /// 0 events have no renditions but those that their publishers send.
+    pub live_cores: Option<usize>,
     /// The greatest files that are packaged.
     pub limits: Limits,
     /// How long a transcoder may take.
@@ -41,6 +44,7 @@ impl Default for Config {
             lease_s: 30,
             scratch: None,
             grace_s: 120,
+            live_cores: None,
             limits: Limits::default(),
             patience: Patience::default(),
             heartbeat: Duration::from_secs(2),
@@ -62,8 +66,12 @@ impl Config {
     }
 
     pub(crate) fn slots(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         self.slots.map_or_else(cores, NonZeroUsize::get)
+    }
+
+    /// Cores for the lower rungs of live events; 0 for none of these.
+    pub fn live_cores(&self) -> usize {
+        self.live_cores.unwrap_or_else(cores)
     }
 
     pub(crate) fn scratch(&self) -> PathBuf {
@@ -74,4 +82,8 @@ impl Config {
         let beside = || Some(std::env::current_exe().ok()?.with_file_name(Self::PROGRAM));
         self.transcoder.clone().or_else(beside).unwrap_or_else(|| Self::PROGRAM.into())
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }

@@ -1,6 +1,5 @@
 //! Live events, wired: who packages them, and who tells edges and pages of them.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ pub(crate) fn package(config: &Config, parts: &Parts, life: &Lifecycle) -> Live 
         socket: config.live_socket(),
         grace: Duration::from_secs(config.packager.grace_s.into()),
         transcoder: config.packager.transcoder.clone(),
-        cores: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        cores: config.packager.live_cores(),
     };
     let (store, clock) = (Arc::clone(&parts.store), Arc::clone(&parts.clock));
     let live = Live::new(settings, parts.catalog.clone(), store, clock);
