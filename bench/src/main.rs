@@ -7,6 +7,7 @@
 //! meanwhile hits both; what is printed last are medians, one `name value` a line.
 
 mod bodies;
+mod browser;
 mod cell;
 mod cells;
 mod certificate;
