@@ -91,7 +91,69 @@ fn unavailable(error: impl Error + 'static) -> Denied {
 
 #[cfg(test)]
 mod tests {
+    use catalog::NewEvent;
+    use database::testing::TestDatabase;
+    use model::{EventPolicy, Role, StreamKey, Tier, VersionId, VideoId, Visibility};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+    use subscriptions::{AccountChange, NewAccount};
+
     use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+    const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    /// Rows of nobody.
+    async fn publishers(test: &TestDatabase) -> EventPublishers {
+        let database = test.open().await;
+        let subscriptions = Subscriptions::open(database.clone(), subscriptions::Config::default());
+        let catalog = Catalog::open(database).await.unwrap();
+        EventPublishers { catalog, subscriptions: subscriptions.await.unwrap() }
+    }
+
+    #[tokio::test]
+    async fn a_key_opens_its_event_for_whoever_may_broadcast() {
+        let test = TestDatabase::sqlite().await;
+        let (publishers, mut rng) = (publishers(&test).await, StdRng::seed_from_u64(1));
+        let new = NewAccount {
+            username: "ana".into(),
+            password: "a long password".into(),
+            role: Role::Creator,
+            tier: Tier::NONE,
+        };
+        let owner = publishers.subscriptions.create_account(new, NOW, &mut rng).await.unwrap();
+        let key = StreamKey::generate(&mut rng).hash();
+        let (video, version) = (VideoId::generate(&mut rng), VersionId::generate(&mut rng));
+        let event = NewEvent {
+            video,
+            version,
+            owner,
+            title: "Evento".into(),
+            description: String::new(),
+            visibility: Visibility::Public,
+            min_tier: Tier::NONE,
+            starts_at: None,
+            policy: EventPolicy::default(),
+            key,
+        };
+        publishers.catalog.create_event(&event, NOW).await.unwrap();
+
+        let first = publishers.admit(key, HOST, NOW).await.unwrap();
+        assert_eq!((first.video, first.version, first.generation), (video, version, 1));
+        assert!(publishers.heard(&first, NOW).await);
+        let second = publishers.admit(key, HOST, NOW).await.unwrap();
+        assert!(!publishers.heard(&first, NOW).await && publishers.heard(&second, NOW).await);
+        publishers.left(&second, NOW).await;
+        assert!(!publishers.heard(&second, NOW).await);
+
+        let unknown = StreamKey::generate(&mut rng).hash();
+        assert_eq!(publishers.admit(unknown, HOST, NOW).await, Err(Denied::Key));
+        let third = publishers.admit(key, HOST, NOW).await.unwrap();
+        let banned = AccountChange { disabled: Some(true), ..AccountChange::default() };
+        publishers.subscriptions.change_account(owner, banned, NOW, &mut rng).await.unwrap();
+        assert!(!publishers.heard(&third, NOW).await, "whoever publishes is put off");
+        assert_eq!(publishers.admit(key, HOST, NOW).await, Err(Denied::Key), "as for a wrong key");
+    }
 
     #[test]
     fn an_event_lasts_as_long_as_it_may_in_all() {

@@ -125,7 +125,7 @@ async fn run(shared: Arc<Shared>) -> Option<FeedOver> {
                     }
                     // What it was sent may be gone with it.
                     shared.with_backlog(Backlog::rewind);
-                    tracing::warn!("the packager went away; what comes is kept for it");
+                    tracing::warn!(begin = ?shared.begin, "the packager went away; what comes is kept for it");
                 }
             }
         } else if !is_missed {
