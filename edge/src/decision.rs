@@ -46,6 +46,8 @@ pub(crate) enum Right {
     Public {
         /// The greatest height.
         height: u16,
+        /// How far back in a live event, in seconds.
+        rewind_s: u32,
         /// When the policy was asked for; what was revoked since is not covered by it.
         asked: Timestamp,
     },
@@ -60,11 +62,12 @@ impl Right {
         }
     }
 
-    /// Whether it reaches back in a live event. A grant says so; no policy gives that to everybody.
-    pub(crate) fn rewinds(&self) -> bool {
+    /// How far it reaches back in a live event, in seconds.
+    pub(crate) fn rewind_s(&self) -> u32 {
         match self {
-            Self::Granted(grant) => grant.uses.allows(Use::Rewind),
-            Self::Public { .. } => false,
+            Self::Granted(grant) if grant.uses.allows(Use::Rewind) => grant.rewind_s,
+            Self::Granted(_) => 0,
+            Self::Public { rewind_s, .. } => *rewind_s,
         }
     }
 
@@ -150,10 +153,13 @@ pub(crate) fn by_policy(
 ) -> Decision {
     let policy = policy.filter(|policy| policy.video == route.video && policy.covers(route.version));
     let height = policy.as_ref().and_then(|policy| policy.height);
+    let rewind_s = policy.as_ref().map_or(0, |policy| policy.rewind_s);
     let right = match (route.resource, policy, height) {
-        (Resource::Thumbnail, Some(policy), _) if policy.listed => Right::Public { height: 0, asked },
+        (Resource::Thumbnail, Some(policy), _) if policy.listed => {
+            Right::Public { height: 0, rewind_s: 0, asked }
+        }
         (_, _, Some(height)) if route.height() <= height && needed(route) == Use::Play => {
-            Right::Public { height, asked }
+            Right::Public { height, rewind_s, asked }
         }
         _ => return Decision::Refused(otherwise),
     };

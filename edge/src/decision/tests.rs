@@ -316,10 +316,13 @@ fn a_grant_for_another_item_is_refused_without_asking_anybody() {
 }
 
 #[test]
-fn only_a_grant_that_says_so_reaches_back() {
-    let rewinds = |uses| Right::Granted(Arc::new(grant(|grant| grant.uses = uses))).rewinds();
-    assert!(!rewinds(Uses::PLAY) && rewinds(Uses::PLAY.with(Use::Rewind)));
-    assert!(!Right::Public { height: 480, asked: NOW }.rewinds());
+fn a_right_reaches_back_as_far_as_it_says() {
+    let granted = |uses, rewind_s| {
+        Right::Granted(Arc::new(grant(|grant| (grant.uses, grant.rewind_s) = (uses, rewind_s)))).rewind_s()
+    };
+    assert_eq!(granted(Uses::PLAY, 1800), 0);
+    assert_eq!(granted(Uses::PLAY.with(Use::Rewind), 1800), 1800);
+    assert_eq!(Right::Public { height: 480, rewind_s: 60, asked: NOW }.rewind_s(), 60);
 }
 
 fn free(version: VersionId, also: Vec<VersionId>) -> PublicPolicy {

@@ -20,9 +20,9 @@ use crate::metrics::Found;
 use crate::origin::PATIENCE;
 use crate::response::{self, Entity, Keep, cache_control};
 
-/// Seconds of media behind its end that whoever may not rewind may fetch: what their playlists list,
-/// and a minute for those that were fetched a while ago.
-const REACH_S: u64 = Window::LIVE_S as u64 + 60;
+/// Seconds by which media may be older than what its viewer's playlists list: they may have been fetched
+/// a while ago.
+const GRACE_S: u64 = 60;
 
 type Answered = Result<(Response<Body>, Found), Arc<EdgeError>>;
 
@@ -118,7 +118,7 @@ impl Edge {
                 }
             }
         };
-        let window = if right.rewinds() { Window::Rewind } else { Window::Live };
+        let window = Window::back(right.rewind_s());
         let delta = directives.skip.is_some();
         let playlist = follower.playlist(&moment, Shown { view, window, delta });
         let keep = Keep::For(if is_blocking { 6 * target_s } else { target_s / 2 });
@@ -269,7 +269,8 @@ async fn closed(
         let age_s = segments.last().map_or(0, |last| rendition.age_s(last));
         (segments.iter().map(|segment| (segment.begun.msn, segment.size_bytes)).collect::<Vec<_>>(), age_s)
     };
-    if age_s > REACH_S && !case.right.rewinds() {
+    let reach_s = u64::from(Window::back(case.right.rewind_s()).seconds()) + GRACE_S;
+    if age_s > reach_s {
         return Ok((response::refusal(ErrorKind::Forbidden, Language::of(case.asked.headers)), Found::None));
     }
     let (media, found) = match sizes[..] {

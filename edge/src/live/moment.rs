@@ -1,8 +1,9 @@
 //! What there is of a rendition at one moment, and how it is told.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use live::{Directives, Position, Reload, Shown, Timing, View, Window};
+use live::{Directives, Position, Reload, Shown, Timing, View};
 
 use crate::document::Document;
 
@@ -22,8 +23,9 @@ pub(crate) struct Moment {
     pub(crate) position: Position,
     pub(crate) parts_of_previous: u32,
     pub(crate) ended: bool,
-    /// The playlists, each written by the first who asks for it.
-    playlists: [OnceLock<Document>; View::ALL.len() * 4],
+    /// The playlists, each written by the first who asks for it: a few, since tiers and events do not
+    /// differ much in how far back they let anybody go.
+    playlists: Mutex<HashMap<Shown, Document>>,
 }
 
 impl Moment {
@@ -44,8 +46,7 @@ impl Moment {
 
     /// One of its playlists, as `write` has it.
     pub(super) fn playlist(&self, shown: Shown, write: impl FnOnce() -> String) -> Document {
-        let rewinds = usize::from(shown.window == Window::Rewind);
-        let place = (shown.view as usize) << 2 | rewinds << 1 | usize::from(shown.delta);
-        self.playlists[place].get_or_init(|| Document::quick(write().into())).clone()
+        let mut playlists = self.playlists.lock().unwrap_or_else(PoisonError::into_inner);
+        playlists.entry(shown).or_insert_with(|| Document::quick(write().into())).clone()
     }
 }

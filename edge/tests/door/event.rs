@@ -377,7 +377,7 @@ pub(crate) async fn answer_of(edge: &Edge, method: &str, name: &str, headers: &[
 
 /// The same, and going back.
 pub(crate) fn rewinding(height: u16) -> Grant {
-    Grant { uses: Uses::PLAY.with(Use::Rewind), ..grant(height) }
+    Grant { uses: Uses::PLAY.with(Use::Rewind), rewind_s: 12 * 3600, ..grant(height) }
 }
 
 /// The path of something of the event.

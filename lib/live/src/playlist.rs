@@ -20,8 +20,6 @@ const SKIP_UNTIL: u32 = 6;
 const PARTS_UNTIL: u32 = 3;
 /// Every so many segments the time of day stands again.
 const DATED: u32 = 16;
-/// Nobody rewinds further.
-const LONGEST_S: u32 = 12 * 60 * 60;
 
 /// Which of a rendition's playlists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -281,11 +279,8 @@ impl Writer<'_> {
 
     /// The first row within the window.
     fn first(&self, rows: &[Row<'_>], end: u64) -> usize {
-        let seconds = match self.shown.window {
-            Window::Live => Window::LIVE_S,
-            Window::Rewind => LONGEST_S,
-        };
-        let start = end.saturating_sub(u64::from(seconds) * u64::from(self.rendition.timescale));
+        let start =
+            end.saturating_sub(u64::from(self.shown.window.seconds()) * u64::from(self.rendition.timescale));
         rows.partition_point(|row| row.begun.start + row.duration <= start)
     }
 

@@ -15,17 +15,32 @@ pub enum View {
 
 /// How far back a playlist goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Window {
-    /// As far as it takes to play on: [`Window::LIVE_S`].
-    Live,
-    /// All that the event keeps.
-    Rewind,
+pub struct Window {
+    seconds: u32,
 }
 
 impl Window {
     /// Seconds that a playlist shows to whoever may not rewind. Long enough for a phone that slept,
     /// and for every rule about what must stay listed.
     pub const LIVE_S: u32 = 60;
+    /// Nobody rewinds further.
+    pub const LONGEST_S: u32 = 12 * 60 * 60;
+    /// As far as it takes to play on.
+    pub const LIVE: Self = Self { seconds: Self::LIVE_S };
+
+    /// For whoever may go back so many seconds.
+    pub const fn back(seconds: u32) -> Self {
+        match seconds {
+            ..=Self::LIVE_S => Self::LIVE,
+            Self::LONGEST_S.. => Self { seconds: Self::LONGEST_S },
+            _ => Self { seconds },
+        }
+    }
+
+    /// Its length.
+    pub const fn seconds(self) -> u32 {
+        self.seconds
+    }
 }
 
 impl View {

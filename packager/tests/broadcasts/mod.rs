@@ -116,7 +116,7 @@ impl Studio {
 
     async fn playlist(&self, rendition: &Rendition) -> String {
         let event = self.live.event(VIDEO, VERSION, None).await.unwrap().unwrap();
-        let shown = Shown { view: View::Low, window: Window::Rewind, delta: false };
+        let shown = Shown { view: View::Low, window: Window::back(Window::LONGEST_S), delta: false };
         media(rendition, &event.timing, shown, &[])
     }
 

@@ -7,7 +7,7 @@ fn report(rendition: RenditionName, last_msn: u32, part: u32, last_closed: Optio
     Report { rendition, last_msn, last_part: Some(part), last_closed }
 }
 
-const SHOWN: Shown = Shown { view: View::Low, window: Window::Live, delta: false };
+const SHOWN: Shown = Shown { view: View::Low, window: Window::LIVE, delta: false };
 
 fn lines(text: &str) -> Vec<&str> {
     text.lines().collect()
@@ -79,7 +79,7 @@ fn the_window_moves_and_numbers_with_it() {
     let rendition = grown(6 * 100);
     let live = media(&rendition, &TIMING, SHOWN, &[]);
     assert_eq!((value(&live, "#EXT-X-MEDIA-SEQUENCE:"), count(&live, "#EXTINF")), ("73", 30));
-    let rewind = media(&rendition, &TIMING, Shown { window: Window::Rewind, ..SHOWN }, &[]);
+    let rewind = media(&rendition, &TIMING, Shown { window: Window::back(Window::LONGEST_S), ..SHOWN }, &[]);
     assert_eq!((value(&rewind, "#EXT-X-MEDIA-SEQUENCE:"), count(&rewind, "#EXTINF")), ("3", 100));
     for text in [live, rewind] {
         // Parts only within three target durations from the end.
@@ -129,7 +129,7 @@ fn without_parts_only_whole_segments_are_listed() {
 
 #[test]
 fn the_saver_lists_three_segments_as_one_and_never_renames_them() {
-    let shown = Shown { view: View::Saver, window: Window::Rewind, delta: false };
+    let shown = Shown { view: View::Saver, window: Window::back(Window::LONGEST_S), delta: false };
     let names = |segments, gaps: &[u32], breaks: &[u32]| {
         let text = media(&closed(segments, gaps, breaks), &TIMING, shown, &[]);
         assert_eq!(value(&text, "#EXT-X-TARGETDURATION:"), "6");
@@ -153,7 +153,7 @@ fn the_saver_lists_three_segments_as_one_and_never_renames_them() {
 
 #[test]
 fn the_saver_leaves_out_what_is_older_than_six_of_its_own_target_durations() {
-    let shown = |delta| Shown { view: View::Saver, window: Window::Rewind, delta };
+    let shown = |delta| Shown { view: View::Saver, window: Window::back(Window::LONGEST_S), delta };
     for segments in 60..70 {
         let rendition = closed(segments, &[], &[]);
         let delta = media(&rendition, &TIMING, shown(true), &[]);
@@ -170,7 +170,7 @@ fn the_saver_joins_only_so_many_however_short_they_are() {
         let begun = Begun { start: u64::from(msn) * 9_000, ..crate::samples::begun(msn, 0) };
         rendition.push(Segment { begun, duration: 9_000, size_bytes: 100, parts: Vec::new() });
     }
-    let shown = Shown { view: View::Saver, window: Window::Rewind, delta: false };
+    let shown = Shown { view: View::Saver, window: Window::back(Window::LONGEST_S), delta: false };
     let text = media(&rendition, &TIMING, shown, &[]);
     assert!(text.ends_with("\n0-7.m4s\n#EXTINF:0.8,\n8-15.m4s\n"), "{text}");
 }
