@@ -208,7 +208,8 @@ async fn open(
     }
     let rtmp = config.has(Role::Ingest).then(|| rtmp(config, &parts, live));
     if config.has(Role::Web) {
-        doors.push(web(config, &parts, packaged));
+        let port = rtmp.as_ref().and_then(|rtmp| rtmp.addresses()[0]).map(|address| address.port());
+        doors.push(web(config, &parts, packaged, port));
         tell_webhooks(config, &parts, life);
     }
     if config.has(Role::Packager) {
@@ -300,7 +301,7 @@ fn rtmp(config: &Config, parts: &Parts, [plain, encrypted]: [Option<StreamPort>;
     RtmpDoor::new(plain, encrypted, Arc::new(publishers), socket, clock)
 }
 
-fn web(config: &Config, parts: &Parts, packaged: Option<Live>) -> Arc<dyn Door> {
+fn web(config: &Config, parts: &Parts, packaged: Option<Live>, rtmp_port: Option<u16>) -> Arc<dyn Door> {
     let state = web::State {
         catalog: parts.catalog.clone(),
         subscriptions: parts.subscriptions.clone(),
@@ -308,6 +309,7 @@ fn web(config: &Config, parts: &Parts, packaged: Option<Live>) -> Arc<dyn Door> 
         clock: Arc::clone(&parts.clock),
         config: Arc::new(config.web.clone()),
         health: packaged.map(|live| Arc::new(live::Pulse(live)) as Arc<dyn LiveHealth>),
+        rtmp_port,
         audience: web::Viewers::default(),
     };
     Arc::new(OnRuntime::new(web::WebDoor::new(state), Handle::current()))

@@ -206,7 +206,9 @@ pub(crate) fn publish_url(state: &State, headers: &HeaderMap, authority: Option<
         return state.config.publish_url.clone();
     }
     let host = authority.or_else(|| headers.get(HOST)?.to_str().ok()).unwrap_or_default();
-    format!("rtmp://{}/live", name_of(host).unwrap_or("localhost"))
+    // 1935 is what encoders take where none is given.
+    let port = state.rtmp_port.filter(|port| *port != 1935).map(|port| format!(":{port}"));
+    format!("rtmp://{}{}/live", name_of(host).unwrap_or("localhost"), port.unwrap_or_default())
 }
 
 /// The name in a `Host`, without its port; `None` for what is none.

@@ -23,6 +23,8 @@ pub struct State {
     pub config: Arc<Config>,
     /// Who can tell how live feeds are; `None` where nobody in this process can.
     pub health: Option<Arc<dyn LiveHealth>>,
+    /// Where this process takes live streams by RTMP; `None` where it takes none.
+    pub rtmp_port: Option<u16>,
     /// Who watches live events, as far as this process has heard.
     pub audience: Viewers,
 }

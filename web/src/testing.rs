@@ -92,6 +92,7 @@ impl Site {
             clock: clock.clone(),
             config: Arc::new(config),
             health: None,
+            rtmp_port: None,
             audience: Viewers::default(),
         };
         state.subscriptions.rotate_keys(START, &mut rng()).await.unwrap();

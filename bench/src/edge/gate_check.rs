@@ -93,6 +93,7 @@ fn grant(viewer: u128) -> Grant {
         version: VersionId::from_bits(1),
         height: 1080,
         uses: Uses::PLAY,
+        rewind_s: 0,
         rate: None,
         iat: now,
         exp: now + 600,

@@ -174,19 +174,22 @@ impl Archive {
 
     /// A closed segment, from the spool or from the store.
     pub(crate) async fn segment(&self, name: RenditionName, msn: u32) -> Result<Option<Bytes>, LiveError> {
-        let (segment, from) = {
+        let (segment, offset, from) = {
             let record = self.record();
             let Some(recorded) = record.renditions.get(&name) else { return Ok(None) };
             let Some((segment, offset)) = find(recorded, msn).cloned() else { return Ok(None) };
-            if segment.begun.gap {
-                return Ok(None);
-            }
-            if let Some(bytes) = self.reader.segment(name, &segment, offset)? {
-                return Ok(Some(bytes));
-            }
-            let Some(from) = in_store(&record, recorded, name, msn) else { return Ok(None) };
-            (segment, from)
+            (segment, offset, in_store(&record, recorded, name, msn))
         };
+        if segment.begun.gap {
+            return Ok(None);
+        }
+        // Whoever asks may be one of few threads that serve everybody.
+        let (reader, wanted) = (self.reader.clone(), segment.clone());
+        let read = tokio::task::spawn_blocking(move || reader.segment(name, &wanted, offset));
+        if let Some(bytes) = read.await.map_err(LiveError::Task)?? {
+            return Ok(Some(bytes));
+        }
+        let Some(from) = from else { return Ok(None) };
         let InStore { key, chunk, place, before } = from;
         let index = self.store.get_range(&key, chunk.index_range()).await?;
         let index = read_chunk_index(&index)?;

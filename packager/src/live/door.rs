@@ -30,7 +30,7 @@ pub(crate) fn open(path: &Path) -> std::io::Result<UnixListener> {
 
 /// Takes feeds until told to stop.
 pub(crate) async fn accept(live: &Live, listener: UnixListener, stop: &CancellationToken) {
-    loop {
+    for connection in 0.. {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             accepted = listener.accept() => accepted,
@@ -41,7 +41,7 @@ pub(crate) async fn accept(live: &Live, listener: UnixListener, stop: &Cancellat
                 tracker.spawn(async move {
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        served = serve(live, stream, &stop) => if let Err(error) = served {
+                        served = serve(live, stream, connection, &stop) => if let Err(error) = served {
                             tracing::warn!(error = &error as &dyn std::error::Error, "a feed was cut");
                         },
                     }
@@ -55,7 +55,12 @@ pub(crate) async fn accept(live: &Live, listener: UnixListener, stop: &Cancellat
     }
 }
 
-async fn serve(live: Live, stream: UnixStream, stop: &CancellationToken) -> Result<(), LiveError> {
+async fn serve(
+    live: Live,
+    stream: UnixStream,
+    connection: u64,
+    stop: &CancellationToken,
+) -> Result<(), LiveError> {
     let (mut from, to) = stream.into_split();
     let mut bytes = BytesMut::with_capacity(64 << 10);
     let Some((first, _)) = next(&mut from, &mut bytes).await? else { return Ok(()) };
@@ -68,20 +73,20 @@ async fn serve(live: Live, stream: UnixStream, stop: &CancellationToken) -> Resu
         let _ = answers.send(FeedAnswer::Over(FeedOver::EventEnded)).await;
         return Ok(());
     };
-    let begun = Input::Begin { generation, encoder, answers };
+    let begun = Input::Begin { connection, generation, encoder, answers };
     if inputs.send(begun).await.is_err() {
         return Ok(());
     }
     let read = async {
         while let Some((message, payload)) = next(&mut from, &mut bytes).await? {
-            if inputs.send(Input::Said { generation, message, payload }).await.is_err() {
+            if inputs.send(Input::Said { connection, message, payload }).await.is_err() {
                 break;
             }
         }
         Ok(())
     };
     let ended = read.await;
-    let _ = inputs.send(Input::Gone { generation }).await;
+    let _ = inputs.send(Input::Gone { connection }).await;
     ended
 }
 

@@ -30,11 +30,11 @@ use super::{LiveError, Shared};
 #[derive(Debug)]
 pub(crate) enum Input {
     /// A publisher's connection, accepted.
-    Begin { generation: u64, encoder: String, answers: mpsc::Sender<FeedAnswer> },
+    Begin { connection: u64, generation: u64, encoder: String, answers: mpsc::Sender<FeedAnswer> },
     /// What it says.
-    Said { generation: u64, message: FeedMessage, payload: Bytes },
+    Said { connection: u64, message: FeedMessage, payload: Bytes },
     /// It is gone.
-    Gone { generation: u64 },
+    Gone { connection: u64 },
 }
 
 /// Carries one event from its first feed to the shelf.
@@ -141,7 +141,7 @@ impl Driver {
     /// Takes what came; whether the event is over.
     async fn take(&mut self, input: Input) -> Result<bool, LiveError> {
         match input {
-            Input::Begin { generation, encoder, answers } => {
+            Input::Begin { connection, generation, encoder, answers } => {
                 if self.feed.as_ref().is_some_and(|feed| feed.generation > generation) {
                     let _ = answers.try_send(FeedAnswer::Over(FeedOver::Superseded));
                     return Ok(false);
@@ -152,15 +152,16 @@ impl Driver {
                 }
                 tracing::info!(video = %self.video, generation, %encoder, "a publisher is there");
                 let _ = answers.try_send(FeedAnswer::Accepted);
-                self.feed = Some(Feed::new(generation, encoder, answers));
+                self.feed = Some(Feed::new(connection, generation, encoder, answers));
             }
-            Input::Said { generation, message, payload } => {
-                if self.feed.as_ref().is_some_and(|feed| feed.generation == generation) {
+            Input::Said { connection, message, payload } => {
+                if self.feed.as_ref().is_some_and(|feed| feed.connection == connection) {
                     self.hear(message, payload).await?;
                 }
             }
-            Input::Gone { generation } => {
-                if self.feed.take_if(|feed| feed.generation == generation).is_some() {
+            Input::Gone { connection } => {
+                if let Some(feed) = self.feed.take_if(|feed| feed.connection == connection) {
+                    let generation = feed.generation;
                     tracing::info!(video = %self.video, generation, "the publisher is gone");
                     self.away().await?;
                     let now = self.shared.clock.now();

@@ -10,6 +10,8 @@ use super::timeline::Timeline;
 /// One publisher's connection, as its event sees it.
 #[derive(Debug)]
 pub(crate) struct Feed {
+    /// Which connection to the socket brings it.
+    pub(crate) connection: u64,
     /// The publisher's turn.
     pub(crate) generation: u64,
     /// What its program calls itself.
@@ -26,8 +28,14 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) fn new(generation: u64, encoder: String, answers: mpsc::Sender<FeedAnswer>) -> Self {
+    pub(crate) fn new(
+        connection: u64,
+        generation: u64,
+        encoder: String,
+        answers: mpsc::Sender<FeedAnswer>,
+    ) -> Self {
         Self {
+            connection,
             generation,
             encoder,
             answers,
