@@ -122,7 +122,7 @@ impl Archive {
         let start: u64 = recorded.sealed.iter().map(|(_, chunk)| ticks(chunk)).sum();
 
         let mut joined: Vec<Joined> = Vec::new();
-        let mut end = start;
+        let (mut end, mut init) = (start, None);
         for (segment, offset) in &recorded.segments[sealed(recorded)..] {
             let msn = segment.begun.msn;
             if segment.begun.gap {
@@ -147,11 +147,15 @@ impl Archive {
             };
             let ReadSegment { samples, payload, .. } = read_part(&bytes)?;
             let begins = samples.first().is_some_and(|sample| sample.sync);
-            let whole = joined.len() >= CHUNK_S as usize / 2 || end - start >= CHUNK_S * timescale;
-            if begins && whole {
+            // A chunk is of one format, and lasts a minute.
+            let whole = joined.len() >= CHUNK_S as usize / 2
+                || end - start >= CHUNK_S * timescale
+                || init.is_some_and(|init| init != segment.begun.init);
+            if begins && whole && !joined.is_empty() {
                 return Ok(Some((number, start, joined)));
             }
             let lasts = samples.iter().map(|sample| u64::from(sample.duration)).sum::<u64>();
+            init = Some(segment.begun.init);
             match joined.last_mut() {
                 Some(before) if !begins => {
                     before.span.1 = msn;
@@ -207,12 +211,12 @@ impl Archive {
         let record = self.record().clone();
         let (video, version) = (record.video, record.version);
         let mut renditions = Vec::new();
-        for (name, recorded) in record.renditions.iter().filter(|(_, one)| !one.sealed.is_empty()) {
+        for (name, recorded) in shelved(&record) {
             let Some(track) = recorded.tracks.first() else { continue };
             let init = self.reader.init(*name, track.init)?;
             let key = ObjectKey::Init { video, version, rendition: *name };
             backoff::insist(backoff::WRITE, || self.store.put(&key, init.clone())).await?;
-            let chunks: Vec<ChunkRef> = recorded.sealed.iter().map(|(_, chunk)| chunk.clone()).collect();
+            let chunks = chunks_of_first_format(recorded);
             let segments: Vec<SegmentRef> = chunks.iter().flat_map(|chunk| chunk.segments.clone()).collect();
             renditions.push(RenditionIndex {
                 name: *name,
@@ -246,6 +250,28 @@ impl Archive {
     pub(crate) fn renditions(&self) -> Vec<RenditionName> {
         self.record().renditions.keys().copied().collect()
     }
+}
+
+/// The renditions that go on the shelf. A film has one format for each: what was published in several
+/// is left out, as long as there is a picture in one.
+fn shelved(record: &Record) -> impl Iterator<Item = (&RenditionName, &Recorded)> {
+    let is_whole = |recorded: &Recorded| recorded.tracks.len() == 1;
+    let has_picture = record
+        .renditions
+        .iter()
+        .any(|(name, recorded)| name.is_video() && is_whole(recorded) && !recorded.sealed.is_empty());
+    let stays = move |(name, recorded): &(&RenditionName, &Recorded)| {
+        !recorded.sealed.is_empty() && (is_whole(recorded) || !(name.is_video() && has_picture))
+    };
+    record.renditions.iter().filter(stays)
+}
+
+/// What there is of a rendition up to where its format changed, or all of it.
+fn chunks_of_first_format(recorded: &Recorded) -> Vec<ChunkRef> {
+    let init = |spans: &[(u32, u32)]| Some(find(recorded, spans.first()?.0)?.0.begun.init);
+    let first = recorded.sealed.first().and_then(|(spans, _)| init(spans));
+    let is_first = |(spans, _): &&(Vec<(u32, u32)>, ChunkRef)| init(spans) == first;
+    recorded.sealed.iter().take_while(is_first).map(|(_, chunk)| chunk.clone()).collect()
 }
 
 /// How many of the recorded segments are in the store, or will never be.
