@@ -24,6 +24,8 @@ mod plan;
 mod sound;
 mod stills;
 
+pub(crate) use stills::pictures;
+
 use catalog::Work;
 
 use crate::attempt::Attempt;

@@ -35,6 +35,7 @@ mod lane;
 mod rungs;
 mod sound;
 mod spool;
+mod stills;
 mod timeline;
 mod verify;
 
@@ -158,6 +159,9 @@ pub(crate) enum LiveError {
     /// A segment that was written down is gone.
     #[error("find segment {msn} of {rendition}")]
     Lost { rendition: RenditionName, msn: u32 },
+    /// The transcoder gave no stills.
+    #[error("make stills: {0}")]
+    Stills(String),
     /// A task of ours ended in a panic.
     #[error("keep a live event running")]
     Task(#[source] tokio::task::JoinError),

@@ -52,9 +52,9 @@ const SAMPLE_RATE: u32 = 48_000;
 /// The grid of a film without a picture.
 const MILLISECONDS: Ratio = Ratio::new(1000, 1);
 /// The poster at player size: larger than most phones show, small enough for a slow link.
-const POSTER_WIDTH: u32 = 1280;
+pub(crate) const POSTER_WIDTH: u32 = 1280;
 /// The card of a list on a dense screen.
-const THUMBNAIL_WIDTH: u32 = 480;
+pub(crate) const THUMBNAIL_WIDTH: u32 = 480;
 
 /// Decides what to make of the file that `probe` describes.
 ///

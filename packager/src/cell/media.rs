@@ -14,9 +14,9 @@ use crate::backoff;
 /// The media file that a cell is given.
 #[derive(Debug)]
 pub(crate) struct Media {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) key: ObjectKey,
-    pub(super) size: u64,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) key: ObjectKey,
+    pub(crate) size: u64,
 }
 
 impl Media {

@@ -23,7 +23,7 @@ pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Resul
 }
 
 /// Both pictures, when the cell is done.
-async fn pictures(cell: &mut Cell) -> Result<(Bytes, Bytes), Halt> {
+pub(crate) async fn pictures(cell: &mut Cell) -> Result<(Bytes, Bytes), Halt> {
     let (mut poster, mut thumbnail) = (None, None);
     loop {
         match cell.next().await {

@@ -207,7 +207,7 @@ impl Archive {
 
     /// Stores what is missing of the version that the event grew, its index last. `None` when there
     /// is nothing to keep.
-    pub(crate) async fn finish(&self) -> Result<Option<NewVersion>, LiveError> {
+    pub(crate) async fn finish(&self) -> Result<Option<(VersionIndex, NewVersion)>, LiveError> {
         let record = self.record().clone();
         let (video, version) = (record.video, record.version);
         let mut renditions = Vec::new();
@@ -239,7 +239,7 @@ impl Archive {
         let json = index.to_json();
         backoff::insist(backoff::WRITE, || self.store.put(&key, json.clone())).await?;
         let renditions = index.renditions.iter().map(summary).collect();
-        Ok(Some(NewVersion { version, duration_ms, renditions }))
+        Ok(Some((index, NewVersion { version, duration_ms, renditions })))
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {

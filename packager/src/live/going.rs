@@ -18,7 +18,7 @@ use super::lane::Made;
 use super::rungs::Rungs;
 use super::sound::time;
 use super::spool::{Spool, SpoolError};
-use super::{LiveError, Shared};
+use super::{LiveError, Shared, stills};
 
 /// What is on air, for whoever asks.
 #[derive(Debug)]
@@ -296,7 +296,13 @@ impl Going {
                     self.sealed(line).await?;
                 }
             }
-            shelf = self.on_air.archive.finish().await?;
+            if let Some((index, version)) = self.on_air.archive.finish().await? {
+                if let Err(error) = stills::store(shared, &index).await {
+                    // The film is worth more than its poster.
+                    tracing::warn!(%video, error = &error as &dyn std::error::Error, "a film has no stills");
+                }
+                shelf = Some(version);
+            }
         }
         shared.catalog.event_ended(video, shelf.as_ref(), shared.clock.now()).await?;
         self.remove().await
