@@ -237,8 +237,10 @@ async fn a_publisher_who_comes_back_goes_on_in_the_same_event() {
     studio.end().await;
     third.until_over().await;
     let index = studio.shelf().await;
-    let pictures = samples(&*studio.house.store, &index, PICTURE).await;
-    assert_eq!(pictures.len() as u64, before + second.sent + third.sent);
+    // What the second had under way when the third came is lost: less than a segment.
+    let pictures = samples(&*studio.house.store, &index, PICTURE).await.len() as u64;
+    let sent = before + second.sent + third.sent;
+    assert!((sent - 60..=sent).contains(&pictures), "{pictures} of {sent} pictures");
     let (lasts, heard) =
         (index.rendition(PICTURE).unwrap().duration() / 90, index.rendition(SOUND).unwrap().duration() / 48);
     assert!(lasts.abs_diff(heard) <= 45, "{lasts} ms of pictures, {heard} ms of sound");
