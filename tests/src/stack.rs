@@ -258,7 +258,7 @@ impl Stack {
 
     fn command(&self, name: &str, data: &Path, roles: &str) -> Command {
         let config = self.config_file();
-        let text = format!("admin_listen = \"127.0.0.1:0\"\n{}", self.settings);
+        let text = format!("admin_listen = \"127.0.0.1:0\"\n{}", with_free_rtmps(&self.settings));
         std::fs::write(&config, text).expect("write the configuration");
         let mut command = Command::new(program(name));
         command.arg("serve");
@@ -484,4 +484,14 @@ fn shape_of(name: &str) -> String {
 /// A file inside the home of the project (`scripts/…`, `.tools/…`).
 pub fn project_file(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(relative)
+}
+
+/// These lines of configuration, and a free port for encrypted live streams: other stories have a
+/// certificate at the same time.
+fn with_free_rtmps(settings: &str) -> String {
+    const PORT: &str = "rtmps = \"127.0.0.1:0\"\n";
+    match settings.contains("[ingest]\n") {
+        true => settings.replace("[ingest]\n", &format!("[ingest]\n{PORT}")),
+        false => format!("ingest.{PORT}{settings}"),
+    }
 }
