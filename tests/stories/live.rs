@@ -6,19 +6,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tests::{Broadcaster, Engines, Person, Signal, Stack, Watching, decode, until};
 
-const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// An event of ana's, and what an encoder needs for it.
-struct Broadcast {
-    ana: Person,
-    id: String,
+pub(crate) struct Broadcast {
+    pub(crate) ana: Person,
+    pub(crate) id: String,
     server: String,
     key: String,
     log: PathBuf,
 }
 
 impl Broadcast {
-    async fn create(stack: &Stack, min_tier: u8) -> Self {
+    pub(crate) async fn create(stack: &Stack, min_tier: u8) -> Self {
         let ana = stack.person("ana", "creator", 0).await;
         let order = json!({ "title": "Desde el malecón", "visibility": "public", "min_tier": min_tier });
         let created = ana.post("/api/v1/events", order).await.expect(201).json();
@@ -32,7 +32,7 @@ impl Broadcast {
         }
     }
 
-    fn start(&self, signal: Signal) -> Broadcaster {
+    pub(crate) fn start(&self, signal: Signal) -> Broadcaster {
         Broadcaster::start(&format!("{}/{}", self.server, self.key), signal, &self.log)
     }
 
@@ -40,7 +40,7 @@ impl Broadcast {
         self.ana.get(&format!("/api/v1/events/{}", self.id)).await.expect(200).json()
     }
 
-    async fn until_on_air(&self) {
+    pub(crate) async fn until_on_air(&self) {
         until("pictures", PATIENCE, async || {
             let event = self.event().await;
             if event["on_air"] == true { Ok(()) } else { Err((event, std::fs::read_to_string(&self.log))) }
@@ -48,7 +48,7 @@ impl Broadcast {
         .await;
     }
 
-    async fn end(&self) {
+    pub(crate) async fn end(&self) {
         self.ana.post(&format!("/api/v1/events/{}/end", self.id), json!({})).await.expect(200);
     }
 }
@@ -150,6 +150,8 @@ async fn a_broadcast_outlives_its_publishers_and_is_on_the_shelf_when_it_ends() 
         let film = Watching::start(&stack, &event.ana, &event.id).await;
         let decoded = decode(&film.url("multivariant.m3u8"));
         assert_eq!(decoded.complaints, "");
+        film.get("poster.jpg").await.expect(200);
+        stack.cocuyo(&["doctor"]);
         let whole = decode(&film.url("360p.mp4"));
         assert_eq!(whole.complaints, "");
         assert!(whole.seconds > 5.0 && whole.frames as f64 > whole.seconds * 29.0, "{whole:?}");

@@ -23,6 +23,7 @@ mod live;
 mod long;
 mod lying;
 mod meter;
+mod observed;
 mod operation;
 mod order;
 mod own_edge;
