@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tests::{Broadcaster, Engines, Person, Signal, Stack, Watching, decode, until};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
@@ -14,7 +15,9 @@ pub(crate) struct Broadcast {
     pub(crate) id: String,
     server: String,
     key: String,
+    /// What encoders complain of, which names where they publish: not in the data folder.
     log: PathBuf,
+    _folder: TempDir,
 }
 
 impl Broadcast {
@@ -22,12 +25,14 @@ impl Broadcast {
         let ana = stack.person("ana", "creator", 0).await;
         let order = json!({ "title": "Desde el malecón", "visibility": "public", "min_tier": min_tier });
         let created = ana.post("/api/v1/events", order).await.expect(201).json();
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         Self {
             id: text(&created["id"]),
             server: stack.live_url(),
             key: text(&created["publish"]["key"]),
-            log: stack.data().join("broadcaster.log"),
+            log: folder.path().join("broadcaster.log"),
+            _folder: folder,
             ana,
         }
     }

@@ -59,8 +59,9 @@ const LOOK: u32 = 10;
 const DRAIN: Duration = Duration::from_secs(1);
 /// Between two tries to put an event on the shelf.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Sounds are named by the next of these rates, in kbit/s.
-const SOUND_RATES: [u16; 9] = [32, 48, 64, 96, 128, 160, 192, 256, 320];
+/// A publisher's sound is named by the next of these rates, in kbit/s. None is that of the smallest
+/// sound, which is encoded here: what is silent now may be loud later.
+const SOUND_RATES: [u16; 7] = [64, 96, 128, 160, 192, 256, 320];
 
 impl Driver {
     pub(crate) fn new(

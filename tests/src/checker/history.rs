@@ -290,8 +290,9 @@ impl History {
         faults.unless(sum <= is.duration + off, Rule::PartsAreSegment, || {
             format!("segment {msn} lasts {} µs, the parts that were seen {sum}", is.duration)
         });
-        let behind: Micros =
-            listing.numbered().filter(|(other, _)| *other > msn).map(|(_, later)| later.duration).sum();
+        let later = listing.numbered().filter(|(other, _)| *other > msn).map(|(_, later)| later.duration);
+        let open = listing.open.iter().flat_map(|open| &open.parts).map(|part| part.duration);
+        let behind: Micros = later.chain(open).sum();
         let is_near = behind + is.duration <= 3 * listing.target_duration_s * 1_000_000;
         let were_listed = !parts.is_empty() && self.last.as_ref().is_some_and(|last| last.end.0 >= msn);
         faults.unless(!listed.parts.is_empty() || !is_near || !were_listed, Rule::PartsListed, || {
