@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 
-.PHONY: help run samples-remove test test-long programs check bench bench-edge bench-packager tools-run tools-test tools-check tools-bench ui browser
+.PHONY: help run samples-remove test test-long programs check bench bench-edge bench-live bench-packager tools-run tools-test tools-check tools-bench ui browser
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -38,13 +38,18 @@ check: tools-check ui ## formatting, lints, dependency rules, types of the front
 	scripts/cargo-deny check bans licenses sources
 	cd web/ui && npm run check
 
-bench: bench-packager bench-edge ## both comparisons
+bench: bench-packager bench-edge bench-live ## all comparisons
 
 # Built apart: the comparisons use private database and S3 servers, of which the shipped program knows nothing.
 bench-edge: tools-bench ui ## segments, parts and the gate, side by side with nginx and Varnish
 	cargo build --release --locked --package server --package transcoder
 	cargo build --release --locked --package bench
 	$(CARGO_TARGET_DIR)/release/bench edge
+
+bench-live: tools-bench ui browser ## broadcasts from the encoder to the screen and the shelf, and the door beside nginx-rtmp
+	cargo build --release --locked --package server --package transcoder
+	cargo build --release --locked --package bench
+	$(CARGO_TARGET_DIR)/release/bench live
 
 bench-packager: tools-bench ui browser ## how soon films play, and the ladder beside ffmpeg and PeerTube's way
 	cargo build --release --locked --package server --package transcoder

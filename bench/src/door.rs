@@ -203,6 +203,47 @@ impl Door {
         Ok(bytes)
     }
 
+    /// Announces an event of whose session this is, which everybody may watch; its id and its key.
+    pub(crate) fn announce(
+        &self,
+        session: &str,
+        record: bool,
+        dvr_s: u32,
+    ) -> anyhow::Result<(String, String)> {
+        let order = json!({ "title": "bench", "visibility": "public", "record": record, "dvr_s": dvr_s });
+        let request = self.client.post(self.url("/api/v1/events")).bearer_auth(session);
+        let created = self.json(request.json(&order))?;
+        let id = created["id"].as_str().context("an event has an id")?.to_owned();
+        let key = created["publish"]["key"].as_str().context("an event has a key")?.to_owned();
+        Ok((id, key))
+    }
+
+    /// The token of who does everything.
+    pub(crate) fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// Ends an event of whose session this is.
+    pub(crate) fn end(&self, session: &str, id: &str) -> anyhow::Result<()> {
+        let url = self.url(&format!("/api/v1/events/{id}/end"));
+        self.send(self.client.post(url).bearer_auth(session))?;
+        Ok(())
+    }
+
+    /// Where `video` plays for everybody: `/live/{video}/{version}/` or `/v/{video}/{version}/`; `None` as
+    /// long as nothing of it does.
+    pub(crate) fn folder(&self, video: &str) -> anyhow::Result<Option<String>> {
+        let asked = self.client.post(self.url(&format!("/api/v1/videos/{video}/playback")));
+        let answer = self.wait_for(asked.send()).context("ask the server")?;
+        if answer.status() == 409 {
+            return Ok(None);
+        }
+        ensure!(answer.status().is_success(), "no playback of {video}: {}", answer.status());
+        let playback: Value = self.wait_for(answer.json()).context("read the server's JSON")?;
+        let url = playback["url"].as_str().context("playback has a url")?;
+        Ok(Some(url.trim_end_matches("multivariant.m3u8").to_owned()))
+    }
+
     fn url(&self, path: &str) -> String {
         if path.starts_with("http") { path.to_owned() } else { format!("http://{}{path}", self.address) }
     }

@@ -65,11 +65,30 @@ pub(crate) struct Installation {
     settings: String,
     storage: storage::Config,
     server: Option<Server>,
+    ports: Ports,
     https: Option<String>,
     door: Door,
     // Held for their ends.
     _postgres: Option<TestDatabase>,
     _seaweed: Option<SeaweedFs>,
+}
+
+/// Where a process listens. A port that was found once is taken again: who watches and who publishes
+/// comes back to where the server was.
+#[derive(Debug, Clone)]
+pub(crate) struct Ports {
+    /// For HTTP,
+    pub(crate) http: String,
+    /// and for live streams.
+    pub(crate) rtmp: String,
+}
+
+impl Ports {
+    /// Free ones.
+    pub(crate) fn any() -> Self {
+        let any = "127.0.0.1:0".to_owned();
+        Self { http: any.clone(), rtmp: any }
+    }
 }
 
 /// One process of an installation; it is killed when dropped, for it holds nothing wanted later.
@@ -126,6 +145,7 @@ impl Installation {
             settings,
             storage,
             server: None,
+            ports: Ports::any(),
             https: None,
             door,
             _postgres: postgres,
@@ -150,14 +170,20 @@ impl Installation {
         self.server.as_ref().map_or(0, Server::pid)
     }
 
-    /// Stops the server and starts it again: nothing is left in its memory.
+    /// Kills the server and starts it again: nothing is left in its memory.
     pub(crate) fn restart(&mut self) -> anyhow::Result<()> {
         self.server = None;
         let home = self.home.path();
-        let Serving { server, address, https } =
-            serve(&self.setup, home, home, self.setup.core, self.setup.roles)?;
-        (self.server, self.https) = (Some(server), https);
-        self.door.enter(&address)
+        let config = home.join("cocuyo.toml");
+        let process = Process { config: &config, data: home, core: self.setup.core, roles: self.setup.roles };
+        let Serving { server, ports, https } = serve(&self.setup, &self.ports, process)?;
+        (self.server, self.ports, self.https) = (Some(server), ports, https);
+        self.door.enter(&self.ports.http)
+    }
+
+    /// Where encoders publish to.
+    pub(crate) fn rtmp(&self) -> &str {
+        &self.ports.rtmp
     }
 
     /// Starts the server again with `more` behind the configuration that it began with.
@@ -177,11 +203,47 @@ impl Installation {
         create_account(self.data(), username, "viewer")
     }
 
+    /// Makes an account of somebody who may broadcast, with the password of all.
+    pub(crate) fn add_creator(&self, username: &str) -> anyhow::Result<()> {
+        create_account(self.data(), username, "creator")
+    }
+
+    /// What the command prints, for example the credential of an edge.
+    pub(crate) fn command(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let home = self.home.path();
+        let mut command = Command::new(program("cocuyo")?);
+        command.args(arguments).arg("--data").arg(home).arg("--config").arg(home.join("cocuyo.toml"));
+        let output = command.output().context("run cocuyo")?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
     /// Another process of this installation that only packages, on a core of its own.
     pub(crate) fn worker(&self, core: usize) -> anyhow::Result<Server> {
         let own = self.home.path().join(format!("worker-{core}"));
         std::fs::create_dir_all(&own).context("make the worker's folder")?;
-        Ok(serve(&self.setup, self.home.path(), &own, Some(core), Some("packager"))?.server)
+        let config = self.home.path().join("cocuyo.toml");
+        let process = Process { config: &config, data: &own, core: Some(core), roles: Some("packager") };
+        Ok(serve(&self.setup, &Ports::any(), process)?.server)
+    }
+
+    /// Another process of this installation, with these roles, on this core, at these ports, and with these
+    /// settings; everything that it keeps is in a folder called `name`.
+    pub(crate) fn beside(
+        &self,
+        name: &str,
+        roles: &str,
+        core: Option<usize>,
+        ports: &Ports,
+        settings: &str,
+    ) -> anyhow::Result<(Server, Ports)> {
+        let own = self.home.path().join(name);
+        std::fs::create_dir_all(&own).context("make a folder")?;
+        let config = own.join("cocuyo.toml");
+        std::fs::write(&config, settings).context("write the configuration")?;
+        let process = Process { config: &config, data: &own, core, roles: Some(roles) };
+        let Serving { server, ports, .. } = serve(&self.setup, ports, process)?;
+        Ok((server, ports))
     }
 
     /// Names and sizes of all objects in the store.
@@ -209,52 +271,56 @@ fn create_account(home: &Path, username: &str, role: &str) -> anyhow::Result<()>
     Ok(())
 }
 
+/// What a process is started with.
+struct Process<'a> {
+    config: &'a Path,
+    data: &'a Path,
+    core: Option<usize>,
+    roles: Option<&'a str>,
+}
+
 /// A process, and where it listens.
 struct Serving {
     server: Server,
-    address: String,
+    ports: Ports,
     https: Option<String>,
 }
 
-/// Starts a process with the configuration in `home` and its own things in `data`.
-fn serve(
-    setup: &Setup,
-    home: &Path,
-    data: &Path,
-    core: Option<usize>,
-    roles: Option<&str>,
-) -> anyhow::Result<Serving> {
+fn serve(setup: &Setup, ports: &Ports, process: Process<'_>) -> anyhow::Result<Serving> {
     let cocuyo = program("cocuyo")?;
-    let mut command = core.map_or_else(|| Command::new(&cocuyo), |core| on_core(core, &cocuyo));
-    command
-        .args(["serve", "--listen", "127.0.0.1:0", "--rtmp", "127.0.0.1:0", "--config"])
-        .arg(home.join("cocuyo.toml"));
-    command.arg("--data").arg(data);
-    if let Some(roles) = roles {
+    let mut command = process.core.map_or_else(|| Command::new(&cocuyo), |core| on_core(core, &cocuyo));
+    command.args(["serve", "--listen", &ports.http, "--rtmp", &ports.rtmp, "--config"]).arg(process.config);
+    command.arg("--data").arg(process.data);
+    if let Some(roles) = process.roles {
         command.args(["--roles", roles]);
     }
     if let Some(log) = setup.log {
         command.env("COCUYO_LOG", log);
     }
-    let log = File::options().create(true).append(true).open(data.join("server.log"));
+    let log = File::options().create(true).append(true).open(process.data.join("server.log"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log.context("open the log")?);
     let mut server = Server(command.spawn().context("start cocuyo")?);
     let output = server.0.stdout.take().context("the output is piped")?;
     let (told, address) = std::sync::mpsc::channel();
+    let mut rtmp = ports.rtmp.clone();
     std::thread::spawn(move || {
         let mut https = None;
         for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some((_, rest)) = line.split_once("live streams at rtmp://") {
+                rest.trim().trim_end_matches("/live").clone_into(&mut rtmp);
+            }
             if let Some((_, rest)) = line.split_once("serves https://") {
                 https = Some(rest.trim().to_owned());
             }
             if let Some((_, rest)) = line.split_once("serves http://") {
-                let _ = told.send((rest.trim().to_owned(), https.take()));
+                let ports = Ports { http: rest.trim().to_owned(), rtmp: rtmp.clone() };
+                let _ = told.send((ports, https.take()));
             }
         }
     });
-    let (address, https) =
+    let (ports, https) =
         address.recv_timeout(Duration::from_secs(60)).context("wait for the server to listen")?;
-    Ok(Serving { server, address, https })
+    Ok(Serving { server, ports, https })
 }
 
 /// A command that may run on one core only.

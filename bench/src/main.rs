@@ -3,7 +3,8 @@
 //! `bench packager` measures how soon a film plays and sets the shipped packager against one
 //! `ffmpeg` command that makes the same ladder, and against PeerTube's way of making one;
 //! `bench edge` sets the shipped edge, which verifies a grant on every request, against nginx and
-//! Varnish, which verify none, and measures what its gate costs by itself. Both sides work in turn, pair by pair, so that whatever the machine does
+//! Varnish, which verify none, and measures what its gate costs by itself; `bench live` follows
+//! broadcasts from the encoder to the viewer's screen, and sets its door beside nginx-rtmp. Both sides work in turn, pair by pair, so that whatever the machine does
 //! meanwhile hits both; what is printed last are medians, one `name value` a line.
 
 mod bodies;
@@ -15,6 +16,7 @@ mod door;
 mod edge;
 mod h2load;
 mod installation;
+mod live;
 mod load;
 mod nginx;
 mod packager;
@@ -39,6 +41,8 @@ enum Command {
     Packager(packager::Options),
     /// Segments and parts beside nginx and Varnish, and the gate by itself.
     Edge(edge::Options),
+    /// Live events, from the encoder to the screen and to the shelf.
+    Live(live::Options),
     /// Bytes in memory on their way to a socket: copied, or as pages.
     Bodies {
         /// How often each way is measured.
@@ -54,6 +58,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Packager(options) => packager::run(options),
         Command::Edge(options) => edge::run(options),
+        Command::Live(options) => live::run(options),
         Command::Bodies { rounds, bytes } => bodies::run(rounds, bytes),
     }
 }
