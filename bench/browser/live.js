@@ -1,7 +1,7 @@
 // A viewer of a live event: the site's own player in Chromium, on a page of its own at the site's address, so that
 // what hls.js says can be heard and what is on screen can be read.
 //
-//   node live.js --base URL
+//   node live.js --base URL --login NAME:PASSWORD
 //
 // Takes one command a line on standard input and tells one event a line on standard output, both as JSON:
 //
@@ -13,11 +13,11 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { launch } from '../../tests/browser/chromium.js';
+import { launch, signIn } from '../../tests/browser/chromium.js';
 import { leanHls } from '../../web/ui/build/lean-hls.js';
 
-const { values: args } = parseArgs({ options: { base: { type: 'string' } } });
-const { base } = args;
+const { values: args } = parseArgs({ options: { base: { type: 'string' }, login: { type: 'string' } } });
+const { base, login } = args;
 const PAGE = `${base}/bench`;
 const HTML = `<!doctype html><style>body{margin:0}video{width:1280px;height:720px}</style>
 <video muted playsinline></video><canvas width="640" height="360" hidden></canvas><script src="/bench.js"></script>`;
@@ -26,6 +26,7 @@ const tell = (event, more = {}) => console.log(JSON.stringify({ event, at: Date.
 
 const script = await bundle();
 const browser = await launch();
+const storageState = await signedIn();
 let viewer = null;
 tell('ready');
 
@@ -42,10 +43,19 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 await browser.close();
 
+/** Somebody who may watch everything: what strangers see ends at 480 lines. */
+async function signedIn() {
+  const context = await browser.newContext();
+  await signIn(await context.newPage(), base, login);
+  const { cookies } = await context.storageState();
+  await context.close();
+  return { cookies, origins: [] };
+}
+
 /** A new viewer each time: what an earlier one has cached or learnt of the line is gone. */
 async function join(id, level) {
   await close(false);
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const context = await browser.newContext({ storageState, viewport: { width: 1280, height: 800 } });
   const page = await context.newPage();
   viewer = { context, page };
   await page.route(PAGE, (route) => route.fulfill({ contentType: 'text/html', body: HTML }));

@@ -29,10 +29,9 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     installation.configure("[http]\nmax_connections = 20000\n[packager]\nlive_cores = 0\n")?;
     let event = Event::announce(&installation)?;
     let capture = Capture::make("640x360", 600)?;
-    let begin = Instant::now();
     let publishing = bench.runtime.block_on(async {
         let publisher = Publisher::connect(installation.rtmp(), &event.key).await?;
-        anyhow::Ok(publisher.send(&capture, Duration::from_millis(10), begin))
+        anyhow::Ok(publisher.send(&capture, Duration::from_millis(10)))
     })?;
     let source = event.source(&installation)?;
     let path = format!("{}{source}/playlist.m3u8", event.folder(&installation)?);
@@ -44,7 +43,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         let mut connections = connect(installation.door().address().parse()?, waiters)?;
         for _ in 0..releases {
             ensure!(!publishing.has_ended(), "the publisher was let go");
-            let released = release(&installation, &path, &mut connections, &publishing, begin)?;
+            let released = release(&installation, &path, &mut connections, &publishing)?;
             say(format!(
                 "{waiters} waiters: p50 {:.1} ms, p99 {:.1} ms, last {:.1} ms, {} bytes, first {:.1} ms behind a packet",
                 quantile(&released.after_first_ms, 0.5),
@@ -94,7 +93,6 @@ fn release(
     path: &str,
     connections: &mut [TcpStream],
     publishing: &Publishing,
-    begin: Instant,
 ) -> anyhow::Result<Released> {
     use std::io::Write;
     let text = installation.door().fetch(path, None)?;
@@ -109,18 +107,12 @@ fn release(
     }
     // Nothing may have been answered while others had not asked.
     let asked = now();
-    let mut first_packet = None;
-    while first_packet.is_none() {
-        std::thread::sleep(Duration::from_millis(1));
-        let sent = publishing.last_write();
-        let mut byte = [0];
-        connections[0].set_nonblocking(true)?;
-        if connections[0].peek(&mut byte).is_ok() {
-            first_packet = Some(sent);
-        }
-        connections[0].set_nonblocking(false)?;
+    connections[0].set_nonblocking(true)?;
+    while connections[0].peek(&mut [0]).is_err() {
         ensure!(now() < asked + 10.0, "nobody was answered in ten seconds");
+        std::thread::sleep(Duration::from_millis(5));
     }
+    connections[0].set_nonblocking(false)?;
     std::thread::sleep(Duration::from_secs(1));
     let (mut arrivals, mut bytes) = (Vec::with_capacity(connections.len()), 0);
     for connection in connections.iter() {
@@ -130,11 +122,12 @@ fn release(
         bytes = size;
     }
     let first = arrivals.iter().copied().fold(f64::INFINITY, f64::min);
-    let sent = first_packet.context("a packet was sent")?;
-    let sent = now() - begin.elapsed().as_secs_f64() + sent.as_secs_f64();
+    let ago = Duration::from_secs_f64((now() - first).max(0.0));
+    let released = Instant::now().checked_sub(ago).context("a moment since the machine began")?;
+    let sent = publishing.last_write(released).context("something was sent before")?;
     Ok(Released {
         after_first_ms: arrivals.iter().map(|at| (at - first) * 1000.0).collect(),
-        first_ms: (first - sent).max(0.0) * 1000.0,
+        first_ms: (released - sent).as_secs_f64() * 1000.0,
         bytes,
     })
 }

@@ -25,20 +25,19 @@ const LATE: Duration = Duration::from_millis(333);
 pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let steps: &[usize] = if bench.options.quick { &[4] } else { &STEPS };
     let hold = Duration::from_secs(bench.size(None, 20, 8).into());
-    let capture = Capture::make("1280x720", 3000)?;
+    let capture = Capture::make("854x480", 3000)?;
     let mut installation = Installation::start(Setup::on(Engines::Folder))?;
     installation.configure("[http]\nmax_connections = 20000\n[packager]\nlive_cores = 0\n")?;
     let events = Event::announce_many(&installation, steps.last().copied().unwrap_or_default())?;
     let mut publishing: Vec<Publishing> = Vec::new();
     let (mut best, mut lines) = (0, Vec::new());
     for &step in steps {
-        let begin = Instant::now();
         let new = &events[publishing.len()..step];
         let begun = bench.runtime.block_on(join_all(new.iter().enumerate().map(async |(n, event)| {
             // Groups of pictures of different encoders do not end together.
             tokio::time::sleep(Duration::from_millis(n as u64 * 2000 / new.len() as u64)).await;
             let publisher = Publisher::connect(installation.rtmp(), &event.key).await?;
-            anyhow::Ok(publisher.send(&capture, Duration::from_millis(33), begin))
+            anyhow::Ok(publisher.send(&capture, Duration::from_millis(33)))
         })));
         for one in begun {
             publishing.push(one?);
@@ -51,7 +50,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         let pollers: Vec<Poller> = folders
             .iter()
             .take(WATCHED)
-            .map(|folder| Poller::start(bench, address, folder, "720p"))
+            .map(|folder| Poller::start(bench, address, folder, "480p"))
             .collect();
         let (cpu, from) = (processes::cpu_seconds(installation.pid())?, Instant::now());
         std::thread::sleep(hold);
@@ -114,7 +113,7 @@ fn behind(installation: &Installation, events: &[Event]) -> anyhow::Result<f64> 
 /// When an event was looked at, and seconds of it by then.
 fn end(installation: &Installation, event: &Event) -> anyhow::Result<(Instant, f64)> {
     let folder = event.folder(installation)?;
-    let text = installation.door().fetch(&format!("{folder}720p/playlist.m3u8"), None)?;
+    let text = installation.door().fetch(&format!("{folder}480p/playlist.m3u8"), None)?;
     let listing = Listing::read(&String::from_utf8_lossy(&text));
     let open = listing.parts.iter().filter(|((msn, _), _)| *msn >= listing.next_msn);
     // Segments are the encoder's groups of two seconds.

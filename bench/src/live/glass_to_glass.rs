@@ -1,5 +1,7 @@
 //! From the encoder's picture to the viewer's screen.
 
+use anyhow::ensure;
+
 use super::Bench;
 use super::encoder::Encoder;
 use super::event::Event;
@@ -17,7 +19,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         let installation = Installation::start(Setup::on(Engines::Folder))?;
         let event = Event::announce(&installation)?;
         let _encoder = Encoder::clock(&event.url(&installation), width, height)?;
-        say(format!("{height} lines: {}", event.source(&installation)?));
+        event.folder(&installation)?;
         let mut player = Player::start(installation.door().address())?;
         player.join(&event.id, true)?;
         player.ages(SETTLE_S)?;
@@ -31,6 +33,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
             quantile(&ages, 1.0),
             after
         ));
+        ensure!(after.height == height as u64, "{} lines were watched", after.height);
         let stalls = after.stalls - before.stalls;
         for (quantile_name, part) in [("p50", 0.5), ("p95", 0.95)] {
             let value = format!("{:.2}", quantile(&ages, part));

@@ -144,10 +144,9 @@ fn measure(
     keys: &[String],
     seconds: u32,
 ) -> anyhow::Result<f64> {
-    let begin = Instant::now();
     let begun = bench.runtime.block_on(join_all(keys.iter().enumerate().map(async |(n, key)| {
         tokio::time::sleep(Duration::from_millis(n as u64 * 10)).await;
-        anyhow::Ok(Publisher::connect(address, key).await?.send(capture, TICK, begin))
+        anyhow::Ok(Publisher::connect(address, key).await?.send(capture, TICK))
     })));
     let publishing = begun.into_iter().collect::<anyhow::Result<Vec<Publishing>>>()?;
     std::thread::sleep(Duration::from_secs(2));

@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
 use crate::browser::Browser;
+use crate::door::{PASSWORD, USERNAME};
 
 /// A browser that may watch; its end when dropped.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Look {
     /// `waiting` events behind the first picture, and how long they lasted.
     pub(super) stalls: u64,
     pub(super) stalled_ms: f64,
+    /// Lines of the picture.
+    pub(super) height: u64,
     /// What the page would have told the viewer.
     pub(super) failure: Option<String>,
     /// Milliseconds since the picture on screen was drawn, if its clock can be read.
@@ -30,9 +33,10 @@ pub(super) struct Look {
 }
 
 impl Player {
-    /// Starts a browser in front of the server at `address`.
+    /// Starts a browser in front of the server at `address`, signed in.
     pub(super) fn start(address: &str) -> anyhow::Result<Self> {
-        Ok(Self(Browser::start("live.js", &["--base", &format!("http://{address}")])?))
+        let (base, login) = (format!("http://{address}"), format!("{USERNAME}:{PASSWORD}"));
+        Ok(Self(Browser::start("live.js", &["--base", &base, "--login", &login])?))
     }
 
     /// Joins as a new viewer, who stays on the publisher's own picture if `source`; seconds until the first
@@ -65,6 +69,7 @@ impl Player {
             engines: seen["engines"].as_u64().unwrap_or_default(),
             stalls: seen["stalls"].as_u64().unwrap_or_default(),
             stalled_ms: seen["stalledMs"].as_f64().unwrap_or_default(),
+            height: seen["height"].as_u64().unwrap_or_default(),
             failure: seen["failure"].as_str().map(str::to_owned),
             age_ms: seen["age"].as_f64(),
         })

@@ -1,7 +1,8 @@
 //! An encoder that is a connection of this program: it says what encoders say, and sends a capture.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -26,8 +27,8 @@ pub(super) struct Publishing {
 /// How far somebody is.
 #[derive(Debug, Default)]
 struct Progress {
-    /// Nanoseconds from the beginning to the last time when media was handed to the kernel.
-    last_write: AtomicU64,
+    /// When media was handed to the kernel lately.
+    writes: Mutex<VecDeque<Instant>>,
     /// Nothing is sent any more.
     is_frozen: AtomicBool,
 }
@@ -37,6 +38,8 @@ const PACKET: usize = 1536;
 const VERSION: u8 = 3;
 /// Bytes of a chunk, until another number is said.
 const FIRST_CHUNK_SIZE: usize = 128;
+/// Writes that are remembered: of some seconds.
+const REMEMBERED: usize = 256;
 /// Longest wait for an answer: what takes longer is stuck.
 pub(super) const STUCK: Duration = Duration::from_secs(10);
 
@@ -96,7 +99,7 @@ impl Publisher {
     }
 
     /// Sends the capture round and round in real time, what is due every `tick`.
-    pub(super) fn send(self, capture: &Capture, tick: Duration, begin: Instant) -> Publishing {
+    pub(super) fn send(self, capture: &Capture, tick: Duration) -> Publishing {
         let (capture, progress) = (capture.clone(), Arc::new(Progress::default()));
         let told = Arc::clone(&progress);
         let task = tokio::spawn(async move {
@@ -116,7 +119,10 @@ impl Publisher {
                 if stream.write_all_buf(&mut out).await.is_err() {
                     return;
                 }
-                told.last_write.store(begin.elapsed().as_nanos() as u64, Ordering::Release);
+                let mut writes = told.writes.lock().unwrap_or_else(PoisonError::into_inner);
+                writes.truncate(REMEMBERED - 1);
+                writes.push_front(Instant::now());
+                drop(writes);
                 // Acknowledgements: nobody wants them, but they must not fill the line.
                 loop {
                     match stream.try_read(&mut heard) {
@@ -137,9 +143,10 @@ impl Publishing {
         self.task.is_finished()
     }
 
-    /// From the beginning of the measurement to the last time when something was sent.
-    pub(super) fn last_write(&self) -> Duration {
-        Duration::from_nanos(self.progress.last_write.load(Ordering::Acquire))
+    /// The last time before `moment` when something was sent; only what was sent lately is remembered.
+    pub(super) fn last_write(&self, moment: Instant) -> Option<Instant> {
+        let writes = self.progress.writes.lock().unwrap_or_else(PoisonError::into_inner);
+        writes.iter().copied().find(|at| *at <= moment)
     }
 
     /// Stops to send and lets the connection stand, as a machine does that has lost its network.

@@ -188,8 +188,7 @@ impl Loyal {
                 if publishing.as_ref().is_none_or(Publishing::has_ended) {
                     gone.store(true, Ordering::Release);
                     if let Ok(publisher) = Publisher::connect(&address, &key).await {
-                        publishing =
-                            Some(publisher.send(&capture, Duration::from_millis(30), Instant::now()));
+                        publishing = Some(publisher.send(&capture, Duration::from_millis(30)));
                         told.send_replace(Some(Instant::now()));
                         gone.store(false, Ordering::Release);
                     } else {

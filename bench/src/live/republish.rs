@@ -48,10 +48,9 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     installation.configure("[http]\nmax_connections = 20000\n[packager]\nlive_cores = 0\n")?;
     let events = Event::announce_many(&installation, keys)?;
     let rtmp: Arc<str> = installation.rtmp().into();
-    let begin = Instant::now();
     let first = bench.runtime.block_on(join_all(events.iter().enumerate().map(async |(n, event)| {
         tokio::time::sleep(Duration::from_millis(n as u64 * 20)).await;
-        anyhow::Ok(Publisher::connect(&rtmp, &event.key).await?.send(&capture, TICK, begin))
+        anyhow::Ok(Publisher::connect(&rtmp, &event.key).await?.send(&capture, TICK))
     })));
     let mut publishing: Vec<Option<Publishing>> = Vec::new();
     for one in first {
@@ -131,7 +130,7 @@ async fn come_back(
         return Back { let_in: None, listed: None, publishing: kept };
     };
     let let_in = Some(begin.elapsed().as_secs_f64());
-    let publishing = publisher.send(capture, TICK, begin);
+    let publishing = publisher.send(capture, TICK);
     // Two segments further: what was on its way from before is less.
     let goal = last.map(|(msn, _)| (msn + 2, 0));
     let mut listed = None;

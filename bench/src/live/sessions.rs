@@ -86,7 +86,7 @@ impl Work {
         let key = created["publish"]["key"].as_str().context("an event has a key")?;
         let begin = Instant::now();
         let publishing =
-            Publisher::connect(&self.rtmp, key).await?.send(&self.capture, Duration::from_millis(100), begin);
+            Publisher::connect(&self.rtmp, key).await?.send(&self.capture, Duration::from_millis(100));
         let folder = self.folder(id).await?;
         self.get(&format!("{folder}multivariant.m3u8")).await?;
         while begin.elapsed() < LASTS {

@@ -27,10 +27,10 @@ pub(super) struct Tally {
 
 /// Follows one rendition until aborted.
 pub(super) async fn follow(address: String, folder: String, tally: Arc<Tally>) {
-    if let Err(error) = play(&address, &folder, &tally).await {
-        if tally.failures.fetch_add(1, Ordering::Relaxed) == 0 {
-            crate::report::say(format!("a viewer failed: {error:#}"));
-        }
+    if let Err(error) = play(&address, &folder, &tally).await
+        && tally.failures.fetch_add(1, Ordering::Relaxed) == 0
+    {
+        crate::report::say(format!("a viewer failed: {error:#}"));
     }
 }
 
