@@ -267,11 +267,12 @@ async fn another_format_is_a_break_in_all_renditions() {
     let init = studio.bytes(PICTURE, Piece::Init(1)).await.unwrap();
     let cmaf::Track::Video(track) = cmaf::read_init(&init).unwrap() else { panic!() };
     assert_eq!((track.width, track.height), (640, 360));
-    // A film has one format: what came in the first is kept where there is nothing else.
+    // A film has one format: what came in the first is kept where there is nothing else, but for what
+    // was under way when the second came.
     studio.end().await;
     let index = studio.shelf().await;
-    let pictures = samples(&*studio.house.store, &index, PICTURE).await;
-    assert_eq!(pictures.len() as u64, first.sent);
+    let pictures = samples(&*studio.house.store, &index, PICTURE).await.len() as u64;
+    assert!((first.sent - 60..=first.sent).contains(&pictures), "{pictures} of {} pictures", first.sent);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
