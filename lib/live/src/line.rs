@@ -42,7 +42,7 @@ pub enum Line {
         /// The object.
         chunk: ChunkRef,
     },
-    /// The event is over.
+    /// The event is over: what follows is only what goes into the store.
     Ended,
 }
 
@@ -156,7 +156,7 @@ impl Record {
     pub fn add(&mut self, line: Line) -> Result<(), &'static str> {
         match line {
             Line::Began { .. } => return Err("the event begins twice"),
-            _ if self.ended => return Err("the event is over already"),
+            Line::Track(_) | Line::Segment { .. } if self.ended => return Err("the event is over already"),
             Line::Track(track) => {
                 let recorded = self.renditions.entry(track.rendition).or_default();
                 match recorded.tracks.last() {
@@ -192,6 +192,8 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use cmaf::SegmentRef;
+    use model::ChunkHash;
     use model::cell::Ratio;
 
     use super::*;
@@ -245,6 +247,22 @@ mod tests {
                 (read, _) => panic!("cut at {cut}: {read:?}"),
             }
         }
+    }
+
+    #[test]
+    fn behind_the_end_chunks_go_into_the_store_and_nothing_else_happens() {
+        let mut lines = lines();
+        let rendition = RenditionName::Video { height: 360 };
+        let segments = vec![SegmentRef { size_bytes: 60_000, duration: 180_000 }; 2];
+        let hash = ChunkHash::of(b"chunk");
+        let chunk = ChunkRef { number: 0, hash, size_bytes: 120_010, index_bytes: 10, segments };
+        lines.push(Line::Sealed { rendition, spans: vec![(0, 0), (2, 2)], chunk });
+        lines.push(Line::Ended);
+        let read = |lines: &[Line]| Record::read(&lines.iter().flat_map(Line::to_bytes).collect::<Vec<_>>());
+        let (record, _) = read(&lines).unwrap();
+        assert!(record.ended && record.renditions[&rendition].sealed.len() == 1);
+        lines.push(lines[6].clone());
+        assert!(read(&lines).is_err());
     }
 
     #[test]

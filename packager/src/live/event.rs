@@ -50,6 +50,8 @@ pub(crate) struct Driver {
     going: Option<Going>,
     /// The turn in which the rows were told that there is something to see.
     told: Option<u64>,
+    /// Whether it was over before this process.
+    is_over: bool,
 }
 
 /// How often an event without a publisher is looked after, and its row.
@@ -72,12 +74,27 @@ impl Driver {
         health: watch::Sender<Option<Health>>,
     ) -> Self {
         let began = Instant::now();
-        Self { shared, video, version, on_air, health, began, feed: None, going: None, told: None }
+        Self {
+            shared,
+            video,
+            version,
+            on_air,
+            health,
+            began,
+            feed: None,
+            going: None,
+            told: None,
+            is_over: false,
+        }
     }
 
     /// Goes on with an event from before this process.
     pub(crate) fn restore(&mut self, spool: Spool, record: Record) -> Result<(), LiveError> {
+        self.is_over = record.ended;
         let going = Going::restored(&self.shared, spool, record)?;
+        if self.is_over {
+            going.on_air.broadcast.end();
+        }
         self.on_air.send_replace(Some(Arc::clone(&going.on_air)));
         self.going = Some(going);
         Ok(())
@@ -85,6 +102,10 @@ impl Driver {
 
     /// Runs until the event is over, or the process stops.
     pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
+        if self.is_over {
+            self.shelve(&stop).await;
+            return self.linger(inputs, stop).await;
+        }
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut count = 0u32;
@@ -571,25 +592,30 @@ impl Driver {
         if self.going.as_ref().is_some_and(|going| going.away.is_none()) {
             self.drain().await?;
         }
-        let Some(mut going) = self.going.take() else {
+        let Some(going) = &mut self.going else {
             self.shared.catalog.event_ended(self.video, None, self.shared.clock.now()).await?;
             return Ok(());
         };
         if going.away.is_none() {
-            going.cutter.outage()?;
+            let end = going.cutter.outage()?;
+            going.away = Some(Away { cut: end, began: end, since: Instant::now() });
         }
         let made = going.cutter.take();
         going.show(made).await;
-        going.on_air.broadcast.end();
+        // A disk that does not take the end now is asked again: the event stays as it is until then.
         going.write(Line::Ended).await?;
-        self.going = Some(going);
+        going.on_air.broadcast.end();
         Ok(())
     }
 
     /// Puts the event on the shelf, however long the store or the rows are away.
     async fn shelve(&mut self, stop: &CancellationToken) {
         while let Some(going) = &mut self.going {
-            match going.shelve(&self.shared, self.video).await {
+            let shelved = tokio::select! {
+                () = stop.cancelled() => return,
+                shelved = going.shelve(&self.shared, self.video) => shelved,
+            };
+            match shelved {
                 Ok(()) => {
                     tracing::info!(video = %self.video, "a broadcast is on the shelf");
                     return;

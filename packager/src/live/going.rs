@@ -34,6 +34,8 @@ pub(super) struct Going {
     pub(super) spool: Option<Spool>,
     /// Closed segments that the disk did not take yet.
     pub(super) unwritten: Vec<(RenditionName, Segment, Bytes)>,
+    /// Whether the disk has taken all so far, sooner or later.
+    pub(super) is_recorded: bool,
     /// A chunk on its way to the store.
     pub(super) sealing: Option<JoinHandle<Result<Option<Line>, LiveError>>>,
     /// The renditions that are encoded here.
@@ -88,6 +90,7 @@ impl Going {
             on_air,
             spool: Some(spool),
             unwritten: Vec::new(),
+            is_recorded: true,
             sealing: None,
             rungs: Rungs::default(),
             rungs_from: 0,
@@ -151,6 +154,7 @@ impl Going {
             on_air,
             spool: Some(spool),
             unwritten: Vec::new(),
+            is_recorded: true,
             sealing: None,
             rungs: Rungs::default(),
             rungs_from: 0,
@@ -235,6 +239,10 @@ impl Going {
                 self.unwritten.push((*name, segment, bytes.clone()));
             }
         }
+        if !self.is_recorded {
+            self.unwritten.clear();
+            return;
+        }
         let segments = self.unwritten.clone();
         match self.with_spool(move |spool| spool.close(&segments)).await {
             Ok(lines) => {
@@ -249,8 +257,9 @@ impl Going {
                     "segments of a live event are not on the disk"
                 );
                 if bytes > MAX_UNWRITTEN {
+                    // What is written stays, and is the film.
                     tracing::error!("the recording of a live event ends here");
-                    (self.spool, self.unwritten) = (None, Vec::new());
+                    (self.is_recorded, self.unwritten) = (false, Vec::new());
                 }
             }
         }

@@ -17,7 +17,7 @@ use model::{
     VideoState, Visibility,
 };
 use packager::{Live, LiveSettings};
-use storage::ObjectStore;
+use storage::{Flaky, Memory, ObjectStore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -311,4 +311,27 @@ async fn an_event_that_nobody_comes_back_to_ends_when_its_grace_does() {
     assert_eq!(index.rendition(PICTURE).unwrap().segment_count(), 3);
     let late = studio.house.catalog.admit_publisher(&key(), studio.house.clock.now()).await.unwrap();
     assert!(late.is_err(), "{late:?}");
+}
+
+/// The process ends between the end of the broadcast and the shelf, as often as it likes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broadcast_whose_process_ends_on_the_way_to_the_shelf_gets_there() {
+    let mut studio = Studio::open(Duration::from_secs(60)).await;
+    let good = Arc::clone(&studio.house.store);
+    studio.house.store = Arc::new(Flaky::new(Memory::new(Arc::clone(&studio.house.clock) as _), u32::MAX));
+    let mut studio = studio.restart(Duration::from_secs(60)).await;
+    let mut publisher = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    publisher.send(4).await;
+    studio.follow(PICTURE, |picture| picture.position().msn >= 3).await;
+    studio.end().await;
+    assert_eq!(publisher.until_over().await, FeedOver::EventEnded);
+    for _ in 0..2 {
+        studio.follow(PICTURE, Rendition::is_ended).await;
+        studio = studio.restart(Duration::from_secs(60)).await;
+    }
+    studio.house.store = good;
+    let studio = studio.restart(Duration::from_secs(60)).await;
+    let index = studio.shelf().await;
+    let pictures = samples(&*studio.house.store, &index, PICTURE).await.len() as u64;
+    assert!((publisher.sent - 60..=publisher.sent).contains(&pictures), "{pictures} pictures");
 }
