@@ -24,6 +24,7 @@ mod plan;
 mod sound;
 mod stills;
 
+pub(crate) use finish::summary;
 pub(crate) use stills::pictures;
 
 use catalog::Work;

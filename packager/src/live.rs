@@ -159,6 +159,9 @@ pub(crate) enum LiveError {
     /// A segment that was written down is gone.
     #[error("find segment {msn} of {rendition}")]
     Lost { rendition: RenditionName, msn: u32 },
+    /// The transcoder's program could not be started.
+    #[error("start the transcoder")]
+    Start(#[source] io::Error),
     /// The transcoder gave no stills.
     #[error("make stills: {0}")]
     Stills(String),

@@ -49,7 +49,8 @@ async fn check_inits(attempt: Attempt<'_>, growing: &GrowingIndex) -> Result<(),
     Ok(())
 }
 
-fn summary(rendition: &RenditionIndex) -> RenditionSummary {
+/// What lists say of a rendition.
+pub(crate) fn summary(rendition: &RenditionIndex) -> RenditionSummary {
     let (width, height) = match rendition.kind {
         RenditionKind::Video { width, height, .. } => (Some(width.into()), Some(height.into())),
         RenditionKind::Audio { .. } => (None, None),

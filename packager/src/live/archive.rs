@@ -6,10 +6,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use catalog::{NewVersion, RenditionSummary};
+use catalog::NewVersion;
 use cmaf::{
-    Bandwidth, ChunkRef, ChunkWriter, CmafError, ReadSegment, RenditionIndex, RenditionKind, Sample,
-    SegmentRef, VersionIndex, media_segment, part_head, read_chunk_index, read_part, segment_head,
+    Bandwidth, ChunkRef, ChunkWriter, CmafError, ReadSegment, RenditionIndex, Sample, SegmentRef,
+    VersionIndex, media_segment, part_head, read_chunk_index, read_part, segment_head,
 };
 use live::{Line, Record, Recorded, Segment};
 use model::{ChunkHash, ObjectKey, RenditionName};
@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use super::LiveError;
 use super::spool::{Reader, reel};
 use crate::backoff;
+use crate::jobs::summary;
 
 /// What an event has on its packager's disk and in the store.
 #[derive(Debug)]
@@ -346,19 +347,4 @@ fn cut_out(segment: &Segment, samples: &[Sample], payload: &[u8], before: u64) -
 
 fn ticks(chunk: &ChunkRef) -> u64 {
     chunk.segments.iter().map(|segment| u64::from(segment.duration)).sum()
-}
-
-fn summary(rendition: &RenditionIndex) -> RenditionSummary {
-    let (width, height) = match rendition.kind {
-        RenditionKind::Video { width, height, .. } => (Some(width.into()), Some(height.into())),
-        RenditionKind::Audio { .. } => (None, None),
-    };
-    RenditionSummary {
-        name: rendition.name,
-        width,
-        height,
-        bandwidth_bps: rendition.bandwidth.peak_bps,
-        average_bandwidth_bps: rendition.bandwidth.average_bps,
-        size_bytes: rendition.size_bytes(),
-    }
 }

@@ -2,26 +2,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cmaf::RenditionKind;
 use live::{Line, Record};
-use model::cell::Ratio;
-use model::cell::live::LivePlan;
 use model::feed::{FeedAnswer, FeedMessage, FeedOver, FeedTrack, Packet};
-use model::{ErrorKind, Health, HealthWarning, RenditionName, VersionId, VideoId};
+use model::{ErrorKind, Health, RenditionName, VersionId, VideoId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::cadence::Cadence;
 use super::cell::LiveEvent;
-use super::feed::Feed;
+use super::feed::{Beginning, Feed};
 use super::format::{Format, FormatError};
 use super::going::{Away, Going, OnAir};
-use super::health::Expected;
-use super::ladder::{self, LiveSource};
+use super::health::told;
 use super::lane::Frame;
-use super::rungs::Came;
-use super::sound::{AAC_FRAME, SoundClock};
+use super::rungs::{Came, plan};
+use super::sound::{AAC_FRAME, SoundClock, elapsed};
 use super::spool::Spool;
 use super::timeline::{Placed, Timeline};
 use super::{LiveError, Shared};
@@ -291,7 +286,8 @@ impl Driver {
             let offset = timeline.offset();
             let at = u64::try_from(packet.dts + i64::from(packet.cts_offset) + offset).unwrap_or_default();
             going.rungs_from = going.cutter.expect_from(at);
-            let plan = plan_of(feed, going, self.shared.cores);
+            let picture = going.picture.and_then(|name| going.formats.get(&name));
+            let plan = plan(feed, picture, going.sound, self.shared.cores, &going.rungs.history);
             going.rungs.start(&self.shared, plan, offset);
         }
         going.rungs.feed(packet);
@@ -317,27 +313,10 @@ impl Driver {
 
     /// Begins the event, or goes on with it, once the feed's beginning is clear.
     async fn open(&mut self) -> Result<(), LiveError> {
-        let Some(feed) = &mut self.feed else { return Ok(()) };
-        let has_picture = feed.video.is_some();
-        let (first, cadence, rate) = match &self.going {
-            // The cadence was settled by the event's first feed.
-            Some(going) => match (going.picture, feed.opening.first_key()) {
-                (Some(_), Some(key)) if has_picture => (key.clone(), None, Ratio { num: 30, den: 1 }),
-                _ => match feed.opening.first_of_sound_alone(has_picture) {
-                    Some(first) => (first.clone(), None, Ratio { num: 30, den: 1 }),
-                    None => return Ok(()),
-                },
-            },
-            None => match (feed.opening.cadence(), feed.opening.first_of_sound_alone(has_picture)) {
-                (Some((cadence, rate)), _) => match feed.opening.first_key() {
-                    Some(key) if has_picture => (key.clone(), Some(cadence), rate),
-                    _ => return Ok(()),
-                },
-                (None, Some(first)) => (first.clone(), Some(Cadence::SOUND), Ratio { num: 1, den: 1 }),
-                (None, None) => return Ok(()),
-            },
-        };
-        match self.begin(&first, cadence, rate).await {
+        let Some(feed) = &self.feed else { return Ok(()) };
+        let settled = self.going.as_ref().map(|going| going.picture.is_some());
+        let Some(beginning) = feed.opening.beginning(feed.video.is_some(), settled) else { return Ok(()) };
+        match self.begin(beginning).await {
             Ok(()) => {}
             Err(LiveError::Format(error)) => {
                 tracing::warn!(video = %self.video, error = &error as &dyn std::error::Error, "a feed is refused");
@@ -357,20 +336,16 @@ impl Driver {
         self.flush().await
     }
 
-    async fn begin(
-        &mut self,
-        first: &Packet,
-        cadence: Option<Cadence>,
-        rate: Ratio,
-    ) -> Result<(), LiveError> {
+    async fn begin(&mut self, beginning: Beginning) -> Result<(), LiveError> {
+        let Beginning { first, cadence, rate } = &beginning;
         let Some(feed) = &self.feed else { return Ok(()) };
-        let video = feed.video.as_ref().map(|config| Format::of(config, rate)).transpose()?;
-        let audio = feed.audio.as_ref().map(|config| Format::of(config, rate)).transpose()?;
+        let video = feed.video.as_ref().map(|config| Format::of(config, *rate)).transpose()?;
+        let audio = feed.audio.as_ref().map(|config| Format::of(config, *rate)).transpose()?;
         let sound_bps = feed.opening.sound_bps();
         let waited = feed.opening.lasted_since(first);
         if self.going.is_none() {
-            let cadence = cadence.unwrap_or(Cadence::SOUND);
-            self.going = Some(Going::begun(&self.shared, self.video, self.version, cadence, waited).await?);
+            let begun = Going::begun(&self.shared, self.video, self.version, *cadence, waited);
+            self.going = Some(begun.await?);
         }
         let (Some(feed), Some(going)) = (&mut self.feed, &mut self.going) else { return Ok(()) };
         let mut changed = false;
@@ -405,9 +380,8 @@ impl Driver {
         let at = match away {
             None => 0,
             Some(Away { cut, began, since }) => {
-                let passed = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
                 // Back before the packets that were kept had been sent.
-                (began + passed.saturating_mul(90)).saturating_sub(waited).max(cut)
+                (began + elapsed(since.elapsed())).saturating_sub(waited).max(cut)
             }
         };
         if let Some(away) = away {
@@ -473,8 +447,7 @@ impl Driver {
                 self.finish().await?;
                 return Ok(true);
             }
-            let now = away.began + u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).saturating_mul(90);
-            away.cut = going.cutter.pass(away.cut, now)?;
+            away.cut = going.cutter.pass(away.cut, away.began + elapsed(passed))?;
             self.flush().await?;
         }
         if let Some(going) = self.going.as_mut().filter(|_| look) {
@@ -493,43 +466,7 @@ impl Driver {
     /// How the feed is.
     fn feel(&self) -> Option<Health> {
         let feed = self.feed.as_ref()?;
-        let going = self.going.as_ref();
-        let picture = going.and_then(|going| going.formats.get(&going.picture?));
-        let size = picture.map(|(_, format)| (format.codecs.as_str(), format.kind));
-        let timing = going.map(|going| going.on_air.broadcast.event().timing);
-        let expected = Expected {
-            picture: feed.video.is_some(),
-            sound: feed.audio.is_some(),
-            fps: size.and_then(|(_, kind)| match kind {
-                RenditionKind::Video { frame_rate, .. } => Some(frame_rate.as_f64()),
-                RenditionKind::Audio { .. } => None,
-            }),
-            low_latency: timing.map(|timing| timing.part_target_ms.is_some()),
-            target_duration_s: timing.map(|timing| timing.target_duration_s),
-        };
-        let mut felt = feed.pulse.felt(expected, self.began.elapsed());
-        let (behind, left_out) = going.map(|going| going.rungs.load()).unwrap_or_default();
-        if going.is_some_and(|going| going.rungs.history.given_up() > 0) {
-            felt.warnings.push(HealthWarning::FewerRenditions);
-        }
-        let picture = match size {
-            Some((codecs, RenditionKind::Video { width, height, .. })) => {
-                Some(felt.picture(codecs, width, height))
-            }
-            _ => None,
-        };
-        let renditions = going.map(|going| going.on_air.broadcast.event().renditions.clone());
-        Some(Health {
-            at: self.shared.clock.now(),
-            encoder: feed.encoder.clone(),
-            bitrate_kbps: felt.bitrate_kbps,
-            picture,
-            skew_ms: felt.skew_ms,
-            queue_ms: u32::try_from(behind.as_millis()).unwrap_or(u32::MAX),
-            dropped: left_out,
-            renditions: renditions.unwrap_or_default().into_iter().map(|offered| offered.name).collect(),
-            warnings: felt.warnings,
-        })
+        Some(told(feed, self.going.as_ref(), self.began.elapsed(), self.shared.clock.now()))
     }
 
     /// Whether the owner ended it.
@@ -640,26 +577,4 @@ async fn heard(going: &mut Option<Going>) -> LiveEvent {
         Some(going) => going.rungs.next().await,
         None => std::future::pending().await,
     }
-}
-
-/// What a cell makes of a feed.
-fn plan_of(feed: &Feed, going: &Going, cores: usize) -> LivePlan {
-    if cores == 0 {
-        return LivePlan { video: None, audio: None };
-    }
-    let format = going.picture.and_then(|name| going.formats.get(&name));
-    let source = format.and_then(|(_, format)| match format.kind {
-        RenditionKind::Video { width, height, frame_rate } => {
-            Some(LiveSource { width: width.into(), height: height.into(), frame_rate })
-        }
-        RenditionKind::Audio { .. } => None,
-    });
-    let video = feed.video.clone().zip(source);
-    let mut plan = ladder::plan(video, feed.audio.as_ref(), cores, &going.rungs.history);
-    if let Some(audio) = &mut plan.audio {
-        // The publisher's own sound has that name.
-        audio.rungs.retain(|sound| Some(sound.rendition) != going.sound);
-    }
-    plan.audio.take_if(|audio| audio.rungs.is_empty());
-    plan
 }

@@ -70,6 +70,17 @@ pub(crate) struct Opening {
     bytes: usize,
 }
 
+/// Where a feed begins.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    /// Its first packet that is of use.
+    pub(crate) first: Packet,
+    /// What an event has that begins with it.
+    pub(crate) cadence: Cadence,
+    /// Pictures in a second.
+    pub(crate) rate: Ratio,
+}
+
 /// More than a group of pictures may have: ten seconds at 50 Mbit/s.
 const MAX_OPENING: usize = 64 << 20;
 /// Sound without pictures for so long is sound alone.
@@ -87,6 +98,26 @@ impl Opening {
     pub(crate) fn take(&mut self) -> Vec<Packet> {
         self.bytes = 0;
         std::mem::take(&mut self.packets)
+    }
+
+    /// The beginning, once it is clear. In an event that has begun its cadence is `settled`, and so is
+    /// whether it has a picture: then the first key frame will do.
+    pub(crate) fn beginning(&self, has_picture: bool, settled: Option<bool>) -> Option<Beginning> {
+        let key = self.first_key().filter(|_| has_picture).cloned();
+        let sound = || {
+            let first = self.first_of_sound_alone(has_picture)?.clone();
+            Some(Beginning { first, cadence: Cadence::SOUND, rate: Ratio::new(1, 1) })
+        };
+        match settled {
+            Some(true) if key.is_some() => {
+                Some(Beginning { first: key?, cadence: Cadence::SOUND, rate: Ratio::new(30, 1) })
+            }
+            Some(_) => sound(),
+            None => match self.cadence() {
+                Some((cadence, rate)) => Some(Beginning { first: key?, cadence, rate }),
+                None => sound(),
+            },
+        }
     }
 
     /// Ticks from `first` to the last packet.

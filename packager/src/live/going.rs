@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use cmaf::Bandwidth;
@@ -16,7 +15,7 @@ use super::cutter::Cutter;
 use super::format::Format;
 use super::lane::Made;
 use super::rungs::Rungs;
-use super::sound::time;
+use super::sound::{elapsed, stretch, time};
 use super::spool::{Spool, SpoolError};
 use super::{LiveError, Shared, stills};
 
@@ -72,7 +71,7 @@ impl Going {
         waited: u64,
     ) -> Result<Self, LiveError> {
         let timing = Timing {
-            zero: shared.clock.now() - Duration::from_millis(waited / 90),
+            zero: shared.clock.now() - stretch(waited),
             target_duration_s: cadence.target_duration_s,
             part_target_ms: cadence.part_target_ms,
         };
@@ -85,8 +84,12 @@ impl Going {
         let archive =
             Archive::new(record, spool.reader(), Arc::clone(&shared.store), Arc::clone(&shared.seals));
         let on_air = Arc::new(OnAir { broadcast: Broadcast::new(event), archive });
-        Ok(Self {
-            cutter: Cutter::new(cadence, 0, 0, false),
+        Ok(Self::new(Cutter::new(cadence, 0, 0, false), on_air, spool))
+    }
+
+    fn new(cutter: Cutter, on_air: Arc<OnAir>, spool: Spool) -> Self {
+        Self {
+            cutter,
             on_air,
             spool: Some(spool),
             unwritten: Vec::new(),
@@ -98,7 +101,7 @@ impl Going {
             picture: None,
             sound: None,
             away: None,
-        })
+        }
     }
 
     /// Goes on with an event from before this process.
@@ -142,27 +145,12 @@ impl Going {
         let sound = formats.keys().copied().filter(|name| !name.is_video()).max();
         // The monotonic clock began with this process: how long nobody published, the other one says.
         let now = shared.clock.now();
-        let elapsed = now.since(timing.zero).as_millis();
-        let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX).saturating_mul(90);
-        let gone = Duration::from_millis(elapsed.saturating_sub(end) / 90).min(shared.grace);
+        let gone = stretch(elapsed(now.since(timing.zero)).saturating_sub(end)).min(shared.grace);
         let since = Instant::now().checked_sub(gone).unwrap_or_else(Instant::now);
         let archive = Archive::new(record, reader, Arc::clone(&shared.store), Arc::clone(&shared.seals));
         let on_air = Arc::new(OnAir { broadcast, archive });
         let away = Some(Away { cut: end, began: end, since });
-        Ok(Self {
-            cutter,
-            on_air,
-            spool: Some(spool),
-            unwritten: Vec::new(),
-            is_recorded: true,
-            sealing: None,
-            rungs: Rungs::default(),
-            rungs_from: 0,
-            formats,
-            picture,
-            sound,
-            away,
-        })
+        Ok(Self { formats, picture, sound, away, ..Self::new(cutter, on_air, spool) })
     }
 
     /// A rendition of the publisher's in a format; whether that is another one than before.

@@ -1,8 +1,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use cmaf::RenditionKind;
 use model::feed::{FEED_TIMESCALE, FeedTrack, Packet};
-use model::{HealthWarning, PictureHealth};
+use model::{Health, HealthWarning, PictureHealth, Timestamp};
+
+use super::feed::Feed;
+use super::going::Going;
 
 /// Watches the packets of a feed: what its publisher may want to know.
 ///
@@ -135,6 +139,46 @@ impl Felt {
             fps: (self.fps * 10.0).round() / 10.0,
             gop_s: (self.gop_s * 100.0).round() / 100.0,
         }
+    }
+}
+
+/// What the studio is told of a feed, of which `elapsed` says how long it has been watched.
+pub(super) fn told(feed: &Feed, going: Option<&Going>, elapsed: Duration, now: Timestamp) -> Health {
+    let picture = going.and_then(|going| going.formats.get(&going.picture?));
+    let size = picture.map(|(_, format)| (format.codecs.as_str(), format.kind));
+    let timing = going.map(|going| going.on_air.broadcast.event().timing);
+    let expected = Expected {
+        picture: feed.video.is_some(),
+        sound: feed.audio.is_some(),
+        fps: size.and_then(|(_, kind)| match kind {
+            RenditionKind::Video { frame_rate, .. } => Some(frame_rate.as_f64()),
+            RenditionKind::Audio { .. } => None,
+        }),
+        low_latency: timing.map(|timing| timing.part_target_ms.is_some()),
+        target_duration_s: timing.map(|timing| timing.target_duration_s),
+    };
+    let mut felt = feed.pulse.felt(expected, elapsed);
+    let (behind, left_out) = going.map(|going| going.rungs.load()).unwrap_or_default();
+    if going.is_some_and(|going| going.rungs.history.given_up() > 0) {
+        felt.warnings.push(HealthWarning::FewerRenditions);
+    }
+    let picture = match size {
+        Some((codecs, RenditionKind::Video { width, height, .. })) => {
+            Some(felt.picture(codecs, width, height))
+        }
+        _ => None,
+    };
+    let renditions = going.map(|going| going.on_air.broadcast.event().renditions.clone());
+    Health {
+        at: now,
+        encoder: feed.encoder.clone(),
+        bitrate_kbps: felt.bitrate_kbps,
+        picture,
+        skew_ms: felt.skew_ms,
+        queue_ms: u32::try_from(behind.as_millis()).unwrap_or(u32::MAX),
+        dropped: left_out,
+        renditions: renditions.unwrap_or_default().into_iter().map(|offered| offered.name).collect(),
+        warnings: felt.warnings,
     }
 }
 

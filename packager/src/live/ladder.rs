@@ -20,7 +20,7 @@ use crate::plan::{Size, frame_rate};
 
 /// The picture of a source, as it is to be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LiveSource {
+pub struct SourcePicture {
     /// Width in square pixels.
     pub width: u32,
     /// Height in square pixels.
@@ -95,7 +95,7 @@ const LEAST: u16 = 16;
 const SAMPLE_RATE: u32 = 48_000;
 
 /// The rungs of a source, smallest first, on `cores` that the event has for itself.
-pub fn ladder(cores: usize, source: &LiveSource) -> Vec<LiveRung> {
+pub fn ladder(cores: usize, source: &SourcePicture) -> Vec<LiveRung> {
     let size = Size { width: source.width, height: source.height };
     let rate = nominal(source);
     let megapixels =
@@ -119,7 +119,7 @@ pub fn ladder(cores: usize, source: &LiveSource) -> Vec<LiveRung> {
 }
 
 /// The rungs of a source when this is remembered of how its cell kept up.
-pub fn rungs_for(cores: usize, source: &LiveSource, history: &LagHistory) -> Vec<LiveRung> {
+pub fn rungs_for(cores: usize, source: &SourcePicture, history: &LagHistory) -> Vec<LiveRung> {
     let mut rungs = ladder(cores, source);
     rungs.truncate(rungs.len().saturating_sub(history.given_up).max(1));
     rungs
@@ -155,7 +155,7 @@ pub fn sounds(config: &FeedConfig) -> LiveAudio {
 
 /// What a cell is started with. A picture that no rung fits below has none.
 pub fn plan(
-    video: Option<(FeedConfig, LiveSource)>,
+    video: Option<(FeedConfig, SourcePicture)>,
     audio: Option<&FeedConfig>,
     cores: usize,
     history: &LagHistory,
@@ -169,7 +169,7 @@ pub fn plan(
 
 /// The broadcast rate next to a source's: it is part of what decoders are told, and the same after a
 /// cell was started anew.
-fn nominal(source: &LiveSource) -> Ratio {
+fn nominal(source: &SourcePicture) -> Ratio {
     frame_rate::grid(source.frame_rate, 60)
 }
 
@@ -251,8 +251,8 @@ impl LagHistory {
 mod tests {
     use super::*;
 
-    fn source(width: u32, height: u32, num: u32, den: u32) -> LiveSource {
-        LiveSource { width, height, frame_rate: Ratio::new(num, den) }
+    fn source(width: u32, height: u32, num: u32, den: u32) -> SourcePicture {
+        SourcePicture { width, height, frame_rate: Ratio::new(num, den) }
     }
 
     fn shape(rungs: &[LiveRung]) -> Vec<(String, u32, u32, u32)> {

@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::cell::{LiveCell, LiveEnding, LiveEvent, LiveStart, restart_after};
+use super::feed::Feed;
 use super::format::{Format, FormatError};
-use super::ladder::LagHistory;
+use super::ladder::{self, LagHistory, SourcePicture};
 use super::lane::Frame;
 use super::sound::{AAC_FRAME, SoundClock};
 use super::{BacklogLimits, Shared};
@@ -191,6 +192,33 @@ impl Rungs {
         self.ended += 1;
         self.not_before = Some(Instant::now() + restart_after(self.ended));
     }
+}
+
+/// What a cell makes of a feed, whose own renditions these are; nothing without cores.
+pub(super) fn plan(
+    feed: &Feed,
+    picture: Option<&(u32, Format)>,
+    sound: Option<RenditionName>,
+    cores: usize,
+    history: &LagHistory,
+) -> LivePlan {
+    if cores == 0 {
+        return LivePlan { video: None, audio: None };
+    }
+    let source = picture.and_then(|(_, format)| match format.kind {
+        RenditionKind::Video { width, height, frame_rate } => {
+            Some(SourcePicture { width: width.into(), height: height.into(), frame_rate })
+        }
+        RenditionKind::Audio { .. } => None,
+    });
+    let video = feed.video.clone().zip(source);
+    let mut plan = ladder::plan(video, feed.audio.as_ref(), cores, history);
+    if let Some(audio) = &mut plan.audio {
+        // The publisher's own sound has that name.
+        audio.rungs.retain(|rung| Some(rung.rendition) != sound);
+    }
+    plan.audio.take_if(|audio| audio.rungs.is_empty());
+    plan
 }
 
 impl Working {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use model::feed::FEED_TIMESCALE;
 
 use super::lane::Frame;
@@ -39,6 +41,17 @@ impl SoundClock {
         self.next = Some(time + u64::from(self.frame));
         Some(Frame { time, ..frame })
     }
+}
+
+/// A stretch of the clock on the wall as one of the event, in ticks of a feed.
+pub(crate) fn elapsed(stretch: Duration) -> u64 {
+    let ms = u64::try_from(stretch.as_millis()).unwrap_or(u64::MAX);
+    ms.saturating_mul(u64::from(FEED_TIMESCALE) / 1000)
+}
+
+/// A stretch of the event as one of the clock on the wall.
+pub(crate) fn stretch(ticks: u64) -> Duration {
+    Duration::from_millis(ticks / (u64::from(FEED_TIMESCALE) / 1000))
 }
 
 /// A time of the event in ticks of `timescale`, rounded to the nearest.

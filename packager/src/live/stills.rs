@@ -38,7 +38,7 @@ pub(super) async fn store(shared: &Shared, index: &VersionIndex) -> Result<(), L
         stop: &shared.stop,
     };
     let request = |source| Request::Work { source, plan, task: Task::Stills };
-    let mut cell = Cell::start(start, way, media, request).await.map_err(LiveError::Socket)?;
+    let mut cell = Cell::start(start, way, media, request).await.map_err(LiveError::Start)?;
     let (poster, thumbnail) =
         pictures(&mut cell).await.map_err(|halt| LiveError::Stills(format!("{halt:?}")))?;
     let (video, version) = (index.video, index.version);

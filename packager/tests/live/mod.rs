@@ -11,7 +11,7 @@ use model::cell::live::LivePlan;
 use model::feed::{FeedConfig, FeedTrack, Packet};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use packager::live::ladder::{self, LagHistory, LiveSource};
+use packager::live::ladder::{self, LagHistory, SourcePicture};
 use packager::live::{BacklogLimits, LiveCell, LiveEnding, LiveEvent, LiveStart};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -61,7 +61,7 @@ impl Feed {
             });
         }
         packets.sort_by_key(|packet| packet.dts);
-        let source = LiveSource { width: 640, height: 480, frame_rate: Ratio::new(25, 1) };
+        let source = SourcePicture { width: 640, height: 480, frame_rate: Ratio::new(25, 1) };
         let video = Some((configs[0].clone(), source));
         let plan = ladder::plan(video, Some(&configs[1]), 2, &LagHistory::default());
         Self { plan, packets }
