@@ -23,8 +23,6 @@ mod handshake;
 mod message;
 mod publishing;
 mod rate;
-#[cfg(test)]
-mod samples;
 mod session;
 mod tries;
 

@@ -194,7 +194,7 @@ fn take<'a>(input: &mut &'a [u8], length: usize) -> Result<&'a [u8], RtmpError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtmp::samples::mutants;
+    use model::testing::mutants;
 
     fn written(value: &Value) -> BytesMut {
         let mut bytes = BytesMut::new();

@@ -165,7 +165,7 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtmp::samples::mutants;
+    use model::testing::mutants;
 
     fn command(message: &Message) -> Command {
         Command::read(message.kind, &message.payload).unwrap()

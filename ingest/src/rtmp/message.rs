@@ -127,7 +127,7 @@ mod tests {
         for payload in [tags[..20].to_vec(), tags[..30].to_vec(), tag(20, 0, b"no"), tag(22, 0, b"no")] {
             unpacked(aggregate(payload)).unwrap_err();
         }
-        crate::rtmp::samples::mutants(&tags, 5000, |mutant| drop(unpacked(aggregate(mutant.to_vec()))));
+        model::testing::mutants(&tags, 5000, |mutant| drop(unpacked(aggregate(mutant.to_vec()))));
     }
 
     #[test]

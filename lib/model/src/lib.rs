@@ -21,6 +21,8 @@ mod video;
 
 pub mod cell;
 pub mod feed;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::ErrorKind;

@@ -2,7 +2,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::*;
 use crate::rtmp::error::RtmpError;
-use crate::rtmp::samples::mutants;
+use model::testing::mutants;
 
 const AUDIO: u8 = 8;
 

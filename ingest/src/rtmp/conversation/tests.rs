@@ -2,7 +2,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
-use crate::rtmp::samples::mutants;
+use model::testing::mutants;
 
 /// A publisher's side, whose messages are in chunks of 128 bytes.
 fn message(kind: u8, stream: u32, timestamp: u32, payload: &[u8]) -> Vec<u8> {

@@ -2,7 +2,7 @@ use model::feed::FEED_TIMESCALE;
 
 use super::*;
 use crate::rtmp::error;
-use crate::rtmp::samples::mutants;
+use model::testing::mutants;
 
 const AVCC: &[u8] = &[1, 0x64, 0, 0x0b, 0xff, 0xe1, 0, 4, 0x67, 0x64, 0, 0x0b, 1, 0, 3, 0x68, 0xea, 0xe1];
 const UNIT: &[u8] = &[0, 0, 0, 2, 0x65, 0x88];

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::media_segment;
-use crate::samples::{mutants, payload, samples};
+use model::testing::mutants;
+
+use crate::samples::{payload, samples};
 
 /// A chunk of segments with these samples, its object's bytes, and what was pushed.
 fn chunk(segments: &[Vec<Sample>], start: u64) -> (FinishedChunk, Vec<u8>) {

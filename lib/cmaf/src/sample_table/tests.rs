@@ -3,7 +3,9 @@ use mp4_atom::{CttsEntry, StscEntry, SttsEntry};
 use super::*;
 use crate::AacLc;
 use crate::boxes::{Timing, edit, put, trak};
-use crate::samples::{AVCC, audio_track, mutants, video_track};
+use model::testing::mutants;
+
+use crate::samples::{AVCC, audio_track, video_track};
 
 /// Five samples in two chunks, the third shown before the second.
 fn tables() -> mp4_atom::Stbl {

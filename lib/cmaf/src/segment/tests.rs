@@ -3,7 +3,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::boxes::walk;
-use crate::samples::{audio_track, mutants, payload, samples, video_track};
+use model::testing::mutants;
+
+use crate::samples::{audio_track, payload, samples, video_track};
 use crate::{init_segment, read_init};
 
 /// The boxes of `bytes`, one a line: offset, kind, and the bytes of those without children.

@@ -1,8 +1,8 @@
-//! What the tests of several files make their cases from.
+//! What tests of parsers in several crates make their hostile input with.
 
 /// Calls `read` with `count` damaged copies of `bytes`: flipped bits, other numbers, parts cut out,
 /// doubled or lost. The same every time.
-pub(crate) fn mutants(bytes: &[u8], count: u32, mut read: impl FnMut(&[u8])) {
+pub fn mutants(bytes: &[u8], count: u32, mut read: impl FnMut(&[u8])) {
     let mut state = 0x9e37_79b9_7f4a_7c15u64 ^ bytes.len() as u64;
     let mut next = |limit: usize| {
         // xorshift64*
