@@ -13,7 +13,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { launch, signIn } from '../../tests/browser/chromium.js';
+import { launch, signedIn } from '../../tests/browser/chromium.js';
 import { leanHls } from '../../web/ui/build/lean-hls.js';
 
 const { values: args } = parseArgs({ options: { base: { type: 'string' }, login: { type: 'string' } } });
@@ -26,7 +26,8 @@ const tell = (event, more = {}) => console.log(JSON.stringify({ event, at: Date.
 
 const script = await bundle();
 const browser = await launch();
-const storageState = await signedIn();
+// Strangers see no more than 480 lines.
+const storageState = await signedIn(browser, base, login);
 let viewer = null;
 tell('ready');
 
@@ -42,15 +43,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
 }
 await browser.close();
-
-/** Somebody who may watch everything: what strangers see ends at 480 lines. */
-async function signedIn() {
-  const context = await browser.newContext();
-  await signIn(await context.newPage(), base, login);
-  const { cookies } = await context.storageState();
-  await context.close();
-  return { cookies, origins: [] };
-}
 
 /** A new viewer each time: what an earlier one has cached or learnt of the line is gone. */
 async function join(id, level) {

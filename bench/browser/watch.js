@@ -11,7 +11,7 @@
 //   {"close": true}    closed
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { launch, signIn } from '../../tests/browser/chromium.js';
+import { launch, signedIn } from '../../tests/browser/chromium.js';
 
 const { values: args } = parseArgs({ options: { base: { type: 'string' }, login: { type: 'string' } } });
 const { base, login } = args;
@@ -22,7 +22,7 @@ const tell = (event, more = {}) => console.log(JSON.stringify({ event, at: Date.
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const browser = await launch();
-const storageState = await signedIn();
+const storageState = await signedIn(browser, base, login);
 /** Whether pages notice by themselves that their video plays; known after the first. */
 let notices = true;
 let viewer = null;
@@ -40,14 +40,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
 }
 await browser.close();
-
-async function signedIn() {
-  const context = await browser.newContext();
-  await signIn(await context.newPage(), base, login);
-  const { cookies } = await context.storageState();
-  await context.close();
-  return { cookies, origins: [] };
-}
 
 /** A new viewer each time: what an earlier one has cached or learnt of the line is gone. */
 async function watch(video) {

@@ -54,6 +54,15 @@ export async function signIn(page, base, who) {
   await Promise.all([page.waitForURL(`${base}/`), page.click('main form button')]);
 }
 
+/** The cookies of somebody who signs in, for contexts of viewers who are. */
+export async function signedIn(browser, base, login) {
+  const context = await browser.newContext();
+  await signIn(await context.newPage(), base, login);
+  const { cookies } = await context.storageState();
+  await context.close();
+  return { cookies, origins: [] };
+}
+
 function splitOnce(who) {
   const at = who.indexOf(':');
   return [who.slice(0, at), who.slice(at + 1)];
