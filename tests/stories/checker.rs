@@ -32,9 +32,11 @@ struct Course {
     window: u64,
     /// Parts after which it ends.
     ends: Option<u64>,
+    /// Parts leave as soon as they are further than three segments from the end.
+    tidy: bool,
 }
 
-const USUAL: Course = Course { gaps: &[], breaks: &[], window: 30, ends: None };
+const USUAL: Course = Course { gaps: &[], breaks: &[], window: 30, ends: None, tidy: false };
 
 /// The playlist of a rendition that has so many parts, each a third of a second.
 fn playlist(name: &str, parts: u64, course: Course, delta: bool) -> String {
@@ -72,7 +74,8 @@ fn playlist(name: &str, parts: u64, course: Course, delta: bool) -> String {
             let (minutes, seconds) = (seconds / 60, seconds % 60);
             writeln!(text, "#EXT-X-PROGRAM-DATE-TIME:2026-11-30T12:{minutes:02}:{seconds:02}.000Z").unwrap();
         }
-        if segment + 4 > msn {
+        let is_far = course.tidy && segment + 3 == msn && open > 0;
+        if segment + 4 > msn && !is_far {
             for part in 0..of_it {
                 write!(text, "#EXT-X-PART:DURATION=0.33333,URI=\"{segment}.{part}.m4s\"").unwrap();
                 text.push_str(match (is_gap, part == 0 || name == SOUND) {
@@ -145,6 +148,7 @@ fn an_event_as_it_should_be_breaks_no_rule() {
         ("from its middle", 300..500, USUAL),
         ("with gaps and breaks", 1..500, restless),
         ("to its end", 200..265, ending),
+        ("with parts that leave as soon as they may", 200..400, Course { tidy: true, ..USUAL }),
         ("with a window of a few segments", 1..200, Course { window: 8, ..USUAL }),
     ] {
         let checker = checked(&history(parts, course));

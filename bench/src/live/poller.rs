@@ -75,24 +75,6 @@ impl Poller {
         bench.runtime.block_on(async { tokio::time::timeout(limit, self.seen.recv()).await.ok().flatten() })
     }
 
-    /// Waits until a playlist is there in which `is_it` finds what it looks for; when that was.
-    pub(super) fn until(
-        &mut self,
-        bench: &Bench,
-        limit: Duration,
-        is_it: impl Fn(&Listing) -> bool,
-    ) -> anyhow::Result<Instant> {
-        let deadline = Instant::now() + limit;
-        let mut last = None;
-        while let Some(seen) = self.next(bench, deadline.saturating_duration_since(Instant::now())) {
-            if is_it(&Listing::read(&seen.text)) {
-                return Ok(seen.at);
-            }
-            last = Some(seen);
-        }
-        anyhow::bail!("not within {} s; last seen: {last:?}", limit.as_secs())
-    }
-
     /// Everything that was seen and not yet taken; nothing more comes.
     pub(super) fn finish(mut self) -> Vec<Seen> {
         self.task.abort();

@@ -52,9 +52,8 @@ fn whole(bench: &Bench, capture: &Capture, kills: u32) -> anyhow::Result<Vec<Lin
         let begin = Instant::now();
         kill(old)?;
         let new = until_cell(installation.pid(), old)?;
-        let at = poller.until(bench, PATIENCE, |listing| listing.last() > Some(before))?;
-        // What had been made before counts when the next cell is there.
-        cell.push(at.max(new).duration_since(begin).as_secs_f64());
+        let at = next_part(bench, &mut poller, before, || Some(new))?;
+        cell.push(at.duration_since(begin).as_secs_f64());
         std::thread::sleep(REST);
     }
     say(format!("cell: {cell:.2?}"));
@@ -136,6 +135,27 @@ fn last(bench: &Bench, poller: &mut Poller) -> anyhow::Result<Place> {
     anyhow::bail!("no part was listed")
 }
 
+/// When a part was listed that is behind `before` and behind all that were listed before `since`: what a
+/// connection that was cut had brought is listed, too.
+fn next_part(
+    bench: &Bench,
+    poller: &mut Poller,
+    before: Place,
+    since: impl Fn() -> Option<Instant>,
+) -> anyhow::Result<Instant> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut known = Some(before);
+    while let Some(seen) = poller.next(bench, deadline.saturating_duration_since(Instant::now())) {
+        let last = Listing::read(&seen.text).last();
+        if since().is_none_or(|since| seen.at < since) {
+            known = known.max(last);
+        } else if last > known {
+            return Ok(seen.at);
+        }
+    }
+    anyhow::bail!("nothing new was listed behind {known:?}")
+}
+
 fn until_offered(installation: &Installation, folder: &str, name: &str) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !renditions(installation, folder)?.iter().any(|offered| offered == name) {
@@ -209,15 +229,8 @@ impl Loyal {
         before: Place,
         begin: Instant,
     ) -> anyhow::Result<f64> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let at = poller.until(bench, left, |listing| listing.last() > Some(before))?;
-            let is_back = !self.is_gone.load(Ordering::Acquire);
-            if is_back && self.accepted.borrow().is_some_and(|accepted| accepted < at) {
-                return Ok(at.duration_since(begin).as_secs_f64());
-            }
-        }
+        let since = || self.accepted.borrow().filter(|_| !self.is_gone.load(Ordering::Acquire));
+        Ok(next_part(bench, poller, before, since)?.duration_since(begin).as_secs_f64())
     }
 }
 
