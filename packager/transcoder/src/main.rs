@@ -36,6 +36,7 @@ mod process;
 mod reel;
 mod reply;
 mod rung;
+mod scaler;
 mod segments;
 mod sound;
 mod sound_copy;

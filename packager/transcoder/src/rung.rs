@@ -7,10 +7,11 @@ use model::SegmentGrid;
 use model::cell::{VideoPlan, VideoRung};
 
 use crate::error::{CellError, Result};
-use crate::filter::{self, PictureFormat};
+use crate::filter;
 use crate::h264;
-use crate::libav::{Chain, Encoded, Encoder, Medium, Picture};
+use crate::libav::{Encoded, Encoder, Picture};
 use crate::reply::{Replies, Track};
+use crate::scaler::Scaler;
 use crate::segments::Segments;
 use crate::x264;
 
@@ -38,7 +39,7 @@ pub(crate) struct Rung<'a> {
     rung: &'a VideoRung,
     /// Of the pictures that come, only those on multiples of this are wanted here or below.
     wanted: u64,
-    scaler: Option<(PictureFormat, Chain)>,
+    scaler: Scaler,
     encoder: Encoder,
     /// Frames of the rung before the stretch: the encoder counts from it.
     before: u64,
@@ -65,7 +66,7 @@ impl<'a> Rung<'a> {
         Ok(Self {
             rung,
             wanted,
-            scaler: None,
+            scaler: Scaler::default(),
             encoder,
             before,
             end: stretch.frames.end.div_ceil(divisor(rung)),
@@ -107,24 +108,13 @@ impl<'a> Rung<'a> {
     }
 
     /// Brings a picture to the rung's size, if it has another.
-    fn scale(&mut self, mut picture: Picture) -> Result<Picture> {
-        if picture.size() == (self.rung.width, self.rung.height) {
+    fn scale(&mut self, picture: Picture) -> Result<Picture> {
+        let size = (self.rung.width, self.rung.height);
+        if picture.size() == size {
             return Ok(picture);
         }
-        let format = PictureFormat::of(&picture);
-        if self.scaler.as_ref().is_none_or(|(of, _)| *of != format) {
-            let filters = filter::to_smaller_rung((self.rung.width, self.rung.height));
-            let chain = Chain::new(Medium::Picture, &format.source(), &filters, 1)
-                .map_err(CellError::libav("build a scaler"))?;
-            self.scaler = Some((format, chain));
-        }
-        let (_, chain) = self.scaler.as_mut().expect("it was just built");
-        chain.put(picture.frame()).map_err(CellError::libav("scale a picture"))?;
-        let mut scaled = Picture::empty();
-        match chain.take(scaled.frame()).map_err(CellError::libav("scale a picture"))? {
-            true => Ok(scaled),
-            false => Err(self.segments.off_plan("a picture did not come out of the scaler".into())),
-        }
+        let scaled = self.scaler.scale(picture, |_| filter::to_smaller_rung(size))?;
+        scaled.ok_or_else(|| self.segments.off_plan("a picture did not come out of the scaler".into()))
     }
 
     /// Encodes a picture as each frame of the rung that shows it.

@@ -8,10 +8,11 @@ use model::cell::live::{LiveReply, LiveRung, LiveTrack, LiveVideo};
 
 use super::cadence::Cadence;
 use crate::error::{CellError, Result};
-use crate::filter::{self, PictureFormat};
+use crate::filter;
 use crate::h264;
-use crate::libav::{Chain, Encoded, Encoder, Medium, Picture};
+use crate::libav::{Encoded, Encoder, Picture};
 use crate::reply::Replies;
+use crate::scaler::Scaler;
 use crate::x264;
 
 /// A picture, and when it is shown.
@@ -34,7 +35,7 @@ pub(super) struct Rung<'a> {
     /// Whether its pictures come from the decoder and not from a greater rung.
     is_first: bool,
     cadence: Cadence,
-    scaler: Option<(PictureFormat, Chain)>,
+    scaler: Scaler,
     encoder: Encoder,
     has_begun: bool,
     /// What the encoder has and has not given back: when it is shown, and whether it is to be IDR.
@@ -62,7 +63,7 @@ impl<'a> Rung<'a> {
             rung,
             is_first,
             cadence: Cadence::new(plan.frame_rate, rung.frame_divisor),
-            scaler: None,
+            scaler: Scaler::default(),
             encoder,
             has_begun: false,
             held: VecDeque::new(),
@@ -107,27 +108,17 @@ impl<'a> Rung<'a> {
     }
 
     /// Brings a picture to the rung's size.
-    fn scale(&mut self, mut picture: Picture) -> Result<Picture> {
-        let (format, size) = (PictureFormat::of(&picture), (self.rung.width, self.rung.height));
+    fn scale(&mut self, picture: Picture) -> Result<Picture> {
+        let size = (self.rung.width, self.rung.height);
         if !self.is_first && picture.size() == size {
             return Ok(picture);
         }
-        if self.scaler.as_ref().is_none_or(|(of, _)| *of != format) {
-            let filters = match self.is_first {
-                true => filter::to_first_live_rung(&format, size),
-                false => filter::to_smaller_rung(size),
-            };
-            let chain = Chain::new(Medium::Picture, &format.source(), &filters, 1)
-                .map_err(CellError::libav("build a scaler"))?;
-            self.scaler = Some((format, chain));
-        }
-        let (_, chain) = self.scaler.as_mut().expect("it was just built");
-        chain.put(picture.frame()).map_err(CellError::libav("scale a picture"))?;
-        let mut scaled = Picture::empty();
-        match chain.take(scaled.frame()).map_err(CellError::libav("scale a picture"))? {
-            true => Ok(scaled),
-            false => Err(self.off_plan("a picture did not come out of the scaler".into())),
-        }
+        let is_first = self.is_first;
+        let scaled = self.scaler.scale(picture, |format| match is_first {
+            true => filter::to_first_live_rung(format, size),
+            false => filter::to_smaller_rung(size),
+        })?;
+        scaled.ok_or_else(|| self.off_plan("a picture did not come out of the scaler".into()))
     }
 
     /// Says what the encoder has ready.
