@@ -78,3 +78,14 @@ export function perform(action: Action, video: HTMLVideoElement, toggleFullscree
       break;
   }
 }
+
+/** What a key press does to a player whose controls are in `controller`. */
+export function press(event: KeyboardEvent, video: HTMLVideoElement, controller: HTMLElement | undefined): void {
+  const action = actionOf(event);
+  if (!action) return;
+  event.preventDefault();
+  perform(action, video, () => {
+    if (document.fullscreenElement) void document.exitFullscreen();
+    else void controller?.requestFullscreen?.();
+  });
+}
