@@ -363,7 +363,11 @@ impl Task {
             LiveReply::Done => return Err(crashed("was done before the feed was over".to_owned())),
             LiveReply::Refused { reason, detail } => return Err(LiveEnding::Refused { reason, detail }),
         };
-        let is_owed = !self.verifier.is_ready() || self.has_said_end || self.shared.state().backlog.is_owed();
+        // A deaf one gets nothing any more, whatever waits for it.
+        let is_owed = self.is_deaf
+            || !self.verifier.is_ready()
+            || self.has_said_end
+            || self.shared.state().backlog.is_owed();
         self.owed = is_owed.then(Instant::now);
         Ok(event)
     }

@@ -142,6 +142,17 @@ async fn one_that_is_silent_is_out_of_time_but_not_while_it_has_nothing_to_do() 
     assert_eq!((before, ending), (1, LiveEnding::TimedOut));
     let (_, ending) = Fake::new("exec <&-; cat frames; sleep 60", &[(init(), &[])]).run(quiet).await;
     assert_eq!(ending, LiveEnding::TimedOut, "one that is deaf, too");
+    // And one that was deaf before it was told its plan, which is not written before the first await.
+    let fake = Fake::new("exec <&-; touch deaf; cat frames; sleep 60", &[(init(), &[])]);
+    let (_cell, mut events) = fake.start(quiet);
+    let deadline = std::time::Instant::now() + PATIENT;
+    while !fake.folder.path().join("deaf").exists() {
+        assert!(std::time::Instant::now() < deadline, "the child has not begun");
+        std::thread::yield_now();
+    }
+    assert!(matches!(events.recv().await, Some(LiveEvent::Init { .. })));
+    assert_eq!(events.recv().await, Some(LiveEvent::Ended(LiveEnding::TimedOut)));
+    fake.settle().await;
     // Not fed, it waits for ever; here, until it is stopped.
     let fake = Fake::new("cat frames; sleep 60", &[(init(), &[])]);
     let (_cell, mut events) = fake.start(quiet);
