@@ -162,6 +162,26 @@ fn an_event_as_it_should_be_breaks_no_rule() {
     }
 }
 
+/// Frames of sound do not last whole milliseconds, and what is cut off a sum of sixteen is a frame's worth.
+#[test]
+fn durations_are_summed_as_they_are_told() {
+    let mut history = history(1..400, USUAL);
+    for (n, seen) in history.iter_mut().enumerate() {
+        let parts = 1 + n as u64 / 2;
+        let mut msn = (parts / PARTS).saturating_sub(USUAL.window);
+        let mut text = String::new();
+        for line in playlist(seen.rendition, parts, USUAL, false).lines() {
+            let (segment, part) = if msn % 4 == 3 { ("1.9991", "0.33318") } else { ("2.0003", "0.33338") };
+            let line = line.replace("EXTINF:2.0,", &format!("EXTINF:{segment},")).replace("0.33333", part);
+            writeln!(text, "{line}").unwrap();
+            msn += u64::from(line.starts_with("#EXTINF:"));
+        }
+        seen.text = text;
+    }
+    let checker = checked(&history);
+    assert!(checker.violations().is_empty(), "{}", checker.violations()[0]);
+}
+
 /// A change of one playlist out of a history that is right, and the rules that it breaks.
 type Case = (&'static str, fn(&mut Seen), &'static [Rule]);
 

@@ -7,9 +7,9 @@ use super::alone::ROUNDING;
 use super::listing::{Control, Listed, ListedPart, Listing, Micros};
 use super::{Faults, Look, Rule};
 
-/// By which two statements of a time of day may differ, in milliseconds: each is cut off, and the
-/// durations between are rounded.
-const CLOCK: i64 = 3;
+/// By which two statements of a time of day may differ, in microseconds: each is cut off at a
+/// millisecond, and the durations between are rounded.
+const CLOCK: u64 = 3000;
 
 /// By which a sum of many durations may be off, each of which is rounded.
 const SUMMED: Micros = 1000;
@@ -63,7 +63,8 @@ struct Known {
 pub(crate) struct Begun {
     pub(crate) discontinuity: bool,
     map: Option<String>,
-    pub(crate) date_ms: i64,
+    /// In microseconds of Unix time.
+    pub(crate) date: i64,
     parts: Vec<ListedPart>,
 }
 
@@ -105,13 +106,13 @@ impl History {
         self.discontinuities(listing, faults);
         self.window(listing, faults);
         waited(look, listing, faults);
-        let mut date_ms = self.date_before(listing.first_listed());
+        let mut date = self.date_before(listing.first_listed());
         for (msn, segment) in listing.numbered() {
-            self.began(look, msn, segment, &mut date_ms, faults);
+            self.began(look, msn, segment, &mut date, faults);
             self.closed(msn, segment, listing, faults);
         }
         if let Some(open) = &listing.open {
-            self.began(look, listing.end().0, open, &mut date_ms, faults);
+            self.began(look, listing.end().0, open, &mut date, faults);
         }
         self.claims(look, listing, faults);
         self.last = Some(Last {
@@ -208,7 +209,7 @@ impl History {
     fn date_before(&self, msn: u64) -> Option<i64> {
         let before = msn.checked_sub(1)?;
         let (begun, closed) = (self.begun.get(&before)?, self.closed.get(&before)?);
-        Some(begun.date_ms + ms(closed.duration))
+        Some(begun.date + closed.duration as i64)
     }
 
     /// A segment that has begun: it begins as it did, and has the parts that it had.
@@ -217,23 +218,23 @@ impl History {
         look: &Look<'_>,
         msn: u64,
         listed: &Listed,
-        date_ms: &mut Option<i64>,
+        date: &mut Option<i64>,
         faults: &mut Faults,
     ) {
-        let by_durations = *date_ms;
-        let says = listed.date_ms.or(by_durations);
+        let by_durations = *date;
+        let says = listed.date_ms.map(|ms| ms * 1000).or(by_durations);
         let Some(says) = says else { return };
-        let differs = by_durations.is_some_and(|by_durations| says.abs_diff(by_durations) > CLOCK as u64);
+        let differs = by_durations.is_some_and(|by_durations| says.abs_diff(by_durations) > CLOCK);
         faults.unless(!differs || listed.discontinuity, Rule::Time, || {
-            format!("segment {msn} begins at {says} ms, and by durations at {by_durations:?}")
+            format!("segment {msn} begins at {says} µs, and by durations at {by_durations:?}")
         });
         let lasts = if listed.uri.is_empty() { 0 } else { listed.duration };
-        *date_ms = Some(says + ms(lasts));
+        *date = Some(says + lasts as i64);
 
         let begun = self.begun.entry(msn).or_insert_with(|| Begun {
             discontinuity: listed.discontinuity,
             map: listed.map.clone(),
-            date_ms: says,
+            date: says,
             parts: Vec::new(),
         });
         faults.unless(begun.discontinuity == listed.discontinuity, Rule::Stable, || {
@@ -245,8 +246,8 @@ impl History {
         faults.unless(begun.map == listed.map, Rule::Stable, || {
             format!("segment {msn} had the map {:?} and has {:?}", begun.map, listed.map)
         });
-        faults.unless(begun.date_ms.abs_diff(says) <= CLOCK as u64, Rule::Time, || {
-            format!("segment {msn} began at {} ms and begins at {says}", begun.date_ms)
+        faults.unless(begun.date.abs_diff(says) <= CLOCK, Rule::Time, || {
+            format!("segment {msn} began at {} µs and begins at {says}", begun.date)
         });
         for (n, (was, is)) in begun.parts.iter().zip(&listed.parts).enumerate() {
             faults.unless(was == is, Rule::Stable, || format!("part {msn}.{n} was {was:?} and is {is:?}"));
@@ -255,7 +256,7 @@ impl History {
         faults.unless(listed.parts.is_empty() || listed.parts.len() >= known, Rule::Stable, || {
             format!("segment {msn} had {known} parts and has {}", listed.parts.len())
         });
-        let mut end = begun.date_ms * 1000 + begun.parts.iter().map(|part| part.duration as i64).sum::<i64>();
+        let mut end = begun.date + begun.parts.iter().map(|part| part.duration as i64).sum::<i64>();
         for part in listed.parts.iter().skip(known) {
             end += part.duration as i64;
             // What was there at the first look came at some time before.
@@ -328,8 +329,4 @@ fn waited(look: &Look<'_>, listing: &Listing, faults: &mut Faults) {
     faults.unless(is_there, Rule::Waited, || {
         format!("{msn}, {part:?} was waited for; it goes to {end}, {parts}")
     });
-}
-
-fn ms(micros: Micros) -> i64 {
-    i64::try_from((micros + 500) / 1000).unwrap_or(i64::MAX)
 }

@@ -6,9 +6,9 @@ use super::history::History;
 use super::listing::Listing;
 use super::{Faults, Look, Rule};
 
-/// By which segments of the same number may begin apart, in milliseconds: sound is cut between its
+/// By which segments of the same number may begin apart, in microseconds: sound is cut between its
 /// own frames.
-const APART_MS: u64 = 100;
+const APART: u64 = 100_000;
 
 /// Compares a playlist, which its history has taken already, with the other renditions.
 pub(super) fn check(
@@ -65,8 +65,8 @@ fn aligned(name: &str, own: &History, other: &History, listing: &Listing, faults
                 own.discontinuity, other.discontinuity
             )
         });
-        faults.unless(own.date_ms.abs_diff(other.date_ms) <= APART_MS, Rule::Aligned, || {
-            format!("segment {msn} begins at {} ms, in {name} at {}", own.date_ms, other.date_ms)
+        faults.unless(own.date.abs_diff(other.date) <= APART, Rule::Aligned, || {
+            format!("segment {msn} begins at {} µs, in {name} at {}", own.date, other.date)
         });
     }
 }
