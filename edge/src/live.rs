@@ -103,9 +103,9 @@ impl Live {
         self.shared.closing.cancel();
     }
 
-    /// When nobody is to wait any longer.
-    pub(crate) async fn closed(&self) {
-        self.shared.closing.cancelled().await;
+    /// Whether nobody is to wait any longer.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.closing.is_cancelled()
     }
 
     /// What is counted.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use live::Timing;
 use tokio::time::Instant;
 
-use super::{Asked, Edge, RECHECK};
+use super::{Asked, Edge};
 use crate::decision::Right;
 use crate::error::EdgeError;
 use crate::live::{Follower, Moment, Release, Stage};
@@ -29,7 +29,8 @@ pub(super) enum Held {
 }
 
 impl Edge {
-    /// Waits until `settles` says so of what there is.
+    /// Waits until `settles` says so of what there is. Whether to wait on is asked when there is news,
+    /// and about once a second when there is none.
     pub(super) async fn hold(
         &self,
         follower: &Follower,
@@ -45,37 +46,52 @@ impl Edge {
         let _counted = counts.waits();
         let deadline = Instant::now() + patience;
         let mut stage = follower.stage();
-        let (why, held) = loop {
-            let look_again = deadline.min(Instant::now() + RECHECK);
-            let settled = stage.wait_for(|stage| match stage {
-                Stage::Unknown => false,
-                Stage::Known(moment) => settles(moment),
-                Stage::Over => true,
-            });
-            tokio::select! {
-                biased;
-                settled = settled => break (Release::Settled, held_of(settled.as_deref().ok())),
-                () = asked.departs() => break (Release::Gone, Held::InVain),
-                () = self.0.live.closed() => break (Release::Closed, Held::InVain),
-                () = tokio::time::sleep_until(look_again) => {}
-            }
-            if Instant::now() >= deadline {
-                break (Release::TooLong, Held::InVain);
-            }
-            if right.is_withdrawn(&asked.route, &self.0.follower.told()?.revocations) {
-                break (Release::Refused, Held::Withdrawn);
-            }
-        };
+        let mut let_go = (Release::Gone, Ok(Held::InVain));
+        // Nothing else is waited for: no timer and no list of its own for each of ten thousand.
+        let settled = stage.wait_for(|stage| {
+            let end = match stage {
+                Stage::Known(moment) if settles(moment) => {
+                    (Release::Settled, Ok(Held::Settled(Arc::clone(moment))))
+                }
+                Stage::Over => (Release::Settled, Ok(Held::Over)),
+                Stage::Known(_) | Stage::Unknown => match self.ends_in_vain(asked, right, deadline) {
+                    Some(end) => end,
+                    None => return false,
+                },
+            };
+            let_go = end;
+            true
+        });
+        tokio::select! {
+            biased;
+            _ = settled => {}
+            () = asked.departs() => {}
+        }
+        let (why, held) = let_go;
         counts.released(why);
-        Ok(held)
+        held
     }
-}
 
-/// What has come of waiting, with what there is then.
-fn held_of(stage: Option<&Stage>) -> Held {
-    match stage {
-        Some(Stage::Known(moment)) => Held::Settled(Arc::clone(moment)),
-        _ => Held::Over,
+    /// Why somebody is let go for whom there is nothing yet, if they are.
+    fn ends_in_vain(
+        &self,
+        asked: &Asked<'_>,
+        right: &Right,
+        deadline: Instant,
+    ) -> Option<(Release, Result<Held, EdgeError>)> {
+        if self.0.live.is_closed() {
+            return Some((Release::Closed, Ok(Held::InVain)));
+        }
+        if Instant::now() >= deadline {
+            return Some((Release::TooLong, Ok(Held::InVain)));
+        }
+        match self.0.follower.told() {
+            Ok(told) if right.is_withdrawn(&asked.route, &told.revocations) => {
+                Some((Release::Refused, Ok(Held::Withdrawn)))
+            }
+            Ok(_) => None,
+            Err(error) => Some((Release::Refused, Err(error))),
+        }
     }
 }
 

@@ -131,8 +131,9 @@ impl Broadcast {
             let _counted = this.shared.counts.follows();
             tokio::select! {
                 // What is known is still served to whoever was already here.
-                () = this.shared.closing.cancelled() => return,
+                () = this.shared.closing.cancelled() => return followed.nudge(),
                 () = followed.follow(&*this.source, &*this.shared.clock, &this.shared.counts) => {}
+                never = followed.nudge_in_silence() => match never {},
             }
             let mut renditions = this.renditions();
             if renditions.get(&name).is_some_and(|known| Arc::ptr_eq(known, &followed)) {

@@ -1,5 +1,6 @@
 //! One rendition of a live event, kept up to date for all who watch it here.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use crate::origin::PATIENCE;
 
 /// How long a rendition is followed that nobody asks for.
 const IDLE: Duration = Duration::from_secs(60);
+/// After so long without news those who wait look whether they still should.
+const SILENCE: Duration = Duration::from_secs(1);
 /// Before a source that had nothing new is asked again, should it not wait itself.
 const BREATH: Duration = Duration::from_millis(20);
 
@@ -112,6 +115,22 @@ impl Follower {
     pub(super) fn end(&self) {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.stage.send_replace(Stage::Over);
+    }
+
+    /// Has everybody who waits look whether they still should.
+    pub(super) fn nudge(&self) {
+        self.stage.send_modify(|_| {});
+    }
+
+    /// Does so whenever there has been nothing new for a second: one timer for all who wait.
+    pub(super) async fn nudge_in_silence(&self) -> Infallible {
+        let mut stage = self.stage();
+        loop {
+            if tokio::time::timeout(SILENCE, stage.changed()).await.is_err() {
+                self.nudge();
+                stage.mark_unchanged();
+            }
+        }
     }
 
     /// Follows the rendition until there is no such thing, or nobody has asked for a while.
