@@ -11,7 +11,7 @@ mod turns;
 pub(crate) use feed::Feed;
 pub(crate) use metrics::Metrics;
 pub use publishers::{Admitted, Denied, FeedLimits, Publishers};
-pub(crate) use standing::Standing;
+pub(crate) use standing::{Standing, Standings};
 pub(crate) use turns::{Turn, Turns};
 
 use model::feed::{FeedConfig, Packet};

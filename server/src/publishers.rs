@@ -1,5 +1,6 @@
 //! Who may publish: what the doors for live streams ask, answered by the rows of events and accounts.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -27,16 +28,26 @@ impl Publishers for EventPublishers {
         Ok(Admitted { video, version, generation, limits: left_of(limits, began, now) })
     }
 
-    async fn heard(&self, admitted: &Admitted, now: Timestamp) -> bool {
-        let Admitted { video, generation, .. } = *admitted;
-        let has_turn = match self.catalog.publisher_heard(video, generation, now).await {
-            Ok(has_turn) => has_turn,
+    async fn heard(&self, admitted: &[Admitted], now: Timestamp) -> Vec<Admitted> {
+        let turn = |admitted: &Admitted| (admitted.video, admitted.generation);
+        let turns: Vec<_> = admitted.iter().map(turn).collect();
+        let going = match self.catalog.publishers_heard(&turns, now).await {
+            Ok(going) => going,
             Err(error) => {
                 unavailable(error);
-                true
+                return Vec::new();
             }
         };
-        has_turn && self.owner_may(admitted, now).await
+        let mut barred = HashSet::new();
+        for owner in going.values().copied().collect::<HashSet<_>>() {
+            // What cannot be found out bars nobody.
+            if let Ok(None) = self.limits(owner, now).await {
+                barred.insert(owner);
+            }
+        }
+        let is_over =
+            |admitted: &Admitted| going.get(&turn(admitted)).is_none_or(|owner| barred.contains(owner));
+        admitted.iter().copied().filter(is_over).collect()
     }
 
     async fn left(&self, admitted: &Admitted, now: Timestamp) {
@@ -51,19 +62,6 @@ impl EventPublishers {
     /// What somebody may publish; `None` if nothing, any more or at all.
     async fn limits(&self, owner: AccountId, now: Timestamp) -> Result<Option<PublishLimits>, Denied> {
         self.subscriptions.publish_limits(owner, now).await.map_err(unavailable)
-    }
-
-    /// Whether the owner of an event still may publish; if it cannot be found out, it may.
-    async fn owner_may(&self, admitted: &Admitted, now: Timestamp) -> bool {
-        let owner = match self.catalog.event(admitted.video).await {
-            Ok(Some((_, event))) => event.owner,
-            Ok(None) => return false,
-            Err(error) => {
-                unavailable(error);
-                return true;
-            }
-        };
-        !matches!(self.limits(owner, now).await, Ok(None))
     }
 }
 
@@ -140,18 +138,18 @@ mod tests {
 
         let first = publishers.admit(key, HOST, NOW).await.unwrap();
         assert_eq!((first.video, first.version, first.generation), (video, version, 1));
-        assert!(publishers.heard(&first, NOW).await);
+        assert_eq!(publishers.heard(&[first], NOW).await, []);
         let second = publishers.admit(key, HOST, NOW).await.unwrap();
-        assert!(!publishers.heard(&first, NOW).await && publishers.heard(&second, NOW).await);
+        assert_eq!(publishers.heard(&[second, first], NOW).await, [first]);
         publishers.left(&second, NOW).await;
-        assert!(!publishers.heard(&second, NOW).await);
+        assert_eq!(publishers.heard(&[second], NOW).await, [second]);
 
         let unknown = StreamKey::generate(&mut rng).hash();
         assert_eq!(publishers.admit(unknown, HOST, NOW).await, Err(Denied::Key));
         let third = publishers.admit(key, HOST, NOW).await.unwrap();
         let banned = AccountChange { disabled: Some(true), ..AccountChange::default() };
         publishers.subscriptions.change_account(owner, banned, NOW, &mut rng).await.unwrap();
-        assert!(!publishers.heard(&third, NOW).await, "whoever publishes is put off");
+        assert_eq!(publishers.heard(&[third], NOW).await, [third], "whoever publishes is put off");
         assert_eq!(publishers.admit(key, HOST, NOW).await, Err(Denied::Key), "as for a wrong key");
     }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use model::feed::{FeedAnswer, FeedMessage, FeedOver, read_frame, write_frame};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::{Notify, OnceCell};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Notify, OnceCell, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -29,7 +30,7 @@ const BATCH: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Feed {
     shared: Arc<Shared>,
-    task: JoinHandle<Option<FeedOver>>,
+    task: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -45,8 +46,15 @@ struct Shared {
 }
 
 impl Feed {
-    /// Begins to send to the packager at `socket`, `begin` first.
-    pub(crate) fn open(socket: PathBuf, begin: FeedMessage, metrics: Metrics, tasks: &TaskTracker) -> Self {
+    /// Begins to send to the packager at `socket`, `begin` first. `over` is told when the packager says
+    /// that the feed is over.
+    pub(crate) fn open(
+        socket: PathBuf,
+        begin: FeedMessage,
+        metrics: Metrics,
+        over: oneshot::Sender<FeedOver>,
+        tasks: &TaskTracker,
+    ) -> Self {
         let shared = Arc::new(Shared {
             socket,
             begin,
@@ -56,7 +64,13 @@ impl Feed {
             more: Notify::new(),
             finished: OnceCell::new(),
         });
-        let task = tasks.spawn(run(Arc::clone(&shared)));
+        let sent = Arc::clone(&shared);
+        let task = tasks.spawn(async move {
+            if let Some(said) = run(sent).await {
+                // Whoever has left meanwhile need not hear it.
+                let _ = over.send(said);
+            }
+        });
         Self { shared, task }
     }
 
@@ -64,15 +78,6 @@ impl Feed {
     pub(crate) fn push(&self, item: Item) {
         self.shared.with_backlog(|backlog| backlog.push(item, self.shared.since.elapsed()));
         self.shared.more.notify_one();
-    }
-
-    /// Waits until the packager says that the feed is over.
-    pub(crate) async fn over(&mut self) -> FeedOver {
-        match (&mut self.task).await {
-            Ok(Some(over)) => over,
-            // It panicked, or nobody is to hear of its end.
-            Ok(None) | Err(_) => FeedOver::Malformed,
-        }
     }
 
     /// Sends what is left, and that the publisher has finished if it said so.
@@ -138,7 +143,7 @@ async fn run(shared: Arc<Shared>) -> Option<FeedOver> {
 }
 
 async fn converse(shared: &Shared, stream: UnixStream, is_first: bool) -> Ended {
-    let (input, output) = tokio::io::split(stream);
+    let (input, output) = stream.into_split();
     let mut was_accepted = false;
     let ended = tokio::select! {
         biased;
@@ -152,7 +157,7 @@ async fn converse(shared: &Shared, stream: UnixStream, is_first: bool) -> Ended 
 }
 
 /// Hears the packager until it says that the feed is over, or goes away.
-async fn listen(mut input: ReadHalf<UnixStream>, mut accepted: impl FnMut()) -> Option<FeedOver> {
+async fn listen(mut input: OwnedReadHalf, mut accepted: impl FnMut()) -> Option<FeedOver> {
     let mut bytes = BytesMut::new();
     loop {
         while let Some((answer, _)) = read_frame(&mut bytes).ok()? {
@@ -168,7 +173,7 @@ async fn listen(mut input: ReadHalf<UnixStream>, mut accepted: impl FnMut()) -> 
 }
 
 /// Says everything anew, and then what comes, until nothing more comes.
-async fn send(shared: &Shared, mut output: WriteHalf<UnixStream>) -> std::io::Result<()> {
+async fn send(shared: &Shared, mut output: OwnedWriteHalf) -> std::io::Result<()> {
     let mut batch = BytesMut::new();
     frame(&shared.begin, b"", &mut batch);
     shared.with_backlog(|backlog| {

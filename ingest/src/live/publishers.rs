@@ -16,9 +16,9 @@ pub trait Publishers: Debug + Send + Sync + 'static {
     /// [`Denied`] with what the program is told.
     async fn admit(&self, key: StreamKeyHash, from: IpAddr, now: Timestamp) -> Result<Admitted, Denied>;
 
-    /// Hears that a publisher is still there, every few seconds; whether it still may publish. `true`
-    /// when that cannot be found out now: an event does not end with its database.
-    async fn heard(&self, admitted: &Admitted, now: Timestamp) -> bool;
+    /// Hears every few seconds that these publishers are still there; which of them may not publish any
+    /// more. None where that cannot be found out now: an event does not end with its database.
+    async fn heard(&self, admitted: &[Admitted], now: Timestamp) -> Vec<Admitted>;
 
     /// Hears that a publisher has gone; the event waits for the next one.
     async fn left(&self, admitted: &Admitted, now: Timestamp);

@@ -51,9 +51,9 @@ impl Turns {
 }
 
 impl Turn {
-    /// Waits until somebody newer has the turn.
-    pub(crate) async fn over(&self) {
-        self.over.cancelled().await;
+    /// Cancelled when somebody newer has the turn.
+    pub(crate) const fn over(&self) -> &CancellationToken {
+        &self.over
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
         assert!(first.over.is_cancelled() && !third.over.is_cancelled() && !other.over.is_cancelled());
         let second = turns.take(EVENT, 2);
         assert!(second.over.is_cancelled() && !third.over.is_cancelled(), "admitted before, heard later");
-        second.over().await;
+        second.over().cancelled().await;
         drop((first, second));
         assert_eq!(turns.events().len(), 2, "who was overtaken takes nothing away");
         drop((third, other));

@@ -1,6 +1,7 @@
 use std::future::pending;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 
 use listener::{Arrival, StreamPort};
@@ -12,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::session;
 use super::tries::Tries;
-use crate::live::{Metrics, Publishers, Turns};
+use crate::live::{Metrics, Publishers, Standings, Turns};
 
 /// Connections at once of those who have not shown a key yet; more wait in the kernel's queue. Each
 /// has 20 s to show one.
@@ -34,6 +35,7 @@ pub(super) struct Inner {
     /// Where the packager listens.
     pub(super) socket: PathBuf,
     pub(super) turns: Turns,
+    pub(super) standings: Standings,
     pub(super) tries: Tries,
     pub(super) metrics: Metrics,
     pub(super) tasks: TaskTracker,
@@ -49,11 +51,13 @@ impl RtmpDoor {
         socket: PathBuf,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let standings = Standings::new(Arc::clone(&publishers), Arc::clone(&clock));
         let inner = Inner {
             publishers,
             clock,
             socket,
             turns: Turns::default(),
+            standings,
             tries: Tries::new(),
             metrics: Metrics::default(),
             tasks: TaskTracker::new(),
@@ -77,6 +81,8 @@ impl RtmpDoor {
     pub async fn run(self, stop: CancellationToken) {
         let tasks = self.inner.tasks.clone();
         let strangers = Arc::new(Semaphore::new(MAX_STRANGERS));
+        let standings = self.inner.standings.clone();
+        let mut asked = pin!(standings.ask());
         loop {
             let accepted = async {
                 // Never closed.
@@ -93,6 +99,7 @@ impl RtmpDoor {
                 (arrival, seat) = accepted => {
                     tasks.spawn(serve(arrival, seat, Arc::clone(&self.inner)));
                 }
+                () = &mut asked => {}
             }
         }
         drop((self.plain, self.encrypted));

@@ -1,12 +1,15 @@
 //! What belongs to somebody who may publish.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::feed::{FeedMessage, FeedTrack};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use model::feed::{FeedMessage, FeedOver, FeedTrack};
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::door::Inner;
 use super::ended::Ended;
@@ -20,13 +23,19 @@ const FOREVER: Duration = Duration::from_secs(1 << 30);
 /// Until dropped it has the turn of its event in this process, unless somebody newer takes it.
 pub(super) struct Publishing {
     standing: Standing,
-    turn: Turn,
+    _turn: Turn,
     since: Instant,
+    /// As long as it may.
     until: Instant,
     rate: Rate,
     demuxer: Demuxer,
     /// From the first item on.
     feed: Option<Feed>,
+    /// Until then: where its packager says that it is over.
+    say_over: Option<oneshot::Sender<FeedOver>>,
+    /// How somebody else ends it. One for its whole life: a publisher has something to say a hundred
+    /// times a second, and each time this is looked at.
+    ending: BoxFuture<'static, Ended>,
     _counted: Counted,
 }
 
@@ -34,15 +43,20 @@ impl Publishing {
     /// Of who was admitted now.
     pub(super) fn new(admitted: Admitted, door: &Inner) -> Self {
         let since = Instant::now();
-        let (publishers, clock) = (Arc::clone(&door.publishers), Arc::clone(&door.clock));
+        let standing = door.standings.enter(admitted);
+        let turn = door.turns.take(admitted.video, admitted.generation);
+        let (say_over, over) = oneshot::channel();
+        let ending = ending(turn.over().clone(), standing.over().clone(), over).boxed();
         Self {
-            standing: Standing::new(publishers, clock, admitted, &door.tasks),
-            turn: door.turns.take(admitted.video, admitted.generation),
+            standing,
+            _turn: turn,
             since,
             until: since + admitted.limits.duration.unwrap_or(FOREVER),
             rate: Rate::new(admitted.limits.bits_per_s),
             demuxer: Demuxer::default(),
             feed: None,
+            say_over: Some(say_over),
+            ending,
             _counted: Counted::new(&door.metrics.publishers),
         }
     }
@@ -62,12 +76,15 @@ impl Publishing {
         };
         let Some(item) = item else { return Ok(false) };
         let is_media = matches!(item, Item::Packet(_));
-        let feed = self.feed.get_or_insert_with(|| {
+        if let Some(say_over) = self.say_over.take() {
             let Admitted { video, version, generation, .. } = *self.standing.admitted();
             let begin = FeedMessage::Begin { video, version, generation, encoder: encoder.to_owned() };
-            Feed::open(door.socket.clone(), begin, door.metrics.clone(), &door.tasks)
-        });
-        feed.push(item);
+            let (socket, metrics) = (door.socket.clone(), door.metrics.clone());
+            self.feed = Some(Feed::open(socket, begin, metrics, say_over, &door.tasks));
+        }
+        if let Some(feed) = &self.feed {
+            feed.push(item);
+        }
         Ok(is_media)
     }
 
@@ -80,21 +97,14 @@ impl Publishing {
         }
     }
 
-    /// Waits until it may not publish any more.
+    /// Until when it may publish if nobody ends it.
+    pub(super) const fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// Waits until somebody else ends it.
     pub(super) async fn over(&mut self) -> Ended {
-        let Self { standing, turn, until, feed, .. } = self;
-        let feed_over = async {
-            match feed {
-                Some(feed) => feed.over().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = turn.over() => Ended::Overtaken,
-            over = feed_over => Ended::Over(over),
-            () = sleep_until(*until) => Ended::TooLong,
-            () = standing.is_over() => Ended::PutOff,
-        }
+        (&mut self.ending).await
     }
 
     /// Sends what is left, and tells everybody that the publisher has gone; whether it `said_so`.
@@ -103,6 +113,20 @@ impl Publishing {
             feed.finish(said_so).await;
         }
         self.standing.leave().await;
+    }
+}
+
+/// Until another publisher has the turn, this one may not publish any more, or its feed is over.
+async fn ending(
+    overtaken: CancellationToken,
+    put_off: CancellationToken,
+    over: oneshot::Receiver<FeedOver>,
+) -> Ended {
+    tokio::select! {
+        () = overtaken.cancelled() => Ended::Overtaken,
+        () = put_off.cancelled() => Ended::PutOff,
+        // Nothing is said by a task that panicked.
+        over = over => Ended::Over(over.unwrap_or(FeedOver::Malformed)),
     }
 }
 

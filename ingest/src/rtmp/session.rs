@@ -1,6 +1,7 @@
 //! One publisher, from its first byte to its last.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -99,6 +100,10 @@ impl<'a> Session<'a> {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let mut seated = Some(seated);
+        let door = self.door;
+        let mut stopping = pin!(door.stop.cancelled());
+        // It is set anew when it has gone off, not at each of a hundred packets in a second.
+        let mut alarm = pin!(sleep_until(self.deadline));
         loop {
             if let Err(ended) = self.hear(&mut seated).await {
                 return ended;
@@ -106,13 +111,20 @@ impl<'a> Session<'a> {
             if let Err(error) = self.flush(stream).await {
                 return error.into();
             }
+            if self.next_deadline() < alarm.deadline() {
+                alarm.as_mut().reset(self.next_deadline());
+            }
             let read = tokio::select! {
                 biased;
-                () = self.door.stop.cancelled() => Err(Ended::Stopping),
+                () = &mut stopping => Err(Ended::Stopping),
                 ended = over(&mut self.publishing) => Err(ended),
                 read = read(stream, &mut self.input) => read,
-                () = sleep_until(self.deadline) => {
-                    Err(if self.publishing.is_some() { Ended::Idle } else { Ended::Slow })
+                () = &mut alarm => match self.is_out_of_time(Instant::now()) {
+                    Some(ended) => Err(ended),
+                    None => {
+                        alarm.as_mut().reset(self.next_deadline());
+                        continue;
+                    }
                 }
             };
             let counted = read.and_then(|bytes| match &mut self.publishing {
@@ -122,6 +134,20 @@ impl<'a> Session<'a> {
             if let Err(ended) = counted {
                 return ended;
             }
+        }
+    }
+
+    /// When it is to be looked at, whatever it says until then.
+    fn next_deadline(&self) -> Instant {
+        self.publishing.as_ref().map_or(self.deadline, |publishing| self.deadline.min(publishing.until()))
+    }
+
+    /// How it ends by the clock, if it does.
+    fn is_out_of_time(&self, now: Instant) -> Option<Ended> {
+        match &self.publishing {
+            Some(publishing) if now >= publishing.until() => Some(Ended::TooLong),
+            Some(_) => (now >= self.deadline).then_some(Ended::Idle),
+            None => (now >= self.deadline).then_some(Ended::Slow),
         }
     }
 

@@ -83,8 +83,9 @@ impl Publishers for Events {
         Ok(Admitted { video, version: VersionId::from_bits(9), generation: *generation, limits })
     }
 
-    async fn heard(&self, admitted: &Admitted, _: Timestamp) -> bool {
-        admitted.generation >= *self.over_before.lock().unwrap()
+    async fn heard(&self, admitted: &[Admitted], _: Timestamp) -> Vec<Admitted> {
+        let over_before = *self.over_before.lock().unwrap();
+        admitted.iter().copied().filter(|admitted| admitted.generation < over_before).collect()
     }
 
     async fn left(&self, admitted: &Admitted, _: Timestamp) {

@@ -379,6 +379,12 @@ pub(crate) async fn find_alive(connection: &impl ConnectionTrait, id: &str) -> R
     Ok(alive().filter(Column::Id.eq(id)).one(connection).await?)
 }
 
+/// Those of these videos that are not deleted.
+pub(crate) async fn alive_of(connection: &impl ConnectionTrait, ids: &[String]) -> Result<HashSet<String>> {
+    let ids = alive().select_only().column(Column::Id).filter(Column::Id.is_in(ids));
+    Ok(ids.into_tuple().all(connection).await?.into_iter().collect())
+}
+
 /// The video as outsiders see it, unless it is deleted.
 pub(crate) async fn shown(connection: &impl ConnectionTrait, id: &str) -> Result<Video> {
     let videos = shown_of(connection, &[id.to_owned()]).await?;

@@ -1,12 +1,13 @@
 //! A publisher's turn: from when the key lets it in until it leaves, is put off, or the event ends.
 //! Its number grows with each one, so that whatever comes late from an earlier one is known.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use model::{AccountId, PublishRefusal, StreamKeyHash, Timestamp, VersionId, VideoId};
 use sea_orm::ActiveValue::Set;
-use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;
+use sea_orm::{Condition, QuerySelect};
 
 use super::change::takeovers_text;
 use super::{ActiveModel, Column, Entity, Model, change, state_change};
@@ -18,6 +19,8 @@ use crate::videos;
 /// A publisher of which nothing was heard for so long is not there: whoever comes then takes over
 /// from nobody.
 const SILENT: Duration = Duration::from_secs(30);
+/// Publishers of which it is said in one statement that they are there.
+const AT_ONCE: usize = 100;
 
 /// A publisher that was let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,21 +82,43 @@ impl Catalog {
         Ok(Ok(admitted))
     }
 
-    /// Says that the publisher of this turn is still there. `false` when the turn is over: another
-    /// one has taken it, the key is another one, or the event is over. To be asked every few seconds,
-    /// and whenever [`Catalog::changed`] says so.
-    pub async fn publisher_heard(&self, id: VideoId, generation: u64, now: Timestamp) -> Result<bool> {
-        let transaction = self.begin().await?;
-        let heard = Entity::update_many()
-            .set(ActiveModel { heard_at: Set(Some(now.as_millis())), ..Default::default() })
-            .filter(Column::Video.eq(id.to_string()))
-            .filter(Column::Generation.eq(number(generation)))
-            .filter(Column::HeardAt.is_not_null())
-            .filter(Column::State.ne("ended"))
-            .exec(&transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(heard.rows_affected == 1)
+    /// Says that the publishers of these turns are still there. Returns those of them that are not over,
+    /// and whose event each is: another publisher may have taken a turn, the key may be another one,
+    /// the event may be over or deleted. To be asked every few seconds, and whenever
+    /// [`Catalog::changed`] says so.
+    pub async fn publishers_heard(
+        &self,
+        turns: &[(VideoId, u64)],
+        now: Timestamp,
+    ) -> Result<HashMap<(VideoId, u64), AccountId>> {
+        let mut going = HashMap::new();
+        for turns in turns.chunks(AT_ONCE) {
+            let transaction = self.begin().await?;
+            let turn = |(id, generation): &(VideoId, u64)| {
+                Condition::all()
+                    .add(Column::Video.eq(id.to_string()))
+                    .add(Column::Generation.eq(number(*generation)))
+            };
+            let are_theirs = turns.iter().map(turn).fold(Condition::any(), Condition::add);
+            let have_one = Condition::all()
+                .add(are_theirs)
+                .add(Column::HeardAt.is_not_null())
+                .add(Column::State.ne("ended"));
+            let rows = Entity::find().filter(have_one.clone()).all(&transaction).await?;
+            let ids: Vec<String> = rows.iter().map(|row| row.video.clone()).collect();
+            let alive = videos::alive_of(&transaction, &ids).await?;
+            Entity::update_many()
+                .set(ActiveModel { heard_at: Set(Some(now.as_millis())), ..Default::default() })
+                .filter(have_one)
+                .exec(&transaction)
+                .await?;
+            transaction.commit().await?;
+            for row in rows.iter().filter(|row| alive.contains(&row.video)) {
+                let turn = (row.id()?, row.row().number("generation", row.generation)?);
+                going.insert(turn, row.row().word("owner", &row.owner)?);
+            }
+        }
+        Ok(going)
     }
 
     /// Says that the publisher of this turn is gone; the event waits for the next one. `false` when

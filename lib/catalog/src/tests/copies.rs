@@ -67,7 +67,7 @@ async fn a_catalog_moves_to_the_other_engine_and_back() {
         let numbers: Vec<_> = copy.revocations(NOW).await.unwrap().iter().map(|line| line.number).collect();
         assert_eq!(numbers, [1, 2]);
         assert_eq!(copy.claim_announcements(NOW, LEASE).await.unwrap()[0].webhook, webhook);
-        assert!(copy.publisher_heard(event, turn, NOW).await.unwrap());
+        assert!(!copy.publishers_heard(&[(event, turn)], NOW).await.unwrap().is_empty());
     }
     assert!(matches!(
         source.edit_video(video_id(1), VideoEdit::default(), NOW).await.unwrap().state,

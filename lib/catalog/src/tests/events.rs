@@ -112,20 +112,39 @@ on_both_engines! {
     async fn of_two_publishers_the_later_one_has_the_turn(test: &TestDatabase) {
         let catalog = open(test).await;
         let (id, first) = on_air(&catalog, 1, NOW).await;
-        assert!(catalog.publisher_heard(id, first, after(5)).await.unwrap());
+        assert!(!catalog.publishers_heard(&[(id, first)], after(5)).await.unwrap().is_empty());
         let second = admit(&catalog, 1, after(6)).await.generation;
         assert!(second > first);
-        assert!(!catalog.publisher_heard(id, first, after(7)).await.unwrap());
+        assert!(catalog.publishers_heard(&[(id, first)], after(7)).await.unwrap().is_empty());
         assert!(!catalog.publisher_left(id, first, after(8)).await.unwrap(), "that changes nothing");
         assert_eq!(refused(catalog.event_went_live(id, first, after(9)).await), ErrorKind::Conflict);
-        assert!(catalog.publisher_heard(id, second, after(10)).await.unwrap());
+        assert!(!catalog.publishers_heard(&[(id, second)], after(10)).await.unwrap().is_empty());
         assert_eq!(event(&catalog, id).await.heard_at, Some(after(10)));
         let live = EventState::Live { since: NOW, air: Air::On { since: NOW } };
         assert_eq!(event(&catalog, id).await.state, live, "it was on air all the time");
         assert!(catalog.publisher_left(id, second, after(11)).await.unwrap());
         assert!(!catalog.publisher_left(id, second, after(12)).await.unwrap());
-        assert!(!catalog.publisher_heard(id, second, after(12)).await.unwrap());
+        assert!(catalog.publishers_heard(&[(id, second)], after(12)).await.unwrap().is_empty());
         assert_eq!(refused(catalog.event_went_live(id, second, after(13)).await), ErrorKind::Conflict);
+    }
+
+    async fn of_many_publishers_it_is_known_whose_turn_is_not_over(test: &TestDatabase) {
+        let catalog = open(test).await;
+        let mut turns = Vec::new();
+        for n in 1..=4 {
+            turns.push(on_air(&catalog, n, NOW).await);
+        }
+        let [first, second, third, fourth] = turns[..] else { panic!("{turns:?}") };
+        admit(&catalog, 2, after(6)).await;
+        catalog.end_event(third.0, after(7)).await.unwrap();
+        let unknown = (VideoId::from_bits(77), 1);
+        let asked = [first, second, third, unknown, fourth, (fourth.0, fourth.1 + 1)];
+        let going = catalog.publishers_heard(&asked, after(8)).await.unwrap();
+        assert_eq!(going, [first, fourth].map(|turn| (turn, OWNER)).into());
+        let heard = async |id| event(&catalog, id).await.heard_at;
+        assert_eq!((heard(first.0).await, heard(fourth.0).await), (Some(after(8)), Some(after(8))));
+        assert_eq!(heard(second.0).await, Some(after(6)), "another publisher's");
+        assert_eq!(catalog.publishers_heard(&[], after(9)).await.unwrap(), [].into());
     }
 
     async fn many_publishers_at_once_get_turns_of_their_own(test: &TestDatabase) {
@@ -149,7 +168,7 @@ on_both_engines! {
         }
         assert_eq!(refusal(1, after(6)).await, PublishRefusal::TooOften, "five of them took over");
         assert_eq!(event(&catalog, id).await.generation, 6, "who was let in last goes on");
-        assert!(catalog.publisher_heard(id, 6, after(7)).await.unwrap());
+        assert!(!catalog.publishers_heard(&[(id, 6)], after(7)).await.unwrap().is_empty());
         admit(&catalog, 1, after(61)).await;
 
         // Who comes back after it left, or was not heard of, takes over from nobody.
@@ -164,7 +183,7 @@ on_both_engines! {
 
         catalog.end_event(id, after(62)).await.unwrap();
         assert_eq!(refusal(1, after(70)).await, PublishRefusal::EventEnded);
-        assert!(!catalog.publisher_heard(id, 7, after(70)).await.unwrap());
+        assert!(catalog.publishers_heard(&[(id, 7)], after(70)).await.unwrap().is_empty());
         catalog.delete_video(other, after(700)).await.unwrap();
         assert_eq!(refusal(2, after(701)).await, PublishRefusal::UnknownKey);
         assert_eq!(catalog.event_of_key(&key(2)).await.unwrap(), None);
@@ -175,7 +194,7 @@ on_both_engines! {
         let (id, turn) = on_air(&catalog, 1, NOW).await;
         let rotated = catalog.rotate_key(id, key(9), after(5)).await.unwrap();
         assert_eq!(rotated.state, EventState::Live { since: NOW, air: Air::Away { since: after(5) } });
-        assert!(!catalog.publisher_heard(id, turn, after(6)).await.unwrap());
+        assert!(catalog.publishers_heard(&[(id, turn)], after(6)).await.unwrap().is_empty());
         assert_eq!(catalog.admit_publisher(&key(1), after(6)).await.unwrap(), Err(PublishRefusal::UnknownKey));
         assert_eq!(catalog.event_of_key(&key(1)).await.unwrap(), None);
         assert_eq!(catalog.event_of_key(&key(9)).await.unwrap().unwrap().video, id);
@@ -284,7 +303,7 @@ on_both_engines! {
         let known = catalog.known_video(id).await.unwrap().unwrap();
         assert!(known.names(version(1).version) && !known.has_original());
         catalog.delete_video(id, after(1)).await.unwrap();
-        assert!(!catalog.publisher_heard(id, turn, after(2)).await.unwrap());
+        assert!(catalog.publishers_heard(&[(id, turn)], after(2)).await.unwrap().is_empty());
         assert_eq!(catalog.events_on_air().await.unwrap(), []);
         assert_eq!(catalog.event(id).await.unwrap(), None);
         assert_eq!(refused(catalog.event_ended(id, Some(&version(1)), after(2)).await), ErrorKind::NotFound);

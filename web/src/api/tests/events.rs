@@ -218,7 +218,7 @@ async fn another_key_puts_the_publisher_off() {
     let new = key_of(&answer);
     assert!(new != old);
     let (catalog, now) = (&site.state.catalog, site.clock.now());
-    assert!(!catalog.publisher_heard(event, turn.generation, now).await.unwrap());
+    assert!(catalog.publishers_heard(&[(event, turn.generation)], now).await.unwrap().is_empty());
     let refused = catalog.admit_publisher(&old.hash(), now).await.unwrap();
     assert_eq!(refused, Err(PublishRefusal::UnknownKey));
     site.publish(&new).await;
@@ -346,7 +346,7 @@ async fn a_deleted_event_takes_its_objects_along_once_its_packager_has_noticed()
     assert_eq!(site.delete(&path(event), Some(&ana)).await.status, 204);
     assert_eq!(site.objects().await, [""; 0]);
     let (catalog, now) = (&site.state.catalog, site.clock.now());
-    assert!(!catalog.publisher_heard(event, turn.generation, now).await.unwrap());
+    assert!(catalog.publishers_heard(&[(event, turn.generation)], now).await.unwrap().is_empty());
     // Written before the packager noticed.
     site.state.store.put(&index, bytes::Bytes::from_static(b"{}")).await.unwrap();
     site.clock.advance(Duration::from_secs(61));

@@ -61,7 +61,7 @@ async fn an_event_is_created_managed_and_ended_without_scripts() {
     let new = key_on(&rotated);
     assert!(new != key && !rotated.contains(&key.expose()));
     let (catalog, now) = (&site.state.catalog, site.clock.now());
-    assert!(!catalog.publisher_heard(video.id, turn.generation, now).await.unwrap());
+    assert!(catalog.publishers_heard(&[(video.id, turn.generation)], now).await.unwrap().is_empty());
 
     // A box that is not ticked is not sent.
     let saved = post(&site, &manage, &cookie, &form("title=Otro&starts=&zone=300")).await;
