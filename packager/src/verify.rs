@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use cmaf::{Announced, GrowingIndex, ReadSegment, Sample, Track, read_init};
+use cmaf::{Announced, AudioConfig, GrowingIndex, ReadSegment, Sample, Track, VideoConfig, read_init};
 use model::cell::{AudioPlan, AudioRung, CodedSound, EncodePlan, Ratio};
 use model::{ChunkHash, RenditionName};
 
@@ -49,6 +49,13 @@ pub(crate) fn announce(plan: &EncodePlan, name: RenditionName, init: &[u8]) -> R
 }
 
 fn check_track(plan: &EncodePlan, name: RenditionName, track: &Track) -> Result<(), Breach> {
+    let is_planned = match track {
+        Track::Video(track) => matches!(track.config, VideoConfig::Avc(_)),
+        Track::Audio(track) => matches!(track.config, AudioConfig::Aac(_)),
+    };
+    if !is_planned {
+        return breach(format!("{name} is neither H.264 nor AAC"));
+    }
     match (track, &plan.video, &plan.audio) {
         (Track::Video(track), Some(video), _) if let Some(rung) = video.rung(name) => {
             if (u32::from(track.width), u32::from(track.height)) != (rung.width, rung.height) {
@@ -62,7 +69,7 @@ fn check_track(plan: &EncodePlan, name: RenditionName, track: &Track) -> Result<
         (Track::Video(track), Some(video), _) if let Some(copied) = video.copied(name) => {
             let is_planned = (u32::from(track.width), u32::from(track.height))
                 == (copied.width, copied.height)
-                && track.avcc == copied.avcc
+                && matches!(&track.config, VideoConfig::Avc(avcc) if *avcc == copied.avcc)
                 && ticks(track.timescale, video.frame_rate, 1).is_some();
             if is_planned { Ok(()) } else { breach(format!("{name} is not the track to copy")) }
         }
@@ -70,7 +77,10 @@ fn check_track(plan: &EncodePlan, name: RenditionName, track: &Track) -> Result<
             if (track.channels, track.sample_rate) != (rung.channels, audio.sample_rate) {
                 return breach(format!("{name} has {} channels at {}", track.channels, track.sample_rate));
             }
-            let is_the_one = |coded: &CodedSound| track.asc == coded.asc && track.priming == coded.priming;
+            let is_the_one = |coded: &CodedSound| {
+                matches!(&track.config, AudioConfig::Aac(asc) if *asc == coded.asc)
+                    && track.priming == coded.priming
+            };
             if rung.copied.as_ref().is_none_or(is_the_one) {
                 Ok(())
             } else {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use cmaf::{
-    Bandwidth, ChunkRef, ChunkWriter, RenditionIndex, RenditionKind, Sample, Track, VersionIndex, VideoTrack,
-    init_segment, media_segment,
+    Bandwidth, ChunkRef, ChunkWriter, RenditionIndex, RenditionKind, Sample, Track, VersionIndex,
+    VideoConfig, VideoTrack, init_segment, media_segment,
 };
 use model::cell::Ratio;
 use model::{ChunkHash, ObjectKey, RenditionName};
@@ -156,7 +156,8 @@ impl Maker<'_> {
         let (name, width) = (RenditionName::Video { height }, height / 9 * 16);
         // What a decoder would need nobody asks for here; the box only has to be one.
         let avcc = vec![1, 0x64, 0, 0x28, 0xff, 0xe1, 0, 4, 0x67, 0x64, 0, 0x28, 1, 0, 3, 0x68, 0xea, 0xe1];
-        let track = Track::Video(VideoTrack { width, height, timescale: 10_000, avcc, colour: None });
+        let config = VideoConfig::Avc(avcc);
+        let track = Track::Video(VideoTrack { width, height, timescale: 10_000, config, colour: None });
         let init = init_segment(&track)?;
         let (mut chunks, mut targets): (Vec<ChunkRef>, Vec<Target>) = Default::default();
         let (mut n, mut end) = (0, 0);

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use cmaf::{
-    Announced, AudioTrack, Bandwidth, ChunkWriter, GrowingIndex, RenditionIndex, RenditionKind, Sample,
-    Track, VersionIndex, VideoTrack, init_segment, media_segment,
+    Announced, AudioConfig, AudioTrack, Bandwidth, ChunkWriter, GrowingIndex, RenditionIndex, RenditionKind,
+    Sample, Track, VersionIndex, VideoConfig, VideoTrack, init_segment, media_segment,
 };
 use model::cell::{AudioPlan, AudioRung, EncodePlan, Ratio, VideoPlan, VideoRung};
 use model::{ChunkHash, ObjectKey, RenditionName, SegmentGrid, VersionId, VideoId};
@@ -43,7 +43,7 @@ impl Film {
             let track = Track::Audio(AudioTrack {
                 channels: 2,
                 sample_rate: 48_000,
-                asc: vec![0x11, 0x90],
+                config: AudioConfig::Aac(vec![0x11, 0x90]),
                 priming: 1024,
             });
             let sample = |_| Sample { size: u32::from(kbps) * 3, duration: 1024, cts_offset: 0, sync: true };
@@ -57,7 +57,8 @@ impl Film {
             avcc.extend([1, 0, 4]);
             avcc.extend(pps);
             let (width, timescale) = (height * 16 / 9, 12_800);
-            let track = Track::Video(VideoTrack { width, height, timescale, avcc, colour: None });
+            let config = VideoConfig::Avc(avcc);
+            let track = Track::Video(VideoTrack { width, height, timescale, config, colour: None });
             let sample = |n: u32| Sample {
                 size: u32::from(height) * if n == 0 { 20 } else { 2 },
                 duration: 512,

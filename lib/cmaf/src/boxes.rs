@@ -2,12 +2,12 @@
 //! one track.
 
 use mp4_atom::{
-    Atom, Audio, Avc1, Avcc, Codec, Colr, Dinf, Dref, DrefEntry, Edts, Elst, ElstEntry, Encode, Esds,
-    FixedPoint, FourCC, Hdlr, Mdhd, Mdia, Minf, Mp4a, Pasp, Smhd, Stbl, Stsd, Tkhd, Trak, Url, Visual, Vmhd,
-    esds,
+    Atom, Audio, Av01, Av1c, Avc1, Avcc, Codec, Colr, Dinf, Dops, Dref, DrefEntry, Edts, Elst, ElstEntry,
+    Encode, Esds, FixedPoint, FourCC, Hdlr, Hvc1, Mdhd, Mdia, Minf, Mp4a, Opus, Pasp, Smhd, Stbl, Stsd, Tkhd,
+    Trak, Url, Visual, Vmhd, esds,
 };
 
-use crate::{CmafError, Track};
+use crate::{AudioConfig, AudioTrack, CmafError, Track, VideoConfig, VideoTrack, hevc};
 
 /// `objectTypeIndication` of ISO/IEC 14496-3 audio (14496-1 table 5).
 pub(crate) const MPEG4_AUDIO: u8 = 0x40;
@@ -154,47 +154,67 @@ pub(crate) fn trak(track: &Track, id: u32, timing: Timing, tables: Stbl) -> Resu
 
 fn sample_entry(track: &Track) -> Result<Codec, CmafError> {
     match track {
-        Track::Video(video) => {
-            let avcc: Avcc = leaf("avcC", &video.avcc)?;
-            let colr = video.colour.map(|colour| Colr::Nclx {
-                colour_primaries: colour.primaries,
-                transfer_characteristics: colour.transfer,
-                matrix_coefficients: colour.matrix,
-                full_range_flag: colour.full_range,
-            });
-            let visual = Visual {
-                data_reference_index: 1,
-                width: video.width,
-                height: video.height,
-                ..Visual::default()
-            };
-            let pasp = Some(Pasp { h_spacing: 1, v_spacing: 1 });
-            Ok(Codec::Avc1(Avc1 { visual, avcc, colr, pasp, ..Avc1::default() }))
+        Track::Video(video) => visual_entry(video),
+        Track::Audio(audio) => Ok(audio_entry(audio)),
+    }
+}
+
+fn visual_entry(video: &VideoTrack) -> Result<Codec, CmafError> {
+    let visual =
+        Visual { data_reference_index: 1, width: video.width, height: video.height, ..Visual::default() };
+    let colr = video.colour.map(|colour| Colr::Nclx {
+        colour_primaries: colour.primaries,
+        transfer_characteristics: colour.transfer,
+        matrix_coefficients: colour.matrix,
+        full_range_flag: colour.full_range,
+    });
+    let pasp = Some(Pasp { h_spacing: 1, v_spacing: 1 });
+    Ok(match &video.config {
+        VideoConfig::Avc(avcc) => {
+            let avcc: Avcc = leaf("avcC", avcc)?;
+            Codec::Avc1(Avc1 { visual, avcc, colr, pasp, ..Avc1::default() })
         }
-        Track::Audio(audio) => Ok(Codec::Mp4a(Mp4a {
-            audio: Audio {
-                data_reference_index: 1,
-                channel_count: audio.channels,
-                sample_size: 16,
-                // 16.16 cannot say 88.2 kHz and more; readers take the rate from `esds` (§12.2.3).
-                sample_rate: u16::try_from(audio.sample_rate).unwrap_or(0).into(),
-            },
-            esds: Esds {
-                es_desc: esds::EsDescriptor {
-                    dec_config: esds::DecoderConfig {
-                        object_type_indication: MPEG4_AUDIO,
-                        stream_type: 0x05, // audio
-                        dec_specific: Some(esds::DecoderSpecific {
-                            raw: audio.asc.clone(),
-                            ..esds::DecoderSpecific::default()
-                        }),
-                        ..esds::DecoderConfig::default()
-                    },
-                    ..esds::EsDescriptor::default()
-                },
-            },
-            btrt: None,
-            taic: None,
-        })),
+        VideoConfig::Hevc(hvcc) => {
+            let hvcc = hevc::record(hvcc)?;
+            Codec::Hvc1(Hvc1 { visual, hvcc, colr, pasp, ..Hvc1::default() })
+        }
+        VideoConfig::Av1(av1c) => {
+            let av1c: Av1c = leaf("av1C", av1c)?;
+            Codec::Av01(Av01 { visual, av1c, colr, pasp, ..Av01::default() })
+        }
+    })
+}
+
+fn audio_entry(track: &AudioTrack) -> Codec {
+    let audio = Audio {
+        data_reference_index: 1,
+        channel_count: track.channels,
+        sample_size: 16,
+        // 16.16 cannot say 88.2 kHz and more; readers take the rate from `esds` (§12.2.3).
+        sample_rate: u16::try_from(track.sample_rate).unwrap_or(0).into(),
+    };
+    match &track.config {
+        AudioConfig::Aac(asc) => {
+            let dec_specific = esds::DecoderSpecific { raw: asc.clone(), ..esds::DecoderSpecific::default() };
+            let dec_config = esds::DecoderConfig {
+                object_type_indication: MPEG4_AUDIO,
+                stream_type: 0x05, // audio
+                dec_specific: Some(dec_specific),
+                ..esds::DecoderConfig::default()
+            };
+            let es_desc = esds::EsDescriptor { dec_config, ..esds::EsDescriptor::default() };
+            Codec::Mp4a(Mp4a { audio, esds: Esds { es_desc }, btrt: None, taic: None })
+        }
+        AudioConfig::Opus(opus) => {
+            let dops = Dops {
+                // One or two.
+                output_channel_count: u8::try_from(opus.channels).unwrap_or(2),
+                pre_skip: opus.pre_skip,
+                input_sample_rate: opus.input_sample_rate,
+                output_gain: opus.output_gain,
+                channel_mapping: None,
+            };
+            Codec::Opus(Opus { audio, dops, btrt: None })
+        }
     }
 }

@@ -50,6 +50,11 @@ impl CmafError {
         move |source| Self::Unreadable { place, source: source.into() }
     }
 
+    /// Likewise, of what a reader found that says it only for people.
+    pub(crate) fn unclear<E: std::fmt::Debug>(place: &'static str) -> impl FnOnce(E) -> Self {
+        move |fault| Self::Unreadable { place, source: format!("{fault:?}").into() }
+    }
+
     pub(crate) fn unwritable(place: &'static str) -> impl FnOnce(mp4_atom::Error) -> Self {
         move |source| Self::Unwritable { place, source: source.into() }
     }

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use mp4_atom::{
-    AnySampleGroupEntry, Elst, Esds, FixedPoint, FourCC, Ftyp, Mdhd, Moov, Mvex, Mvhd, Sgpd, SgpdEntry, Stbl,
-    Trex,
+    AnySampleGroupEntry, Atom, Av1c, Avcc, Dops, Elst, Esds, FixedPoint, FourCC, Ftyp, Hvcc, Mdhd, Moov,
+    Mvex, Mvhd, Sgpd, SgpdEntry, Stbl, Trex,
 };
 
 use crate::boxes::{Child, MPEG4_AUDIO, Timing, edit, leaf, maybe, only, put, trak, walk};
-use crate::{AudioTrack, CmafError, Colour, Track, VideoTrack};
+use crate::{AudioConfig, AudioTrack, CmafError, Colour, Opus, Track, VideoConfig, VideoTrack};
 
 /// Initialisation segments hold one track, and this is its id.
 pub(crate) const TRACK_ID: u32 = 1;
@@ -36,7 +36,7 @@ pub fn init_segment(track: &Track) -> Result<Bytes, CmafError> {
         Track::Video(_) => (Timing::default(), Stbl::default()),
         Track::Audio(audio) => {
             let edits = vec![edit(0, Some(audio.priming.into()))];
-            (Timing { edits, ..Timing::default() }, Stbl { sgpd: vec![roll()], ..Stbl::default() })
+            (Timing { edits, ..Timing::default() }, Stbl { sgpd: vec![roll(audio)], ..Stbl::default() })
         }
     };
     // A `moov` without samples still has the required offsets table (§8.7.5).
@@ -56,7 +56,7 @@ pub fn init_segment(track: &Track) -> Result<Bytes, CmafError> {
     Ok(bytes.into())
 }
 
-/// Reads an initialisation segment of one H.264 or AAC track.
+/// Reads an initialisation segment of one track as [`init_segment`] writes it.
 ///
 /// # Errors
 /// Whatever else it is, and every length that does not fit.
@@ -70,9 +70,18 @@ pub fn read_init(bytes: &[u8]) -> Result<Track, CmafError> {
     let trak = only("moov", moov, b"trak")?.body;
     let Media { timescale, entry, .. } = Media::of(trak)?;
     match &entry.kind {
-        b"avc1" => video(timescale, entry.body),
-        b"mp4a" => audio(timescale, entry.body, priming(trak)?),
-        _ => Err(CmafError::malformed("stsd", "a codec that is neither `avc1` nor `mp4a`")),
+        b"avc1" => video(timescale, entry.body, |boxes| Ok(VideoConfig::Avc(record::<Avcc>("avcC", boxes)?))),
+        b"hvc1" => {
+            video(timescale, entry.body, |boxes| Ok(VideoConfig::Hevc(record::<Hvcc>("hvcC", boxes)?)))
+        }
+        b"av01" => video(timescale, entry.body, |boxes| Ok(VideoConfig::Av1(record::<Av1c>("av1C", boxes)?))),
+        b"mp4a" => audio(timescale, entry.body, priming(trak)?, |boxes| {
+            Ok(AudioConfig::Aac(asc(only("mp4a", boxes, b"esds")?.body)?))
+        }),
+        b"Opus" => audio(timescale, entry.body, priming(trak)?, |boxes| {
+            Ok(AudioConfig::Opus(opus(only("Opus", boxes, b"dOps")?.body)?))
+        }),
+        _ => Err(CmafError::malformed("stsd", "a codec that is not packaged")),
     }
 }
 
@@ -114,10 +123,15 @@ pub(crate) fn movie_header(timescale: u32, duration: u64) -> Mvhd {
     }
 }
 
-/// "Decode one sample more before": AAC frames overlap (§10.1 `AudioRollRecoveryEntry`).
-pub(crate) fn roll() -> Sgpd {
+/// "Decode so many samples more before" (§10.1 `AudioRollRecoveryEntry`): AAC frames overlap, and Opus
+/// needs 80 ms, which are four packets of the length that is usual (Opus in ISOBMFF §4.3.6.2).
+pub(crate) fn roll(audio: &AudioTrack) -> Sgpd {
     let kind = FourCC::new(b"roll");
-    let distance = (-1i16).to_be_bytes().to_vec();
+    let distance: i16 = match audio.config {
+        AudioConfig::Aac(_) => -1,
+        AudioConfig::Opus(_) => -4,
+    };
+    let distance = distance.to_be_bytes().to_vec();
     let entry = SgpdEntry {
         description_length: Some(2),
         entry: AnySampleGroupEntry::UnknownGroupingType(kind, distance),
@@ -143,12 +157,16 @@ fn sample_entry(stsd: &[u8]) -> Result<Child<'_>, CmafError> {
     }
 }
 
-fn video(timescale: u32, entry: &[u8]) -> Result<Track, CmafError> {
+fn video(
+    timescale: u32,
+    entry: &[u8],
+    config: impl FnOnce(&[u8]) -> Result<VideoConfig, CmafError>,
+) -> Result<Track, CmafError> {
     let (visual, children) = entry
         .split_first_chunk::<VISUAL_ENTRY>()
-        .ok_or(CmafError::malformed("avc1", "shorter than a visual sample entry"))?;
+        .ok_or(CmafError::malformed("stsd", "shorter than a visual sample entry"))?;
     let number = |at: usize| u16::from_be_bytes([visual[at], visual[at + 1]]);
-    let colour = match maybe("avc1", children, b"colr")? {
+    let colour = match maybe("stsd", children, b"colr")? {
         None => None,
         Some(colr) => match leaf("colr", colr.body)? {
             mp4_atom::Colr::Nclx {
@@ -165,26 +183,48 @@ fn video(timescale: u32, entry: &[u8]) -> Result<Track, CmafError> {
             _ => None,
         },
     };
-    let avcc = only("avc1", children, b"avcC")?.body;
-    leaf::<mp4_atom::Avcc>("avcC", avcc)?;
     let (width, height) = (number(24), number(26));
-    let video = VideoTrack { width, height, timescale, avcc: avcc.to_vec(), colour };
+    let video = VideoTrack { width, height, timescale, config: config(children)?, colour };
     if width == 0 || height == 0 {
-        return Err(CmafError::malformed("avc1", "no width or height"));
+        return Err(CmafError::malformed("stsd", "no width or height"));
     }
     known(Track::Video(video))
 }
 
-fn audio(timescale: u32, entry: &[u8], priming: u32) -> Result<Track, CmafError> {
+/// The body of a configuration box, which must be readable as one.
+fn record<T: Atom>(place: &'static str, entry: &[u8]) -> Result<Vec<u8>, CmafError> {
+    let body = only("stsd", entry, &T::KIND.into())?.body;
+    leaf::<T>(place, body)?;
+    Ok(body.to_vec())
+}
+
+fn audio(
+    timescale: u32,
+    entry: &[u8],
+    priming: u32,
+    config: impl FnOnce(&[u8]) -> Result<AudioConfig, CmafError>,
+) -> Result<Track, CmafError> {
     let (sound, children) = entry
         .split_first_chunk::<AUDIO_ENTRY>()
-        .ok_or(CmafError::malformed("mp4a", "shorter than an audio sample entry"))?;
-    let asc = asc(only("mp4a", children, b"esds")?.body)?;
+        .ok_or(CmafError::malformed("stsd", "shorter than an audio sample entry"))?;
     let channels = u16::from_be_bytes([sound[16], sound[17]]);
     if channels == 0 {
-        return Err(CmafError::malformed("mp4a", "no channels"));
+        return Err(CmafError::malformed("stsd", "no channels"));
     }
-    known(Track::Audio(AudioTrack { channels, sample_rate: timescale, asc, priming }))
+    known(Track::Audio(AudioTrack { channels, sample_rate: timescale, config: config(children)?, priming }))
+}
+
+fn opus(dops: &[u8]) -> Result<Opus, CmafError> {
+    let dops: Dops = leaf("dOps", dops)?;
+    if dops.channel_mapping.is_some() || !matches!(dops.output_channel_count, 1 | 2) {
+        return Err(CmafError::malformed("dOps", "not one stream of one or two channels"));
+    }
+    Ok(Opus {
+        channels: dops.output_channel_count.into(),
+        pre_skip: dops.pre_skip,
+        input_sample_rate: dops.input_sample_rate,
+        output_gain: dops.output_gain,
+    })
 }
 
 /// The `AudioSpecificConfig` in the body of an `esds`.

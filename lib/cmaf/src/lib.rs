@@ -12,17 +12,21 @@
 //!            VersionIndex + ChunkIndex… → VirtualMp4 → (object, range)… of a download
 //! ```
 //!
-//! Clauses are those of ISO/IEC 14496-12:2022 (boxes), 14496-14 (`mp4a`), 14496-15 (`avc1`),
+//! Clauses are those of ISO/IEC 14496-12:2022 (boxes), 14496-14 (`mp4a`), 14496-15 (`avc1`, `hvc1`),
 //! 23000-19 (CMAF) and RFC 8216 (playlists).
 
 mod aac;
+mod av1;
+mod avc;
 mod bandwidth;
 mod boxes;
 mod chunk;
 mod error;
 mod growing;
+mod hevc;
 mod index;
 mod init;
+mod opus;
 mod planned;
 mod sample_table;
 mod segment;
@@ -41,7 +45,8 @@ pub use error::CmafError;
 pub use growing::{Announced, GrowingIndex};
 pub use index::{ChunkRef, Located, RenditionIndex, RenditionKind, SegmentRef, VersionIndex};
 pub use init::{init_segment, read_init};
+pub use opus::Opus;
 pub use sample_table::{Configuration, SampleTable, StoredSample};
 pub use segment::{ReadSegment, Sample, media_segment, part_head, read_part, read_segment, segment_head};
-pub use track::{AudioTrack, Colour, Track, VideoTrack};
+pub use track::{AudioConfig, AudioTrack, Colour, Track, VideoConfig, VideoTrack};
 pub use virtual_mp4::{BUILDER_VERSION, Piece, VirtualMp4, VirtualTrack};

@@ -20,7 +20,10 @@ use mp4_atom::{
 use crate::boxes::{Timing, edit, put, trak};
 use crate::chunk::segment_ranges;
 use crate::init::{movie_header, roll};
-use crate::{ChunkIndex, CmafError, RenditionIndex, Sample, Track, read_init};
+use crate::{
+    AudioConfig, AudioTrack, ChunkIndex, CmafError, RenditionIndex, Sample, Track, VideoConfig, VideoTrack,
+    read_init,
+};
 
 /// Changes whenever the same input would make other bytes; part of every `ETag`.
 pub const BUILDER_VERSION: u32 = 1;
@@ -300,7 +303,10 @@ impl Tables {
 
     /// The `stbl` with these offsets.
     fn stbl(&self, offsets: Vec<u64>, wide: bool) -> Stbl {
-        let is_sound = matches!(self.track, Track::Audio(_));
+        let roll = match &self.track {
+            Track::Audio(audio) => Some(roll(audio)),
+            Track::Video(_) => None,
+        };
         let (stco, co64) = if wide {
             (None, Some(Co64 { entries: offsets }))
         } else {
@@ -318,8 +324,8 @@ impl Tables {
             stsz: Stsz { samples: StszSamples::Different { sizes: self.sizes.clone() } },
             stco,
             co64,
-            sgpd: if is_sound { vec![roll()] } else { Vec::new() },
-            sbgp: if is_sound { vec![self.all_roll()] } else { Vec::new() },
+            sbgp: roll.iter().map(|_| self.all_roll()).collect(),
+            sgpd: roll.into_iter().collect(),
             ..Stbl::default()
         }
     }
@@ -388,10 +394,7 @@ fn write_head(
         trak: traks,
         ..Moov::default()
     };
-    let with_picture = tables.iter().any(|table| matches!(table.track, Track::Video(_)));
-    // `iso4`: version 1 of `ctts` (annex E.6).
-    let brands: &[&[u8; 4]] =
-        if with_picture { &[b"isom", b"iso4", b"avc1", b"mp41"] } else { &[b"M4A ", b"isom", b"mp42"] };
+    let brands = brands(tables.iter().map(|table| &table.track));
     let ftyp = Ftyp {
         major_brand: FourCC::new(brands[0]),
         minor_version: 0,
@@ -405,6 +408,22 @@ fn write_head(
     bytes.extend_from_slice(b"mdat");
     bytes.extend_from_slice(&(16 + payload_len).to_be_bytes());
     Ok(bytes)
+}
+
+/// What kinds of file it is (§4.3). `iso4`: version 1 of `ctts` (annex E.6).
+fn brands<'a>(mut tracks: impl Iterator<Item = &'a Track> + Clone) -> &'static [&'static [u8; 4]] {
+    let picture = tracks.clone().find_map(|track| match track {
+        Track::Video(VideoTrack { config, .. }) => Some(config),
+        Track::Audio(_) => None,
+    });
+    let is_aac = |track| matches!(track, &Track::Audio(AudioTrack { config: AudioConfig::Aac(_), .. }));
+    match picture {
+        Some(VideoConfig::Avc(_)) => &[b"isom", b"iso4", b"avc1", b"mp41"],
+        Some(VideoConfig::Hevc(_)) => &[b"isom", b"iso4", b"mp41"],
+        Some(VideoConfig::Av1(_)) => &[b"isom", b"iso4", b"av01", b"mp41"],
+        None if tracks.all(is_aac) => &[b"M4A ", b"isom", b"mp42"],
+        None => &[b"isom", b"mp42"],
+    }
 }
 
 /// A hash over everything that the bytes depend on: this code's version, the configurations, and

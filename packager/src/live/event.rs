@@ -322,7 +322,7 @@ impl Driver {
                 tracing::warn!(video = %self.video, error = &error as &dyn std::error::Error, "a feed is refused");
                 let why = match error {
                     FormatError::Unsupported { .. } => FeedOver::Unsupported,
-                    FormatError::Malformed { .. } | FormatError::Cmaf(_) => FeedOver::Malformed,
+                    FormatError::Size { .. } | FormatError::Cmaf(_) => FeedOver::Malformed,
                 };
                 return self.let_go(why).await;
             }

@@ -1,6 +1,8 @@
 use bytes::Bytes;
-use cmaf::{AacLc, AudioTrack, Bandwidth, CmafError, RenditionKind, Track, VideoTrack, init_segment};
-use h264_reader::avcc::AvcDecoderConfigurationRecord;
+use cmaf::{
+    AacLc, AudioConfig, AudioTrack, Bandwidth, CmafError, RenditionKind, Track, VideoConfig, VideoTrack,
+    init_segment,
+};
 use model::cell::Ratio;
 use model::feed::{FEED_TIMESCALE, FeedConfig};
 
@@ -20,19 +22,19 @@ pub(crate) struct Format {
 /// Why a publisher's configuration is of no use.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FormatError {
-    /// It contradicts itself.
-    #[error("the configuration of {codec} makes no sense: {fault}")]
-    Malformed { codec: &'static str, fault: String },
+    /// It is of pictures that nobody sends.
+    #[error("{width}×{height} pixels")]
+    Size { width: u32, height: u32 },
     /// It is of a kind that is not packaged.
     #[error("{what} is not packaged")]
     Unsupported { what: &'static str },
-    /// It fits in no box.
+    /// It contradicts itself, or fits in no box.
     #[error(transparent)]
     Cmaf(#[from] CmafError),
 }
 
 /// The greatest picture: 8K.
-const MAX_SIDE: u32 = 8192;
+const MAX_SIDE: u16 = 8192;
 
 impl Format {
     /// The format of packets behind `config`, at `frame_rate` if they are pictures.
@@ -41,17 +43,11 @@ impl Format {
     /// See [`FormatError`].
     pub(crate) fn of(config: &FeedConfig, frame_rate: Ratio) -> Result<Self, FormatError> {
         let (track, kind) = match config {
-            FeedConfig::H264 { avcc } => {
-                let (width, height) = h264_size(avcc)?;
-                let timescale = FEED_TIMESCALE;
-                let track = VideoTrack { width, height, timescale, avcc: avcc.clone(), colour: None };
-                (Track::Video(track), RenditionKind::Video { width, height, frame_rate })
-            }
+            FeedConfig::H264 { avcc } => picture(VideoConfig::Avc(avcc.clone()), frame_rate)?,
             FeedConfig::Aac { asc } => {
                 let unsupported = FormatError::Unsupported { what: "AAC other than AAC-LC, mono or stereo," };
                 let AacLc { sample_rate, channels } = AacLc::read(asc).ok_or(unsupported)?;
-                let track = AudioTrack { channels, sample_rate, asc: asc.clone(), priming: 0 };
-                (Track::Audio(track), RenditionKind::Audio { channels, sample_rate })
+                sound(AudioConfig::Aac(asc.clone()), sample_rate, channels)
             }
             FeedConfig::Hevc { .. } => return Err(FormatError::Unsupported { what: "HEVC" }),
             FeedConfig::Av1 { .. } => return Err(FormatError::Unsupported { what: "AV1" }),
@@ -78,16 +74,19 @@ impl Format {
     }
 }
 
-fn h264_size(avcc: &[u8]) -> Result<(u16, u16), FormatError> {
-    let broken = |fault: String| FormatError::Malformed { codec: "H.264", fault };
-    let record =
-        AvcDecoderConfigurationRecord::try_from(avcc).map_err(|error| broken(format!("{error:?}")))?;
-    let context = record.create_context().map_err(|error| broken(format!("{error:?}")))?;
-    let sps = context.sps().next().ok_or_else(|| broken("no parameter set".to_owned()))?;
-    let (width, height) = sps.pixel_dimensions().map_err(|error| broken(format!("{error:?}")))?;
-    if !(2..=MAX_SIDE).contains(&width) || !(2..=MAX_SIDE).contains(&height) {
-        return Err(broken(format!("{width}×{height} pixels")));
-    }
-    // Both fit: they are at most `MAX_SIDE`.
-    Ok((width as u16, height as u16))
+fn picture(config: VideoConfig, frame_rate: Ratio) -> Result<(Track, RenditionKind), FormatError> {
+    let (width, height) = config.size()?;
+    let side = |pixels: u32| u16::try_from(pixels).ok().filter(|side| (2..=MAX_SIDE).contains(side));
+    let (Some(width), Some(height)) = (side(width), side(height)) else {
+        return Err(FormatError::Size { width, height });
+    };
+    // Where colours are not the usual ones the stream says so itself.
+    let track = VideoTrack { width, height, timescale: FEED_TIMESCALE, config, colour: None };
+    Ok((Track::Video(track), RenditionKind::Video { width, height, frame_rate }))
+}
+
+/// A sound whose times are those of its container: nothing of it is skipped.
+fn sound(config: AudioConfig, sample_rate: u32, channels: u16) -> (Track, RenditionKind) {
+    let track = AudioTrack { channels, sample_rate, config, priming: 0 };
+    (Track::Audio(track), RenditionKind::Audio { channels, sample_rate })
 }

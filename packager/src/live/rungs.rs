@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cmaf::{AudioTrack, Bandwidth, RenditionKind, Track, VideoTrack, init_segment};
+use cmaf::{AudioConfig, AudioTrack, Bandwidth, RenditionKind, Track, VideoConfig, VideoTrack, init_segment};
 use model::RenditionName;
 use model::cell::Ratio;
 use model::cell::live::{LivePlan, LiveTrack};
@@ -226,12 +226,14 @@ impl Working {
         let (track, kind, bps) = match track {
             LiveTrack::Video { avcc, width, height } => {
                 let (frame_rate, bps) = self.rung(rendition);
-                let track = VideoTrack { width, height, timescale: FEED_TIMESCALE, avcc, colour: None };
+                let config = VideoConfig::Avc(avcc);
+                let track = VideoTrack { width, height, timescale: FEED_TIMESCALE, config, colour: None };
                 (Track::Video(track), RenditionKind::Video { width, height, frame_rate }, bps)
             }
             LiveTrack::Audio { asc, sample_rate, channels } => {
                 self.sounds.insert(rendition, SoundClock::new(sample_rate, AAC_FRAME));
-                let track = AudioTrack { channels, sample_rate, asc, priming: 0 };
+                let config = AudioConfig::Aac(asc);
+                let track = AudioTrack { channels, sample_rate, config, priming: 0 };
                 (Track::Audio(track), RenditionKind::Audio { channels, sample_rate }, self.sound(rendition))
             }
         };

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use cmaf::{Announced, AudioTrack, Sample, Track, init_segment, media_segment};
+use cmaf::{Announced, AudioConfig, AudioTrack, Sample, Track, init_segment, media_segment};
 use model::cell::{AudioPlan, AudioRung, EncodePlan, Ratio};
 use model::{ChunkHash, SegmentGrid, VersionId, VideoId};
 
@@ -11,7 +11,8 @@ const SEGMENTS: u32 = 20;
 const NAMES: [RenditionName; 2] = [RenditionName::Audio { kbps: 32 }, RenditionName::Audio { kbps: 64 }];
 
 fn init() -> Bytes {
-    let track = AudioTrack { channels: 1, sample_rate: 48_000, asc: vec![0x11, 0x88], priming: 1024 };
+    let config = AudioConfig::Aac(vec![0x11, 0x88]);
+    let track = AudioTrack { channels: 1, sample_rate: 48_000, config, priming: 1024 };
     init_segment(&Track::Audio(track)).unwrap()
 }
 

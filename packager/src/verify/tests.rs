@@ -66,7 +66,8 @@ fn growing(plan: EncodePlan) -> GrowingIndex {
 }
 
 fn track(width: u16, timescale: u32) -> Track {
-    Track::Video(VideoTrack { width, height: 144, timescale, avcc: vec![1, 100, 0, 13], colour: None })
+    let config = VideoConfig::Avc(vec![1, 100, 0, 13]);
+    Track::Video(VideoTrack { width, height: 144, timescale, config, colour: None })
 }
 
 /// A segment whose samples have these composition offsets.
@@ -84,9 +85,13 @@ fn a_track_is_the_planned_one() {
     let check = |name, track| check_track(&plan(), name, &track);
     assert_eq!(check(P144, track(256, 8)), Ok(()));
     assert!(check(P144, track(254, 8)).is_err(), "another width");
+    let Track::Video(other) = track(256, 8) else { panic!("a picture") };
+    let other = VideoTrack { config: VideoConfig::Av1(vec![0x81, 0, 0, 0]), ..other };
+    assert!(check(P144, Track::Video(other)).is_err(), "another codec");
     assert!(check(P144, track(256, 6)).is_err(), "a rate of 4 is not in ticks of 6");
     let sound = |channels| {
-        Track::Audio(AudioTrack { channels, sample_rate: 48_000, asc: vec![0x11, 0x88], priming: 1024 })
+        let config = AudioConfig::Aac(vec![0x11, 0x88]);
+        Track::Audio(AudioTrack { channels, sample_rate: 48_000, config, priming: 1024 })
     };
     assert_eq!(check(A32, sound(1)), Ok(()));
     assert!(check(A32, sound(2)).is_err(), "two channels for one");
@@ -154,7 +159,8 @@ fn a_copied_sound_is_the_planned_one() {
         average_bps: 32_000,
     });
     let track = |asc: [u8; 2], priming| {
-        Track::Audio(AudioTrack { channels: 1, sample_rate: 48_000, asc: asc.to_vec(), priming })
+        let config = AudioConfig::Aac(asc.to_vec());
+        Track::Audio(AudioTrack { channels: 1, sample_rate: 48_000, config, priming })
     };
     assert_eq!(check_track(&plan, A32, &track([0x11, 0x88], 1088)), Ok(()));
     assert!(check_track(&plan, A32, &track([0x11, 0x88], 1024)).is_err(), "it would be heard too late");
@@ -180,8 +186,8 @@ fn a_copied_picture_is_the_planned_one() {
         average_bps: 8_000,
     });
     let track = |width, timescale, level| {
-        let avcc = vec![1, 100, 0, level];
-        Track::Video(VideoTrack { width, height: 480, timescale, avcc, colour: None })
+        let config = VideoConfig::Avc(vec![1, 100, 0, level]);
+        Track::Video(VideoTrack { width, height: 480, timescale, config, colour: None })
     };
     assert_eq!(check_track(&plan, name, &track(854, 8000, 30)), Ok(()));
     for (why, track) in [

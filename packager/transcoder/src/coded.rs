@@ -3,7 +3,7 @@
 
 use std::io;
 
-use cmaf::{Configuration, SampleTable, StoredSample, Track, VideoTrack};
+use cmaf::{Configuration, SampleTable, StoredSample, Track, VideoConfig, VideoTrack};
 use model::cell::{Copyable, Ratio};
 
 use crate::boxes;
@@ -153,11 +153,12 @@ fn ratio(num: i128, den: i128) -> Ratio {
 /// The configuration record as our boxes write it; `None` if they cannot.
 fn normal(configuration: &Configuration) -> Option<Vec<u8>> {
     let Configuration::Avc(avcc) = configuration else { return None };
-    let track = VideoTrack { width: 2, height: 2, timescale: 1, avcc: avcc.clone(), colour: None };
+    let config = VideoConfig::Avc(avcc.clone());
+    let track = VideoTrack { width: 2, height: 2, timescale: 1, config, colour: None };
     let init = cmaf::init_segment(&Track::Video(track)).ok()?;
     match cmaf::read_init(&init).ok()? {
-        Track::Video(track) => Some(track.avcc),
-        Track::Audio(_) => None,
+        Track::Video(VideoTrack { config: VideoConfig::Avc(avcc), .. }) => Some(avcc),
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use cmaf::{Track, VideoTrack};
+use cmaf::{Track, VideoConfig, VideoTrack};
 use model::FailureReason;
 use model::cell::{CopiedRung, EncodePlan, Reply, VideoPlan};
 
@@ -20,7 +20,7 @@ pub(crate) fn announce(video: &VideoPlan, copied: &CopiedRung, replies: &Replies
         width: side(copied.width)?,
         height: side(copied.height)?,
         timescale: video.timescale(1).0,
-        avcc: copied.avcc.clone(),
+        config: VideoConfig::Avc(copied.avcc.clone()),
         // Its parameter sets say it, or nothing does.
         colour: None,
     };

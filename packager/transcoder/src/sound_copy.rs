@@ -1,7 +1,7 @@
 //! The copied sound: the source's coded frames in segments of ours. It goes along with those that
 //! are encoded, so that the chunks of all are whole at about the same time.
 
-use cmaf::{AudioTrack, Track};
+use cmaf::{AudioConfig, AudioTrack, Track};
 use model::SegmentGrid;
 use model::cell::{AudioPlan, AudioRung, CodedSound, Reply};
 
@@ -31,7 +31,7 @@ pub(crate) fn announce(
     let track = AudioTrack {
         channels: rung.channels,
         sample_rate: plan.sample_rate,
-        asc: coded.asc.clone(),
+        config: AudioConfig::Aac(coded.asc.clone()),
         priming: coded.priming,
     };
     let init = cmaf::init_segment(&Track::Audio(track))?;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 
-use cmaf::AudioTrack;
+use cmaf::{AudioConfig, AudioTrack};
 use model::SegmentGrid;
 use model::cell::{AudioPlan, AudioRung, Reply};
 
@@ -38,7 +38,7 @@ pub(crate) fn announce(plan: &AudioPlan, rung: &AudioRung, replies: &Replies) ->
     let track = AudioTrack {
         channels: encoder.channels(),
         sample_rate: plan.sample_rate,
-        asc: encoder.asc(),
+        config: AudioConfig::Aac(encoder.asc()),
         priming: encoder.priming(),
     };
     let init = cmaf::init_segment(&cmaf::Track::Audio(track))?;

@@ -1,6 +1,6 @@
 //! The encoder of one picture rendition, and its initialisation segment.
 
-use cmaf::VideoTrack;
+use cmaf::{VideoConfig, VideoTrack};
 use ffmpeg_next::color::Range as ColourRange;
 use model::cell::live::LiveRung;
 use model::cell::{Ratio, Reply, VideoPlan, VideoRung};
@@ -43,7 +43,7 @@ pub(crate) fn announce(
         width: side(rung.width)?,
         height: side(rung.height)?,
         timescale: timescale(video, rung).0,
-        avcc,
+        config: VideoConfig::Avc(avcc),
         colour: Some(cmaf::Colour { primaries: 1, transfer: 1, matrix: 1, full_range: false }),
     };
     let init = cmaf::init_segment(&cmaf::Track::Video(track))?;

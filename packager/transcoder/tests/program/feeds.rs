@@ -207,11 +207,13 @@ impl Heard {
     pub(crate) fn file(&self, name: &str) -> Vec<u8> {
         let (track, timescale) = match self.inits[&name.parse().unwrap()].clone() {
             LiveTrack::Video { avcc, width, height } => {
-                let track = cmaf::VideoTrack { width, height, timescale: 90_000, avcc, colour: None };
+                let config = cmaf::VideoConfig::Avc(avcc);
+                let track = cmaf::VideoTrack { width, height, timescale: 90_000, config, colour: None };
                 (cmaf::Track::Video(track), 90_000)
             }
             LiveTrack::Audio { asc, sample_rate, channels } => {
-                let track = cmaf::AudioTrack { channels, sample_rate, asc, priming: 0 };
+                let config = cmaf::AudioConfig::Aac(asc);
+                let track = cmaf::AudioTrack { channels, sample_rate, config, priming: 0 };
                 (cmaf::Track::Audio(track), i64::from(sample_rate))
             }
         };
