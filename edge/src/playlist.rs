@@ -8,7 +8,7 @@
 //! that it names.
 
 use bytes::Bytes;
-use cmaf::{Bandwidth, GrowingIndex, RenditionIndex, RenditionKind, VersionIndex};
+use cmaf::{Bandwidth, GrowingIndex, RenditionIndex, RenditionKind, VersionIndex, sounds_with};
 use m3u8_rs::{
     AlternativeMedia, AlternativeMediaType, Map, MasterPlaylist, MediaPlaylist, MediaPlaylistType,
     MediaSegment, Resolution, VariantStream,
@@ -56,21 +56,23 @@ pub(crate) fn growing_offers(index: &GrowingIndex, planned: bool) -> Vec<Offered
 pub(crate) fn multivariant(offers: &[Offered<'_>], height: u16) -> Bytes {
     let mut offers = offers.to_vec();
     offers.sort_by_key(|offered| offered.name);
+    let tracks: Vec<_> = offers.iter().map(|offered| (offered.name, offered.codecs)).collect();
     let (pictures, sounds): (Vec<_>, Vec<_>) =
         offers.into_iter().partition(|offered| offered.name.is_video());
-    let names: Vec<_> = sounds.iter().map(|sound| sound.name).collect();
-    let picture = |picture: &Offered<'_>| {
-        let sound = picture.name.sound_of(&names);
-        let Some(sound) = sounds.iter().find(|offered| Some(offered.name) == sound) else {
-            return variant(picture, picture.bandwidth);
-        };
-        VariantStream {
-            codecs: Some(Quoted::new(&format!("{},{}", picture.codecs, sound.codecs)).0),
-            audio: Some(Quoted::new(&sound.name.to_string()).0),
-            ..variant(picture, picture.bandwidth + sound.bandwidth)
-        }
+    let with = |picture: &Offered<'_>, sound: &Offered<'_>| VariantStream {
+        codecs: Some(Quoted::new(&format!("{},{}", picture.codecs, sound.codecs)).0),
+        audio: Some(Quoted::new(&sound.name.to_string()).0),
+        ..variant(picture, picture.bandwidth + sound.bandwidth)
     };
-    let pictures = pictures.iter().filter(|picture| picture.name.height() <= height).map(picture);
+    let picture = |picture: &Offered<'_>| -> Vec<VariantStream> {
+        let names = sounds_with(picture.name, &tracks);
+        if names.is_empty() {
+            return vec![variant(picture, picture.bandwidth)];
+        }
+        let sounds = names.iter().filter_map(|name| sounds.iter().find(|sound| sound.name == *name));
+        sounds.map(|sound| with(picture, sound)).collect()
+    };
+    let pictures = pictures.iter().filter(|picture| picture.name.height() <= height).flat_map(picture);
     let alone = sounds.iter().map(|sound| variant(sound, sound.bandwidth));
     let playlist = MasterPlaylist {
         version: Some(PROTOCOL),

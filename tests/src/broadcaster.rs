@@ -1,5 +1,8 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::project_file;
 
 /// A real ffmpeg that publishes a moving picture and a tone, in real time, until it is let go.
 #[derive(Debug)]
@@ -50,10 +53,37 @@ impl Broadcaster {
         Self(ffmpeg.spawn().expect("start ffmpeg"))
     }
 
+    /// Publishes eight seconds in `codecs`, words of ffmpeg's, by enhanced RTMP, and keeps what it sent in
+    /// the file `record`. Debian's ffmpeg does not speak it, so it is the one that measures films.
+    pub fn enhanced(url: &str, codecs: &[&str], record: &Path, log: &Path) -> Self {
+        let program = project_file(".tools/ffmpeg-vmaf");
+        assert!(program.exists(), "`scripts/install-vmaf` puts an ffmpeg there; `make test` calls it");
+        let log = std::fs::File::create(log).expect("open the broadcaster's log");
+        let mut ffmpeg = Command::new(program);
+        // SVT-AV1 has a log level of its own: errors.
+        ffmpeg.env("SVT_LOG", "1");
+        ffmpeg.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-re", "-f", "lavfi", "-i"]);
+        ffmpeg.args(["testsrc2=size=640x360:rate=30", "-f", "lavfi", "-i", "sine=440:r=48000"]);
+        ffmpeg.args(["-t", "8", "-pix_fmt", "yuv420p", "-g", "60", "-flags", "+global_header"]).args(codecs);
+        ffmpeg.args(["-map", "0:v", "-map", "1:a", "-f", "tee"]);
+        ffmpeg.arg(format!("[f=flv]{url}|[f=matroska]{}", record.display()));
+        ffmpeg.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Self(ffmpeg.spawn().expect("start ffmpeg"))
+    }
+
     /// `kill -9`: its connection is cut.
     pub fn kill(mut self) {
         self.0.kill().expect("kill ffmpeg");
         self.0.wait().expect("reap ffmpeg");
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn until_ended(&mut self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while !self.has_ended() {
+            assert!(Instant::now() < deadline, "ffmpeg goes on");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Whether it has ended by itself.

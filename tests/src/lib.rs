@@ -28,7 +28,7 @@ pub use cells::{Cells, Held, Kind, Poison, Started};
 pub use clip::{Clip, TINY};
 pub use https::{Certified, Https};
 pub use line::Line;
-pub use media::{Decoded, decode, probe};
+pub use media::{Decoded, decode, pictures, probe, stored};
 pub use own_edge::OwnEdge;
 pub use pebble::Pebble;
 pub use person::{Answer, Person};

@@ -32,6 +32,24 @@ pub fn decode(input: &str) -> Decoded {
     }
 }
 
+/// A checksum of each packet of a stream (`v` or `a`) of a file or URL, as it is stored.
+pub fn stored(input: &str, stream: &str) -> Vec<String> {
+    sums(input, &["-map", &format!("0:{stream}"), "-c", "copy"])
+}
+
+/// A checksum of each picture of a file or URL, as it is decoded.
+pub fn pictures(input: &str) -> Vec<String> {
+    sums(input, &["-map", "0:v", "-vsync", "passthrough"])
+}
+
+fn sums(input: &str, how: &[&str]) -> Vec<String> {
+    let arguments = [&["-nostdin", "-v", "error", "-i", input][..], how, &["-f", "framemd5", "-"]].concat();
+    let said = run("ffmpeg", &arguments).ok();
+    let lines = said.lines().filter(|line| !line.starts_with('#'));
+    // Stream, times, duration, size, the sum; what is known about a packet besides may follow.
+    lines.filter_map(|line| Some(line.split(',').nth(5)?.trim().to_owned())).collect()
+}
+
 /// What the ffprobe program says about the only stream of a playlist, file or URL.
 pub fn probe(input: &str) -> Value {
     let said = run("ffprobe", &["-v", "error", "-show_streams", "-of", "json", input]).ok();

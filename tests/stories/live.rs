@@ -41,6 +41,16 @@ impl Broadcast {
         Broadcaster::start(&format!("{}/{}", self.server, self.key), signal, &self.log)
     }
 
+    /// Publishes eight seconds in other codecs, and keeps what it sent in the file `record`.
+    pub(crate) fn start_enhanced(&self, codecs: &[&str], record: &Path) -> Broadcaster {
+        Broadcaster::enhanced(&format!("{}/{}", self.server, self.key), codecs, record, &self.log)
+    }
+
+    /// What encoders complained of.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     async fn event(&self) -> Value {
         self.ana.get(&format!("/api/v1/events/{}", self.id)).await.expect(200).json()
     }
@@ -48,7 +58,15 @@ impl Broadcast {
     pub(crate) async fn until_on_air(&self) {
         until("pictures", PATIENCE, async || {
             let event = self.event().await;
-            if event["on_air"] == true { Ok(()) } else { Err((event, std::fs::read_to_string(&self.log))) }
+            if event["on_air"] == true { Ok(()) } else { Err((event, self.log())) }
+        })
+        .await;
+    }
+
+    pub(crate) async fn until_off_air(&self) {
+        until("nobody who publishes", PATIENCE, async || {
+            let event = self.event().await;
+            if event["on_air"] == false { Ok(()) } else { Err(event) }
         })
         .await;
     }

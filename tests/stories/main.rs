@@ -9,6 +9,7 @@ mod bad_input;
 mod browser;
 mod checker;
 mod clients;
+mod codecs;
 mod configuration;
 mod copied;
 mod crash;

@@ -182,3 +182,37 @@ proptest! {
         prop_assert!((shown - exact).abs() <= 1e-3, "{} is not {}", shown, exact);
     }
 }
+
+#[test]
+fn opus_is_offered_with_the_publishers_picture_and_aac_with_all() {
+    let sound = |name, codecs| rendition(name, codecs, 48_000, segments(64_000, 48_000, &[96_000]));
+    let picture = |name, codecs| rendition(name, codecs, 90_000, segments(800_000, 90_000, &[180_000]));
+    let film = index(vec![
+        sound("a32", "mp4a.40.2"),
+        sound("a128", "mp4a.40.2"),
+        sound("a160", "opus"),
+        picture("144p", "avc1.4d400c"),
+        picture("480p", "avc1.64001e"),
+        picture("720p", "av01.0.05M.08"),
+    ]);
+    let text = String::from_utf8(multivariant(&offers(&film), 720).to_vec()).unwrap();
+    let variants: Vec<String> = text
+        .lines()
+        .zip(text.lines().skip(1))
+        .filter(|(line, _)| line.starts_with("#EXT-X-STREAM-INF"))
+        .map(|(line, uri)| {
+            let codecs = line.split_once("CODECS=\"").unwrap().1.split_once('"').unwrap().0;
+            format!("{} {codecs}", uri.trim_end_matches("/playlist.m3u8"))
+        })
+        .collect();
+    let expected = [
+        "144p avc1.4d400c,mp4a.40.2",
+        "480p avc1.64001e,mp4a.40.2",
+        "720p av01.0.05M.08,opus",
+        "720p av01.0.05M.08,mp4a.40.2",
+        "a32 mp4a.40.2",
+        "a128 mp4a.40.2",
+        "a160 opus",
+    ];
+    assert_eq!(variants, expected);
+}

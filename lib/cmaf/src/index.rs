@@ -6,7 +6,7 @@ use model::{ChunkHash, ObjectKey, RenditionName, VersionId, VideoId};
 use serde::{Deserialize, Serialize};
 
 use crate::bandwidth::target_duration_s;
-use crate::{Bandwidth, CmafError};
+use crate::{Bandwidth, CmafError, sounds_with};
 
 /// What a version consists of: the content of its [`ObjectKey::Index`], as JSON.
 ///
@@ -168,8 +168,9 @@ impl VersionIndex {
 
     /// The sound that goes with the picture called `video`, if there is any sound.
     pub fn audio_for(&self, video: RenditionName) -> Option<&RenditionIndex> {
-        let names: Vec<_> = self.renditions.iter().map(|rendition| rendition.name).collect();
-        self.rendition(video.sound_of(&names)?)
+        let tracks: Vec<_> =
+            self.renditions.iter().map(|rendition| (rendition.name, rendition.codecs.as_str())).collect();
+        self.rendition(*sounds_with(video, &tracks).first()?)
     }
 
     /// The rates of playing the picture called `video` with the sound that goes with it.

@@ -1,6 +1,6 @@
 use std::fmt::{self, Write};
 
-use cmaf::{Bandwidth, RenditionKind};
+use cmaf::{Bandwidth, RenditionKind, sounds_with};
 use model::RenditionName;
 
 use crate::{Event, Offered, View};
@@ -22,17 +22,25 @@ fn write(text: &mut String, event: &Event, view: View, height: u16) -> fmt::Resu
     let height = if view == View::Saver { height.min(SAVER_HEIGHT) } else { height };
     let mut offered: Vec<&Offered> = event.renditions.iter().collect();
     offered.sort_by_key(|offered| offered.name);
-    let names: Vec<RenditionName> = offered.iter().map(|offered| offered.name).collect();
+    let tracks: Vec<_> = offered.iter().map(|one| (one.name, one.codecs.as_str())).collect();
     let (pictures, sounds): (Vec<_>, Vec<_>) =
-        offered.into_iter().partition(|offered| offered.name.is_video());
-    let pictures: Vec<_> = pictures.into_iter().filter(|picture| picture.name.height() <= height).collect();
-    // Only sounds that something goes with, and the smallest by itself: a player that changes only
-    // the picture keeps its sound.
-    let used = |sound: &Offered| {
-        let goes = |picture: &&Offered| picture.name.sound_of(&names) == Some(sound.name);
-        pictures.iter().any(goes) || sounds.first().is_some_and(|first| first.name == sound.name)
+        offered.iter().copied().partition(|offered| offered.name.is_video());
+    // Sound by itself is for who saves, or has no right to a picture; of an event without pictures
+    // it is all there is.
+    let alone = if pictures.is_empty() && view != View::Saver { sounds.len() } else { sounds.len().min(1) };
+    let alone = &sounds[..alone];
+    let pairs: Vec<(&Offered, Vec<RenditionName>)> = pictures
+        .into_iter()
+        .filter(|picture| picture.name.height() <= height)
+        .map(|picture| (picture, sounds_with(picture.name, &tracks)))
+        .collect();
+    // Only sounds that something goes with, or that are by themselves: a player that changes only the
+    // picture keeps its sound.
+    let used = |sound: &&&Offered| {
+        let goes = |(_, names): &(&Offered, Vec<RenditionName>)| names.contains(&sound.name);
+        pairs.iter().any(goes) || alone.iter().any(|one| one.name == sound.name)
     };
-    for sound in sounds.iter().filter(|sound| used(sound)) {
+    for sound in sounds.iter().filter(used) {
         let RenditionKind::Audio { channels, .. } = sound.kind else { continue };
         let name = sound.name;
         writeln!(
@@ -41,14 +49,15 @@ fn write(text: &mut String, event: &Event, view: View, height: u16) -> fmt::Resu
              CHANNELS=\"{channels}\",URI=\"{name}/playlist.m3u8\""
         )?;
     }
-    for picture in pictures {
-        let sound = picture.name.sound_of(&names).and_then(|name| event.rendition(name));
-        variant(text, picture, sound)?;
+    for (picture, names) in pairs {
+        if names.is_empty() {
+            variant(text, picture, None)?;
+        }
+        for name in names {
+            variant(text, picture, event.rendition(name))?;
+        }
     }
-    match sounds.first() {
-        Some(sound) => variant(text, sound, Some(sound)),
-        None => Ok(()),
-    }
+    alone.iter().try_for_each(|sound| variant(text, sound, Some(sound)))
 }
 
 fn variant(text: &mut String, of: &Offered, sound: Option<&Offered>) -> fmt::Result {
@@ -125,6 +134,47 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("RESOLUTION=256x144,FRAME-RATE=30.000,AUDIO=\"a32\""), "{text}");
+    }
+
+    #[test]
+    fn opus_is_offered_with_the_publishers_picture_and_aac_with_all() {
+        let opus = Offered { codecs: "opus".to_owned(), ..sound(160) };
+        let hevc = Offered { codecs: "hvc1.1.6.L93.B0".to_owned(), ..picture(720, 3000) };
+        let event = event(vec![hevc, opus, picture(480, 1000), sound(128), picture(144, 50), sound(32)]);
+        let variants = |view, height| {
+            let text = multivariant(&event, view, height);
+            let attribute = |line: &str, name: &str| {
+                let (_, rest) = line.split_once(&format!("{name}=\"")).expect("the attribute");
+                rest.split_once('"').expect("its end").0.to_owned()
+            };
+            let lines: Vec<_> = text.lines().collect();
+            let variants = lines.windows(2).filter(|pair| pair[0].starts_with("#EXT-X-STREAM-INF"));
+            variants
+                .map(|pair| {
+                    let name = pair[1].trim_end_matches("/playlist.m3u8");
+                    format!("{name} {} {}", attribute(pair[0], "CODECS"), attribute(pair[0], "AUDIO"))
+                })
+                .collect::<Vec<_>>()
+        };
+        let all = [
+            "144p avc1.64001f,mp4a.40.2 a32",
+            "480p avc1.64001f,mp4a.40.2 a128",
+            "720p hvc1.1.6.L93.B0,opus a160",
+            "720p hvc1.1.6.L93.B0,mp4a.40.2 a128",
+            "a32 mp4a.40.2 a32",
+        ];
+        assert_eq!(variants(View::Low, 1080), all);
+        assert_eq!(variants(View::Normal, 480), [all[0], all[1], all[4]]);
+        assert_eq!(variants(View::Saver, 1080), [all[0], all[4]]);
+        assert!(!multivariant(&event, View::Low, 480).contains("a160"));
+    }
+
+    #[test]
+    fn an_event_of_sound_alone_offers_the_publishers_too() {
+        let event = event(vec![sound(128), sound(32)]);
+        let named = |view, name: &str| multivariant(&event, view, 1080).contains(&format!("\n{name}/"));
+        assert!(named(View::Low, "a32") && named(View::Low, "a128"));
+        assert!(named(View::Saver, "a32") && !named(View::Saver, "a128"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::going::{Away, Going, OnAir};
 use super::health::told;
 use super::lane::Frame;
 use super::rungs::{Came, plan};
-use super::sound::{AAC_FRAME, SoundClock, elapsed};
+use super::sound::{self, SoundClock, elapsed};
 use super::spool::Spool;
 use super::timeline::{Placed, Timeline};
 use super::{LiveError, Shared};
@@ -56,9 +56,6 @@ const LOOK: u32 = 10;
 const DRAIN: Duration = Duration::from_secs(1);
 /// Between two tries to put an event on the shelf.
 const AGAIN: Duration = Duration::from_secs(5);
-/// A publisher's sound is named by the next of these rates, in kbit/s. None is that of the smallest
-/// sound, which is encoded here: what is silent now may be loud later.
-const SOUND_RATES: [u16; 7] = [64, 96, 128, 160, 192, 256, 320];
 
 impl Driver {
     pub(crate) fn new(
@@ -340,7 +337,10 @@ impl Driver {
         let Beginning { first, cadence, rate } = &beginning;
         let Some(feed) = &self.feed else { return Ok(()) };
         let video = feed.video.as_ref().map(|config| Format::of(config, *rate)).transpose()?;
-        let audio = feed.audio.as_ref().map(|config| Format::of(config, *rate)).transpose()?;
+        let audio = match &feed.audio {
+            Some(config) => Some((config.clone(), Format::of(config, *rate)?)),
+            None => None,
+        };
         let sound_bps = feed.opening.sound_bps();
         let waited = feed.opening.lasted_since(first);
         if self.going.is_none() {
@@ -359,13 +359,8 @@ impl Driver {
             }
             changed |= going.enter(name, format)?;
         }
-        if let Some(format) = &audio {
-            let named = || {
-                let kbps = (sound_bps + 500) / 1000;
-                let next = SOUND_RATES.into_iter().find(|rate| u64::from(*rate) * 9 / 8 >= kbps);
-                RenditionName::Audio { kbps: next.unwrap_or(320) }
-            };
-            let name = *going.sound.get_or_insert_with(named);
+        if let Some((config, format)) = &audio {
+            let name = *going.sound.get_or_insert_with(|| sound::name(config, sound_bps));
             match going.formats.get(&name) {
                 Some((_, before)) if before.timescale != format.timescale => {
                     return Err(FormatError::Unsupported {
@@ -395,7 +390,7 @@ impl Driver {
             FeedTrack::Video => Timeline::beginning(first, at),
             FeedTrack::Audio => Timeline::beginning_with_sound(first, at),
         });
-        feed.sound = audio.map(|format| SoundClock::new(format.timescale, AAC_FRAME));
+        feed.sound = audio.map(|(config, format)| SoundClock::of(&config, format.timescale));
         Ok(())
     }
 

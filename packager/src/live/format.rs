@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use cmaf::{
-    AacLc, AudioConfig, AudioTrack, Bandwidth, CmafError, RenditionKind, Track, VideoConfig, VideoTrack,
-    init_segment,
+    AacLc, AudioConfig, AudioTrack, Bandwidth, CmafError, Opus, RenditionKind, Track, VideoConfig,
+    VideoTrack, init_segment,
 };
 use model::cell::Ratio;
 use model::feed::{FEED_TIMESCALE, FeedConfig};
@@ -44,14 +44,18 @@ impl Format {
     pub(crate) fn of(config: &FeedConfig, frame_rate: Ratio) -> Result<Self, FormatError> {
         let (track, kind) = match config {
             FeedConfig::H264 { avcc } => picture(VideoConfig::Avc(avcc.clone()), frame_rate)?,
+            FeedConfig::Hevc { hvcc } => picture(VideoConfig::Hevc(hvcc.clone()), frame_rate)?,
+            FeedConfig::Av1 { av1c } => picture(VideoConfig::Av1(av1c.clone()), frame_rate)?,
             FeedConfig::Aac { asc } => {
                 let unsupported = FormatError::Unsupported { what: "AAC other than AAC-LC, mono or stereo," };
                 let AacLc { sample_rate, channels } = AacLc::read(asc).ok_or(unsupported)?;
                 sound(AudioConfig::Aac(asc.clone()), sample_rate, channels)
             }
-            FeedConfig::Hevc { .. } => return Err(FormatError::Unsupported { what: "HEVC" }),
-            FeedConfig::Av1 { .. } => return Err(FormatError::Unsupported { what: "AV1" }),
-            FeedConfig::Opus { .. } => return Err(FormatError::Unsupported { what: "Opus" }),
+            FeedConfig::Opus { head } => {
+                let unsupported = FormatError::Unsupported { what: "Opus other than mono or stereo" };
+                let opus = Opus::read(head).ok_or(unsupported)?;
+                sound(AudioConfig::Opus(opus), Opus::SAMPLE_RATE, opus.channels)
+            }
         };
         Ok(Self { init: init_segment(&track)?, codecs: track.codecs()?, timescale: track.timescale(), kind })
     }
@@ -89,4 +93,38 @@ fn picture(config: VideoConfig, frame_rate: Ratio) -> Result<(Track, RenditionKi
 fn sound(config: AudioConfig, sample_rate: u32, channels: u16) -> (Track, RenditionKind) {
     let track = AudioTrack { channels, sample_rate, config, priming: 0 };
     (Track::Audio(track), RenditionKind::Audio { channels, sample_rate })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_codec_has_its_name_its_size_and_its_clock() {
+        let opus = |channels: u8, family: u8| {
+            let head =
+                [b"OpusHead\x01".as_slice(), &[channels, 0x38, 1, 0x80, 0xbb, 0, 0, 0, 0, family]].concat();
+            FeedConfig::Opus { head }
+        };
+        for (config, codecs, timescale) in [
+            (FeedConfig::Aac { asc: vec![0x12, 0x10] }, "mp4a.40.2", 44_100),
+            (opus(2, 0), "opus", 48_000),
+            (opus(1, 0), "opus", 48_000),
+        ] {
+            let format = Format::of(&config, Ratio::new(30, 1)).unwrap();
+            assert_eq!((format.codecs.as_str(), format.timescale), (codecs, timescale));
+        }
+        for config in [opus(6, 1), opus(3, 0), FeedConfig::Aac { asc: vec![0x2b, 0x11, 0x88, 0x00] }] {
+            let refused = Format::of(&config, Ratio::new(30, 1));
+            assert!(matches!(refused, Err(FormatError::Unsupported { .. })), "{refused:?}");
+        }
+        for config in [
+            FeedConfig::H264 { avcc: vec![1, 100, 0, 30, 0xff, 0xe0, 0] },
+            FeedConfig::Hevc { hvcc: vec![1; 23] },
+            FeedConfig::Av1 { av1c: vec![0x81, 4, 0x0c, 0] },
+        ] {
+            let refused = Format::of(&config, Ratio::new(30, 1));
+            assert!(matches!(refused, Err(FormatError::Cmaf(_))), "{refused:?}");
+        }
+    }
 }

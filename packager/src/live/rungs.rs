@@ -14,7 +14,7 @@ use super::feed::Feed;
 use super::format::{Format, FormatError};
 use super::ladder::{self, LagHistory, SourcePicture};
 use super::lane::Frame;
-use super::sound::{AAC_FRAME, SoundClock};
+use super::sound::SoundClock;
 use super::{BacklogLimits, Shared};
 
 /// The lower rungs of an event: the cell that makes them, while there is one, and what is remembered
@@ -231,7 +231,7 @@ impl Working {
                 (Track::Video(track), RenditionKind::Video { width, height, frame_rate }, bps)
             }
             LiveTrack::Audio { asc, sample_rate, channels } => {
-                self.sounds.insert(rendition, SoundClock::new(sample_rate, AAC_FRAME));
+                self.sounds.insert(rendition, SoundClock::aac(sample_rate));
                 let config = AudioConfig::Aac(asc);
                 let track = AudioTrack { channels, sample_rate, config, priming: 0 };
                 (Track::Audio(track), RenditionKind::Audio { channels, sample_rate }, self.sound(rendition))

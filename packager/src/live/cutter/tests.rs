@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::live::sound::{AAC_FRAME, SoundClock};
+use crate::live::sound::SoundClock;
 
 const PICTURE: RenditionName = RenditionName::Video { height: 720 };
 const SOUND: RenditionName = RenditionName::Audio { kbps: 128 };
@@ -21,7 +21,7 @@ impl Publisher {
         cutter.join(PICTURE, 90_000, 0);
         cutter.join(SOUND, 48_000, 0);
         cutter.set_leader(PICTURE);
-        Self { cutter, clock: SoundClock::new(48_000, AAC_FRAME), heard: 0 }
+        Self { cutter, clock: SoundClock::aac(48_000), heard: 0 }
     }
 
     /// Pictures from `from` to `to`, in ticks, a key frame every `group` pictures, and their sound.
@@ -146,7 +146,7 @@ fn an_outage_is_a_gap_in_all_renditions_and_what_follows_is_the_next_segment() {
     assert!(end + 7 * SECOND - passed < 30_000);
     let back = end + 7 * SECOND + 1234;
     publisher.cutter.resume(passed, back, false).unwrap();
-    publisher.clock = SoundClock::new(48_000, AAC_FRAME);
+    publisher.clock = SoundClock::aac(48_000);
     publisher.send(back, back + 6 * SECOND, 60, true);
     let all = publisher.made();
     assert_aligned(&all);
@@ -165,7 +165,7 @@ fn a_return_within_a_moment_leaves_no_gap_of_nothing() {
     publisher.send(0, 4 * SECOND, 60, true);
     let end = publisher.cutter.outage().unwrap();
     publisher.cutter.resume(end, end, true).unwrap();
-    publisher.clock = SoundClock::new(48_000, AAC_FRAME);
+    publisher.clock = SoundClock::aac(48_000);
     publisher.send(end, end + 6 * SECOND, 60, true);
     let all = publisher.made();
     assert_aligned(&all);
@@ -208,7 +208,7 @@ fn another_format_is_a_break_in_all_renditions() {
     let end = publisher.cutter.outage().unwrap();
     publisher.cutter.join(PICTURE, 90_000, 1);
     publisher.cutter.resume(end, end, true).unwrap();
-    publisher.clock = SoundClock::new(48_000, AAC_FRAME);
+    publisher.clock = SoundClock::aac(48_000);
     publisher.send(end, end + 6 * SECOND, 30, true);
     let all = publisher.made();
     assert_aligned(&all);

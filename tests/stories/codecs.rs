@@ -1,0 +1,120 @@
+//! Broadcasts in other codecs than H.264 and AAC: they reach the viewer and the shelf as they came.
+
+use tests::{Stack, Watching, decode, pictures, probe, stored, until};
+
+use crate::live::{Broadcast, PATIENCE};
+
+/// What is published, and what becomes of it.
+struct Case {
+    /// In ffmpeg's words.
+    codecs: &'static [&'static str],
+    /// Picture and sound as playlists name them: how they begin.
+    named: [&'static str; 2],
+    /// As ffprobe names them.
+    probed: [&'static str; 2],
+    /// The rendition of the publisher's sound.
+    sound: &'static str,
+}
+
+const HEVC_AAC: Case = Case {
+    codecs: &[
+        "-c:v",
+        "libx265",
+        "-preset",
+        "ultrafast",
+        "-x265-params",
+        "log-level=error:keyint=60:min-keyint=60:scenecut=0:open-gop=0:bframes=2",
+        "-c:a",
+        "aac",
+        "-b:a",
+        "96k",
+    ],
+    named: ["hvc1.1.6.L", "mp4a.40.2"],
+    probed: ["hevc", "aac"],
+    sound: "a96",
+};
+
+const AV1_OPUS: Case = Case {
+    codecs: &[
+        "-c:v",
+        "libsvtav1",
+        "-preset",
+        "12",
+        "-svtav1-params",
+        "pred-struct=1",
+        "-c:a",
+        "libopus",
+        "-b:a",
+        "96k",
+        "-ac",
+        "2",
+    ],
+    named: ["av01.0.0", "opus"],
+    probed: ["av1", "opus"],
+    sound: "a160",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hevc_av1_and_opus_pass_through_to_the_viewer_and_into_the_film() {
+    for Case { codecs, named: [picture, sound], probed, sound: sound_name } in [HEVC_AAC, AV1_OPUS] {
+        let stack = Stack::start().await;
+        let event = Broadcast::create(&stack, 0).await;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = |name: &str| folder.path().join(name).to_str().expect("a plain path").to_owned();
+        let record = path("record.mkv");
+        let mut publisher = event.start_enhanced(codecs, record.as_ref());
+        event.until_on_air().await;
+
+        // Live: what the publisher sends, and below it what everybody can play.
+        let viewer = Watching::start(&stack, &event.ana, &event.id).await;
+        let offered = until("the rungs below", PATIENCE, async || {
+            let offered = viewer.get("multivariant.m3u8").await.expect(200).text();
+            if offered.contains("\n144p/") { Ok(offered) } else { Err(offered) }
+        })
+        .await;
+        let lines: Vec<&str> = offered.lines().collect();
+        let has = |name: &str, codecs: [&str; 2]| {
+            lines.windows(2).any(|pair| {
+                let [first, second] = codecs;
+                let said = pair[0].split_once("CODECS=\"").map_or("", |(_, rest)| rest);
+                let (said, _) = said.split_once('"').unwrap_or_default();
+                let both = said.split_once(',').unwrap_or_default();
+                pair[1] == format!("{name}/playlist.m3u8")
+                    && both.0.starts_with(first)
+                    && both.1.starts_with(second)
+            })
+        };
+        assert!(has("360p", [picture, sound]), "{offered}");
+        assert!(has("360p", [picture, "mp4a.40.2"]), "{offered}");
+        assert!(has("144p", ["avc1.", "mp4a.40.2"]), "{offered}");
+        for (name, codec) in [("360p", probed[0]), (sound_name, probed[1])] {
+            let init = viewer.get(&format!("{name}/init-0.mp4")).await.expect(200).body;
+            let part = viewer.get(&format!("{name}/0.0.m4s")).await.expect(200).body;
+            let file = path(&format!("{name}.mp4"));
+            std::fs::write(&file, [init, part].concat()).expect("write a part");
+            assert_eq!(probe(&file)["codec_name"], codec, "{name}");
+            assert_eq!(decode(&file).complaints, "", "{name}");
+        }
+
+        // The film: every picture that was sent, and nothing was encoded again.
+        publisher.until_ended(PATIENCE).await;
+        assert_eq!(event.log(), "");
+        event.until_off_air().await;
+        event.end().await;
+        event.ana.until_ready(&event.id).await;
+        let film = Watching::start(&stack, &event.ana, &event.id).await;
+        assert_eq!(decode(&film.url("multivariant.m3u8")).complaints, "");
+        let file = film.url("360p.mp4");
+        let sent = pictures(&record);
+        assert_eq!(sent.len(), 240);
+        assert_eq!(pictures(&file), sent);
+        // Sound from before the first picture is no part of the event.
+        let (heard, sent) = (stored(&file, "a"), stored(&record, "a"));
+        let missing: Vec<usize> = (0..sent.len()).filter(|n| !heard.contains(&sent[*n])).collect();
+        assert!(sent.ends_with(&heard) && missing.len() <= 3, "{missing:?} of {}", sent.len());
+        assert_eq!(probe(&film.url("360p/playlist.m3u8"))["codec_name"], probed[0]);
+        assert_eq!(probe(&film.url(&format!("{sound_name}/playlist.m3u8")))["codec_name"], probed[1]);
+        film.get("poster.jpg").await.expect(200);
+        stack.cocuyo(&["doctor"]);
+    }
+}
