@@ -14,7 +14,7 @@ pub use publishers::{Admitted, Denied, FeedLimits, Publishers};
 pub(crate) use standing::{Standing, Standings};
 pub(crate) use turns::{Turn, Turns};
 
-use model::feed::{FeedConfig, Packet};
+use model::feed::{FeedConfig, FeedTrack, Packet};
 
 /// What a door gives to a feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,4 +23,6 @@ pub(crate) enum Item {
     Config(FeedConfig),
     /// A packet behind its configuration.
     Packet(Packet),
+    /// There are further tracks of this kind, which are left out.
+    Others(FeedTrack),
 }

@@ -118,3 +118,39 @@ async fn hevc_av1_and_opus_pass_through_to_the_viewer_and_into_the_film() {
         stack.cocuyo(&["doctor"]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_pictures_the_first_is_taken_and_the_studio_says_so() {
+    let stack = Stack::start().await;
+    let event = Broadcast::create(&stack, 0).await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let codecs = ["-map", "0:v", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"];
+    let _publisher = event.start_enhanced(&codecs, &folder.path().join("record.mkv"));
+    event.until_on_air().await;
+    until("the warning", PATIENCE, async || {
+        let health = event.ana.get(&format!("/api/v1/events/{}/health", event.id)).await.expect(200).json();
+        let warned = health.to_string().contains("\"one_track\"");
+        if warned { Ok(()) } else { Err((health, event.log())) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_packaged_is_refused_by_its_name() {
+    let stack = Stack::start().await;
+    let event = Broadcast::create(&stack, 0).await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (codecs, named) in [
+        (
+            &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-c:a", "aac"][..],
+            "codec `vp09` is not supported",
+        ),
+        (&["-c:v", "libx264", "-c:a", "flac"], "codec `fLaC` is not supported"),
+        (&["-c:v", "libx264", "-c:a", "libmp3lame"], "MP3 audio is not supported"),
+    ] {
+        let mut publisher = event.start_enhanced(codecs, &folder.path().join("record.mkv"));
+        publisher.until_ended(PATIENCE).await;
+        let said = event.log();
+        assert!(said.contains(named) && said.contains("send H.264, HEVC or AV1 with AAC or Opus"), "{said}");
+    }
+}

@@ -20,6 +20,8 @@ const MAX_BEHIND_WITHOUT_KEY: Duration = Duration::from_secs(14);
 pub(crate) struct Backlog {
     /// The configurations that hold before the first item: of video, of audio.
     configs: [Option<FeedConfig>; 2],
+    /// Of which kinds there were further tracks before it.
+    others: [Option<FeedTrack>; 2],
     /// Each with when it came.
     items: VecDeque<(Duration, Item)>,
     /// How many of them the packager was sent.
@@ -75,6 +77,11 @@ impl Backlog {
     /// What holds before the first item.
     pub(crate) fn configs(&self) -> impl Iterator<Item = &FeedConfig> {
         self.configs.iter().flatten()
+    }
+
+    /// Of which kinds there were further tracks before the first item.
+    pub(crate) fn others(&self) -> impl Iterator<Item = FeedTrack> {
+        self.others.iter().flatten().copied()
     }
 
     /// Packets that were dropped since this was last asked.
@@ -137,6 +144,10 @@ impl Backlog {
             Item::Config(config) => {
                 let place = config.track() as usize;
                 self.configs[place] = Some(config);
+                false
+            }
+            Item::Others(track) => {
+                self.others[track as usize] = Some(track);
                 false
             }
         }

@@ -180,6 +180,9 @@ async fn send(shared: &Shared, mut output: OwnedWriteHalf) -> std::io::Result<()
         for config in backlog.configs() {
             frame(&FeedMessage::Config(config.clone()), b"", &mut batch);
         }
+        for track in backlog.others() {
+            frame(&FeedMessage::Others { track }, b"", &mut batch);
+        }
     });
     loop {
         // Before the look at what is there: what comes meanwhile wakes it up at once.
@@ -212,6 +215,7 @@ async fn send(shared: &Shared, mut output: OwnedWriteHalf) -> std::io::Result<()
 fn put(item: &Item, batch: &mut BytesMut) {
     match item {
         Item::Config(config) => frame(&FeedMessage::Config(config.clone()), b"", batch),
+        Item::Others(track) => frame(&FeedMessage::Others { track: *track }, b"", batch),
         Item::Packet(packet) => {
             let model::feed::Packet { track, dts, cts_offset, key, ref data } = *packet;
             frame(&FeedMessage::Packet { track, dts, cts_offset, key }, data, batch);

@@ -46,6 +46,9 @@ pub(crate) struct Demuxer {
     clock: FeedClock,
     video: Option<Track>,
     audio: Option<Track>,
+    /// Whether there are others than the first of video, and of audio; and whether that was told.
+    others: [bool; 2],
+    told: [bool; 2],
 }
 
 /// What is known of a track.
@@ -61,14 +64,22 @@ struct Track {
 impl Demuxer {
     /// An audio tag's body, at `timestamp`.
     pub(crate) fn audio(&mut self, timestamp: u32, body: Bytes) -> Result<Option<Item>, RtmpError> {
-        let body = audio::read(body)?;
+        let body = audio::read(body, &mut self.others[FeedTrack::Audio as usize])?;
         self.item(FeedTrack::Audio, timestamp, body)
     }
 
     /// A video tag's body, at `timestamp`.
     pub(crate) fn video(&mut self, timestamp: u32, body: Bytes) -> Result<Option<Item>, RtmpError> {
-        let body = video::read(body)?;
+        let body = video::read(body, &mut self.others[FeedTrack::Video as usize])?;
         self.item(FeedTrack::Video, timestamp, body)
+    }
+
+    /// A kind of track of which a further one came, once for each.
+    pub(crate) fn take_others(&mut self) -> Option<FeedTrack> {
+        let is_news = |track: &FeedTrack| self.others[*track as usize] && !self.told[*track as usize];
+        let track = [FeedTrack::Video, FeedTrack::Audio].into_iter().find(is_news)?;
+        self.told[track as usize] = true;
+        Some(track)
     }
 
     fn item(&mut self, track: FeedTrack, timestamp: u32, body: Body) -> Result<Option<Item>, RtmpError> {

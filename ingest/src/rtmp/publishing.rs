@@ -74,6 +74,11 @@ impl Publishing {
             FeedTrack::Audio => self.demuxer.audio(timestamp, body)?,
             FeedTrack::Video => self.demuxer.video(timestamp, body)?,
         };
+        if let Some(feed) = &self.feed
+            && let Some(track) = self.demuxer.take_others()
+        {
+            feed.push(Item::Others(track));
+        }
         let Some(item) = item else { return Ok(false) };
         let is_media = matches!(item, Item::Packet(_));
         if let Some(say_over) = self.say_over.take() {

@@ -22,6 +22,8 @@ pub(crate) struct Heard {
     pub(crate) encoder: String,
     pub(crate) configs: Vec<FeedConfig>,
     pub(crate) packets: Vec<Packet>,
+    /// Kinds of tracks of which there are more.
+    pub(crate) others: Vec<FeedTrack>,
     /// It was said that the publisher has finished.
     pub(crate) finished: bool,
     /// The connection is at its end.
@@ -136,6 +138,7 @@ fn note(heard: &mut Heard, message: FeedMessage, data: Bytes) {
         FeedMessage::Packet { track, dts, cts_offset, key } => {
             heard.packets.push(Packet { track, dts, cts_offset, key, data });
         }
+        FeedMessage::Others { track } => heard.others.push(track),
         FeedMessage::End => heard.finished = true,
     }
 }

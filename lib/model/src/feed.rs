@@ -133,6 +133,11 @@ pub enum FeedMessage {
         /// See [`Packet::key`].
         key: bool,
     },
+    /// The publisher sends further tracks of this kind: only the first is in the feed.
+    Others {
+        /// Of which kind.
+        track: FeedTrack,
+    },
     /// The publisher says that it has finished; the event waits for the next feed all the same.
     End,
 }
@@ -248,6 +253,7 @@ mod tests {
             (begin, b""),
             (FeedMessage::Config(FeedConfig::Aac { asc: vec![0x11, 0x90] }), b""),
             (packet, b"\0\0\0\x01\x65"),
+            (FeedMessage::Others { track: FeedTrack::Audio }, b""),
             (FeedMessage::End, b""),
         ]
     }

@@ -71,6 +71,8 @@ pub enum HealthWarning {
     NoSound,
     /// There is no picture.
     NoPicture,
+    /// Several pictures or sounds are sent: only the first of each is taken.
+    OneTrack,
     /// The sound is encoded again, since players would not take it.
     SoundReencoded,
     /// The codec of the picture is one that many phones do not play.
@@ -79,7 +81,7 @@ pub enum HealthWarning {
 
 impl HealthWarning {
     /// All of them, the worst first, for tables that must name each one.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NoKeyFrame,
         Self::TooFast,
         Self::TooLarge,
@@ -92,6 +94,7 @@ impl HealthWarning {
         Self::FewerRenditions,
         Self::NoSound,
         Self::NoPicture,
+        Self::OneTrack,
         Self::SoundReencoded,
         Self::RareCodec,
     ];
@@ -111,6 +114,7 @@ impl HealthWarning {
             Self::FewerRenditions => "fewer_renditions",
             Self::NoSound => "no_sound",
             Self::NoPicture => "no_picture",
+            Self::OneTrack => "one_track",
             Self::SoundReencoded => "sound_reencoded",
             Self::RareCodec => "rare_codec",
         }

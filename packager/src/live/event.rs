@@ -190,6 +190,13 @@ impl Driver {
         match message {
             FeedMessage::Begin { .. } => self.let_go(FeedOver::Malformed).await,
             FeedMessage::End => Ok(()),
+            FeedMessage::Others { track } => {
+                tracing::info!(video = %self.video, ?track, "only the first of a publisher's tracks is taken");
+                if let Some(feed) = &mut self.feed {
+                    feed.has_others = true;
+                }
+                Ok(())
+            }
             FeedMessage::Config(config) => {
                 let Some(feed) = &mut self.feed else { return Ok(()) };
                 // In the middle of a feed: what follows is placed anew, from its next key frame on.

@@ -19,6 +19,8 @@ pub(crate) struct Feed {
     pub(crate) answers: mpsc::Sender<FeedAnswer>,
     pub(crate) video: Option<FeedConfig>,
     pub(crate) audio: Option<FeedConfig>,
+    /// Its publisher sends further tracks, which are left out.
+    pub(crate) has_others: bool,
     /// Packets of which it is not clear yet where they belong.
     pub(crate) opening: Opening,
     /// Where its clock stands, once that is clear.
@@ -41,6 +43,7 @@ impl Feed {
             answers,
             video: None,
             audio: None,
+            has_others: false,
             opening: Opening::default(),
             timeline: None,
             sound: None,

@@ -162,6 +162,9 @@ pub(super) fn told(feed: &Feed, going: Option<&Going>, elapsed: Duration, now: T
     if going.is_some_and(|going| going.rungs.history.given_up() > 0) {
         felt.warnings.push(HealthWarning::FewerRenditions);
     }
+    if feed.has_others {
+        felt.warnings.push(HealthWarning::OneTrack);
+    }
     if size.is_some_and(|(codecs, _)| !codecs.starts_with("avc1")) {
         felt.warnings.push(HealthWarning::RareCodec);
     }

@@ -152,7 +152,7 @@ fn the_numbers_add_up_whatever_happens() {
         }
         let is_packet = |item: &Item| match item {
             Item::Packet(packet) => packet.data.len(),
-            Item::Config(_) => 0,
+            Item::Config(_) | Item::Others(_) => 0,
         };
         assert_eq!(backlog.bytes, backlog.items.iter().map(|(_, item)| is_packet(item)).sum::<usize>());
         assert_eq!(backlog.key, backlog.items.iter().rposition(|(_, item)| is_key(item)));

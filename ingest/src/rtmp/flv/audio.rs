@@ -13,13 +13,14 @@ const MULTITRACK: u8 = 5;
 /// The second header of Opus in Ogg, which says nothing that a decoder needs.
 const OPUS_COMMENT: &[u8] = b"OpusTags";
 
-pub(super) fn read(mut body: Bytes) -> Result<Body, RtmpError> {
+/// What a tag comes to; `others` is set where it has media of other tracks than the first.
+pub(super) fn read(mut body: Bytes, others: &mut bool) -> Result<Body, RtmpError> {
     if body.is_empty() {
         return Ok(Body::Nothing);
     }
     let first = number(&mut body, 1)? as u8;
     match first >> 4 {
-        ENHANCED => enhanced(first & 15, body),
+        ENHANCED => enhanced(first & 15, body, others),
         // Rate and channels of the tag are not true for AAC.
         AAC => match number(&mut body, 1)? {
             0 => Codec::Aac.config(&body).map(Body::Config),
@@ -30,8 +31,8 @@ pub(super) fn read(mut body: Bytes) -> Result<Body, RtmpError> {
     }
 }
 
-fn enhanced(kind: u8, mut body: Bytes) -> Result<Body, RtmpError> {
-    let Some(media) = enhanced::read(kind, MULTITRACK, &mut body)? else { return Ok(Body::Nothing) };
+fn enhanced(kind: u8, mut body: Bytes, others: &mut bool) -> Result<Body, RtmpError> {
+    let Some(media) = enhanced::read(kind, MULTITRACK, &mut body, others)? else { return Ok(Body::Nothing) };
     let Media { kind, four_cc, nanos, data } = media;
     let codec = match &four_cc {
         b"mp4a" => Codec::Aac,

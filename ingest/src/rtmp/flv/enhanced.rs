@@ -35,9 +35,15 @@ pub(super) struct Media {
     pub(super) data: Bytes,
 }
 
-/// Reads a tag's body behind its first byte, which says `kind`; with the kind `multitrack` it has
-/// several tracks in it. `None` if there is no media of the first one.
-pub(super) fn read(mut kind: u8, multitrack: u8, body: &mut Bytes) -> Result<Option<Media>, RtmpError> {
+/// Reads a tag's body behind its first byte, which says `kind`; with the kind `multitrack` it may have
+/// several tracks in it. `None` if there is no media of the first one; `others` is set where there is
+/// some of others.
+pub(super) fn read(
+    mut kind: u8,
+    multitrack: u8,
+    body: &mut Bytes,
+    others: &mut bool,
+) -> Result<Option<Media>, RtmpError> {
     let mut nanos = 0;
     while kind == EXTENSION {
         let mut size = number(body, 1)? as usize + 1;
@@ -68,6 +74,7 @@ pub(super) fn read(mut kind: u8, multitrack: u8, body: &mut Bytes) -> Result<Opt
         MANY_CODECS => [0; 4],
         _ => return Err(RtmpError::Malformed("kind of tracks")),
     };
+    let mut media = None;
     while !body.is_empty() {
         if tracks >> 4 == MANY_CODECS {
             codec = four_cc(body)?;
@@ -79,8 +86,10 @@ pub(super) fn read(mut kind: u8, multitrack: u8, body: &mut Bytes) -> Result<Opt
         };
         let data = super::take(body, size)?;
         if track == FIRST_TRACK {
-            return Ok(Some(Media { kind, four_cc: codec, nanos, data }));
+            media.get_or_insert(Media { kind, four_cc: codec, nanos, data });
+        } else {
+            *others = true;
         }
     }
-    Ok(None)
+    Ok(media)
 }

@@ -138,6 +138,8 @@ fn enhanced_video_of_each_codec() {
     ] {
         assert_eq!(video(&mut demuxer, 7, &[&body]), expected, "{what}");
     }
+    assert_eq!(demuxer.take_others(), Some(FeedTrack::Video), "it is told that there were others");
+    assert_eq!(demuxer.take_others(), None, "once");
     let late = video(&mut demuxer, 7, &[b"\x97\x02\x07\xa1\x20\x01hvc1\0\0\x28", UNIT]).unwrap();
     let Some(Item::Packet(late)) = late else { panic!("no packet") };
     assert_eq!(late.dts, 7 * 90 + 45, "500,000 ns later");
@@ -164,6 +166,9 @@ fn enhanced_audio_of_each_codec() {
     ] {
         assert_eq!(audio(&mut demuxer, 7, &[&body]), expected, "{what}");
     }
+    assert_eq!(demuxer.take_others(), None);
+    assert_eq!(audio(&mut demuxer, 7, &[b"\x95\x01Opus\x01abc"]), Ok(None));
+    assert_eq!(demuxer.take_others(), Some(FeedTrack::Audio));
 }
 
 #[test]

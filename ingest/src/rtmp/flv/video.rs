@@ -15,7 +15,8 @@ const COMMAND: u8 = 5;
 /// The kind of enhanced packets that have several tracks in them.
 const MULTITRACK: u8 = 6;
 
-pub(super) fn read(mut body: Bytes) -> Result<Body, RtmpError> {
+/// What a tag comes to; `others` is set where it has media of other tracks than the first.
+pub(super) fn read(mut body: Bytes, others: &mut bool) -> Result<Body, RtmpError> {
     if body.is_empty() {
         return Ok(Body::Nothing);
     }
@@ -26,7 +27,7 @@ pub(super) fn read(mut body: Bytes) -> Result<Body, RtmpError> {
         // What is told of colours the stream has in itself, and a command is a seek of the client's.
         return match frame == COMMAND {
             true => Ok(Body::Nothing),
-            false => enhanced(first & 15, key, body),
+            false => enhanced(first & 15, key, body, others),
         };
     }
     let codec = match first & 15 {
@@ -48,8 +49,8 @@ pub(super) fn read(mut body: Bytes) -> Result<Body, RtmpError> {
     }
 }
 
-fn enhanced(kind: u8, key: bool, mut body: Bytes) -> Result<Body, RtmpError> {
-    let Some(media) = enhanced::read(kind, MULTITRACK, &mut body)? else { return Ok(Body::Nothing) };
+fn enhanced(kind: u8, key: bool, mut body: Bytes, others: &mut bool) -> Result<Body, RtmpError> {
+    let Some(media) = enhanced::read(kind, MULTITRACK, &mut body, others)? else { return Ok(Body::Nothing) };
     let Media { kind, four_cc, nanos, mut data } = media;
     let codec = match &four_cc {
         b"avc1" => Codec::H264,
