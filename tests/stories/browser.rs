@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tests::{Cells, Clip, Engines, Kind, Stack, Started, project_file, run, until};
 
-fn script(name: &str, arguments: &[&str]) -> Value {
+pub(crate) fn script(name: &str, arguments: &[&str]) -> Value {
     let script = project_file(&format!("tests/browser/{name}"));
     let script = script.to_string_lossy();
     let mut all = vec![&*script];

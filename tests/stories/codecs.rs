@@ -1,7 +1,9 @@
 //! Broadcasts in other codecs than H.264 and AAC: they reach the viewer and the shelf as they came.
 
+use serde_json::json;
 use tests::{Stack, Watching, decode, pictures, probe, stored, until};
 
+use crate::browser::script;
 use crate::live::{Broadcast, PATIENCE};
 
 /// What is published, and what becomes of it.
@@ -116,6 +118,19 @@ async fn hevc_av1_and_opus_pass_through_to_the_viewer_and_into_the_film() {
         assert_eq!(probe(&film.url(&format!("{sound_name}/playlist.m3u8")))["codec_name"], probed[1]);
         film.get("poster.jpg").await.expect(200);
         stack.cocuyo(&["doctor"]);
+        // Debian's Chromium plays all but HEVC: it goes up from H.264 and AAC.
+        if probed == ["av1", "opus"] {
+            let (base, id) = (stack.url(""), event.id.clone());
+            let told = tokio::task::spawn_blocking(move || {
+                let ana = "ana:contraseña de ana";
+                script("codecs.js", &["--base", &base, "--creator", ana, "--video", &id])
+            });
+            let told = told.await.expect("the script does not panic");
+            assert_eq!((&told["last"]["height"], &told["complaints"]), (&json!(360), &json!([])), "{told:#}");
+            let asked =
+                |name: &str| told["asked"].as_array().is_some_and(|asked| asked.contains(&json!(name)));
+            assert!(asked("360p") && asked(sound_name), "{told:#}");
+        }
     }
 }
 

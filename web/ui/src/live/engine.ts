@@ -1,4 +1,5 @@
 import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig } from 'hls.js';
+import { asOneFamily } from '../player/codecs.js';
 import { failureOf, failureOfStatus, type Failure } from '../player/failure.js';
 import { FrameWatch } from '../player/frames.js';
 import type { Lease } from '../player/lease.js';
@@ -108,6 +109,7 @@ class LiveEngine implements Engine {
     };
     const hls = new Hls(config);
     hls.on(Events.MANIFEST_PARSED, () => {
+      asOneFamily(hls.levels);
       this.broadcast.onLevels(hls.levels.map(({ height }, index) => ({ index, height })));
     });
     hls.on(Events.FRAG_BUFFERED, () => {

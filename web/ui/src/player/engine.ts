@@ -1,4 +1,5 @@
 import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig, type MediaDecodingInfo } from 'hls.js';
+import { asOneFamily } from './codecs.js';
 import { failureOf, failureOfStatus, type Failure } from './failure.js';
 import { FrameWatch } from './frames.js';
 import type { Lease } from './lease.js';
@@ -166,6 +167,7 @@ class StreamEngine implements Engine {
     const hls = new Hls(config);
     hls.on(Events.MANIFEST_PARSED, (_event, { audioTracks }) => {
       goesOnInAny(audioTracks);
+      asOneFamily(hls.levels);
       this.#offer();
       this.#apply();
     });
