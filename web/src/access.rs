@@ -137,6 +137,7 @@ pub(crate) mod tests {
             created_at: t,
             updated_at: t,
             published_at: None,
+            chapters: Vec::new(),
             duration_ms: Some(6000),
             renditions: Vec::new(),
             unfinished: Vec::new(),

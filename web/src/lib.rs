@@ -12,6 +12,7 @@
 mod access;
 mod api;
 mod audience;
+mod chapters;
 mod config;
 mod door;
 mod erase;

@@ -30,6 +30,8 @@ use axum::routing::{get, post};
 
 use crate::State;
 
+pub(crate) use format::clock;
+
 /// The routes of people who use a browser.
 pub(crate) fn router() -> Router<State> {
     Router::new()

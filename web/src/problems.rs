@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use catalog::{CatalogError, ReencodeRefusal};
-use listener::{Problem, Text};
+use listener::{Language, Problem, Text};
 use model::ErrorKind;
 use subscriptions::SubscriptionsError;
+
+use crate::chapters::Fault;
 
 /// What a failure of `subscriptions` is to a client.
 pub(crate) fn of_subscriptions(error: &SubscriptionsError) -> Problem {
@@ -183,6 +185,14 @@ pub(crate) fn invalid_description() -> Problem {
     Problem::of(ErrorKind::Invalid)
         .named("invalid_description", Text::new("Esa descripción no sirve", "That description won't do"))
         .because(Text::new("Hasta 5000 caracteres de texto", "Up to 5,000 characters of text"))
+}
+
+/// Chapters of which one is wrong, or a line, as `intro` has it.
+pub(crate) fn invalid_chapters(fault: Fault, intro: &str) -> Problem {
+    let sentence = |language| fault.sentence(intro, language).into();
+    Problem::of(ErrorKind::Invalid)
+        .named("invalid_chapters", Text::new("Esos capítulos no sirven", "Those chapters won't do"))
+        .because(Text { es: sentence(Language::Es), en: sentence(Language::En) })
 }
 
 /// A start that cannot be meant.

@@ -210,7 +210,7 @@ impl Site {
             self.state.store.put(&key, Bytes::from_static(b"chunk")).await.unwrap();
         }
         self.state.store.put(&ObjectKey::Index { video, version }, Bytes::from_static(b"{}")).await.unwrap();
-        let new = NewVersion { version, duration_ms: 60_000, renditions };
+        let new = NewVersion { version, duration_ms: 60_000, renditions, stretches: None };
         self.state.catalog.publish(job.id, job.attempt, &new, now).await.unwrap();
         let min_tier = Some(Tier::try_from(min_tier).unwrap());
         let edit = VideoEdit { visibility: Some(visibility), min_tier, ..VideoEdit::default() };

@@ -10,6 +10,7 @@ use subscriptions::{SignedIn, player_grant};
 use utoipa::ToSchema;
 
 use crate::access::{Playable, Right, may_edit, may_play};
+use crate::chapters::{self, ChapterView};
 use crate::pages::text::say;
 use crate::playback::{at_edge, scope};
 use crate::session::Visitor;
@@ -56,6 +57,9 @@ pub(crate) struct VideoView {
     /// Why it failed, if it did; told to those who may edit it.
     pub(crate) failure: Option<FailureView>,
     pub(crate) duration_ms: Option<u64>,
+    /// Its chapters in order; those of an event count from its beginning, and can be set while it
+    /// goes on.
+    pub(crate) chapters: Vec<ChapterView>,
     /// Milliseconds since 1970.
     #[schema(value_type = i64)]
     pub(crate) created_at: Timestamp,
@@ -186,6 +190,7 @@ fn view(video: Video, owner: String, pictures: Pictures, language: Language, now
         speed: video.progress.speed.filter(|_| moving),
         failure,
         duration_ms: video.duration_ms,
+        chapters: chapters::shown(&video.chapters, video.duration_ms),
         created_at: video.created_at,
         published_at: video.published_at,
         owner,

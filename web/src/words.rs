@@ -7,9 +7,14 @@ const MAX_DESCRIPTION: usize = 5000;
 
 /// A title as it is kept: without spaces around it, on one line.
 pub(crate) fn title(typed: &str) -> Result<String, WebError> {
-    let title = typed.trim();
-    let fits = (1..=MAX_TITLE).contains(&title.chars().count()) && !title.chars().any(is_unseen);
-    if fits { Ok(title.to_owned()) } else { Err(problems::invalid_title().into()) }
+    line(typed, MAX_TITLE).ok_or_else(|| problems::invalid_title().into())
+}
+
+/// What is typed, if it is one line of text of 1 to `most` characters, without spaces around it.
+pub(crate) fn line(typed: &str, most: usize) -> Option<String> {
+    let line = typed.trim();
+    let fits = (1..=most).contains(&line.chars().count()) && !line.chars().any(is_unseen);
+    fits.then(|| line.to_owned())
 }
 
 /// A description as it is kept: without spaces around it, line ends as they are written here.

@@ -8,6 +8,7 @@ mod m0002_growing;
 mod m0003_reencode;
 mod m0004_events;
 mod m0005_webhooks;
+mod m0006_chapters;
 
 use sea_orm::sea_query::{Alias, IntoIden};
 use sea_orm::{ConnectionTrait, DbErr, DynIden};
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrations {
             Box::new(m0003_reencode::Reencode),
             Box::new(m0004_events::Events),
             Box::new(m0005_webhooks::Webhooks),
+            Box::new(m0006_chapters::Chapters),
         ]
     }
 

@@ -70,5 +70,8 @@ pub(crate) async fn put_on_shelf(
     now: Timestamp,
 ) -> Result<()> {
     versions::insert(connection, video.id()?, attempt, new, plan, now).await?;
+    if let Some(stretches) = &new.stretches {
+        videos::cut_chapters(connection, video, stretches).await?;
+    }
     videos::change_state(connection, video, ready, now).await
 }

@@ -84,6 +84,7 @@ fn version(n: u128) -> NewVersion {
             rendition(RenditionName::Video { height: 144 }, Some(256), Some(144)),
             rendition(RenditionName::Video { height: 1080 }, Some(1920), Some(1080)),
         ],
+        stretches: None,
     }
 }
 

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::ops::Range;
 
 use model::cell::EncodePlan;
 use model::{Grant, Timestamp, VersionId, VideoId};
@@ -20,6 +21,9 @@ pub struct NewVersion {
     pub duration_ms: u64,
     /// Its renditions, in the order in which lists shall show them.
     pub renditions: Vec<RenditionSummary>,
+    /// Where it is not all of the broadcast: the stretches of it that it is made of, in order, in
+    /// milliseconds. Chapters go with what they name.
+    pub stretches: Option<Vec<Range<u64>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]

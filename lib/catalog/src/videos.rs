@@ -5,15 +5,17 @@ mod change;
 use std::collections::{HashMap, HashSet};
 
 use model::{
-    AccountId, JobState, Lane, PublicPolicy, RenditionName, Tier, TierRights, Timestamp, VersionId, VideoId,
-    VideoState, Visibility,
+    AccountId, Chapter, JobState, Lane, PublicPolicy, RenditionName, Tier, TierRights, Timestamp, VersionId,
+    VideoId, VideoState, Visibility,
 };
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, SelectStatement};
 use sea_orm::{Condition, QueryOrder, QuerySelect, Select};
 
 pub use change::VideoEdit;
-pub(crate) use change::{NewVideo, change_state, delete_row, edit, insert, record_progress, set_priority};
+pub(crate) use change::{
+    NewVideo, change_state, cut_chapters, delete_row, edit, insert, record_progress, set_priority,
+};
 
 use crate::convert::{Row, moment};
 use crate::error::Result;
@@ -58,6 +60,8 @@ pub struct Video {
     pub updated_at: Timestamp,
     /// When it first stood in the public list.
     pub published_at: Option<Timestamp>,
+    /// Its chapters, as its owner wrote them; of an event from its beginning.
+    pub chapters: Vec<Chapter>,
     /// Length of the film in milliseconds, once that is known.
     pub duration_ms: Option<u64>,
     /// The renditions of the version that plays, in the order in which they were published. Of a
@@ -183,6 +187,8 @@ pub(crate) struct Model {
     pub priority: i64,
     pub speed_ms_per_s: Option<i64>,
     pub progress_at: Option<i64>,
+    /// The [`Chapter`]s as JSON; absent where there are none.
+    pub chapters: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -233,6 +239,11 @@ impl Model {
         self.row().tier("min_tier", self.min_tier)
     }
 
+    pub(crate) fn chapters(&self) -> Result<Vec<Chapter>> {
+        let Some(chapters) = &self.chapters else { return Ok(Vec::new()) };
+        serde_json::from_str(chapters).map_err(|_| self.row().unreadable("chapters"))
+    }
+
     fn video(&self, made: Made, queue_place: Option<u32>) -> Result<Video> {
         let row = self.row();
         let speed = row.optional_number::<u32>("speed_ms_per_s", self.speed_ms_per_s)?;
@@ -257,6 +268,7 @@ impl Model {
             created_at: moment(self.created_at),
             updated_at: moment(self.updated_at),
             published_at: self.published_at.map(moment),
+            chapters: self.chapters()?,
             duration_ms: made.duration_ms,
             renditions: made.renditions,
             unfinished: made.unfinished,

@@ -2,6 +2,7 @@
 //! what the transcoder cell says. Every crate speaks them; this one does no I/O, knows no
 //! database, no HTTP and no ffmpeg, and nothing in it can block.
 
+mod chapter;
 mod clock;
 mod error;
 mod event;
@@ -24,6 +25,7 @@ pub mod feed;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use chapter::Chapter;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::ErrorKind;
 pub use event::{Air, EventPolicy, EventState, PublishLimits, PublishRefusal, Takeovers};

@@ -21,6 +21,7 @@ pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Resul
         version,
         duration_ms: index.duration_ms,
         renditions: index.renditions.iter().map(summary).collect(),
+        stretches: None,
     };
     let job = attempt.job;
     attempt.tell(|now| attempt.catalog.publish(job.id, job.attempt, &new, now)).await?;

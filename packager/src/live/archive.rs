@@ -3,6 +3,7 @@
 //! On the shelf the film has no outages: times are those of the event without what everybody lacked.
 //! What only one rendition lacks, its picture before lasts longer.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -240,7 +241,8 @@ impl Archive {
         let json = index.to_json();
         backoff::insist(backoff::WRITE, || self.store.put(&key, json.clone())).await?;
         let renditions = index.renditions.iter().map(summary).collect();
-        Ok(Some((index, NewVersion { version, duration_ms, renditions })))
+        let stretches = leader(&record).map(stretches);
+        Ok(Some((index, NewVersion { version, duration_ms, renditions, stretches })))
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {
@@ -284,6 +286,22 @@ fn sealed(recorded: &Recorded) -> usize {
 /// The rendition whose gaps everybody had: the publisher's picture, or the sound.
 fn leader(record: &Record) -> Option<&Recorded> {
     record.renditions.iter().max_by_key(|(name, _)| **name).map(|(_, recorded)| recorded)
+}
+
+/// What there is of the event between its outages, in milliseconds from its zero.
+fn stretches(leader: &Recorded) -> Vec<Range<u64>> {
+    let timescale = leader.tracks.first().map_or(1, |track| u64::from(track.timescale.max(1)));
+    let ms = |ticks: u64| ticks * 1000 / timescale;
+    let mut stretches: Vec<Range<u64>> = Vec::new();
+    for (segment, _) in leader.segments.iter().filter(|(segment, _)| !segment.begun.gap) {
+        let start = segment.begun.start;
+        let (start, end) = (ms(start), ms(start + u64::from(segment.duration)));
+        match stretches.last_mut() {
+            Some(last) if last.end == start => last.end = end,
+            _ => stretches.push(start..end),
+        }
+    }
+    stretches
 }
 
 /// Whether segment `msn` is a gap; `None` while it is not known.

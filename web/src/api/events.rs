@@ -229,6 +229,7 @@ pub(super) async fn edit(
             description: patch.description.as_deref().map(description).transpose()?,
             visibility: patch.visibility,
             min_tier: patch.min_tier,
+            chapters: None,
         },
         starts_at: patch.starts_at.map(start).transpose()?,
         dvr_s: patch.dvr_s.map(event::dvr).transpose()?,

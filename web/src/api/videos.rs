@@ -2,7 +2,7 @@ use axum::Json;
 use axum::extract::State as Shared;
 use catalog::{Video, VideoEdit};
 use http::StatusCode;
-use model::{ErrorKind, RenditionName, SlowPreset, Tier, VideoId, Visibility};
+use model::{Chapter, ErrorKind, RenditionName, SlowPreset, Tier, VideoId, Visibility};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -10,11 +10,12 @@ use super::body::Body;
 use super::extract::{Id, ListParams, Params};
 use super::problem::ProblemView;
 use crate::access::{keeps_queue, may_edit, may_reencode, may_see};
+use crate::chapters::{self, ChapterView};
 use crate::playback::moment_of_change;
 use crate::session::Visitor;
 use crate::views::{self, ListView, VideoView};
 use crate::words::{description, title};
-use crate::{State, WebError, erase};
+use crate::{State, WebError, erase, problems};
 
 /// What an owner changes; what is left out stays as it is.
 #[derive(Deserialize, ToSchema)]
@@ -30,6 +31,11 @@ pub(super) struct VideoPatch {
     /// The lowest tier that may play it, 0 to 3.
     #[schema(value_type = Option<u8>)]
     min_tier: Option<Tier>,
+    /// All its chapters, in order: at most 100, each within the film. An event's count from its
+    /// beginning.
+    chapters: Option<Vec<ChapterView>>,
+    /// The same as a person types it, one on each line: `1:05 The interview`. In place of `chapters`.
+    chapters_text: Option<String>,
     /// Before others in the queue where it is greater, behind them where it is less than 0. For
     /// moderators and administrators, who may set it alone on anybody's video.
     priority: Option<i32>,
@@ -38,9 +44,9 @@ pub(super) struct VideoPatch {
 impl VideoPatch {
     /// Whether something else than the queue is meant.
     const fn is_edit(&self) -> bool {
-        let Self { title, description, visibility, min_tier, priority } = self;
+        let Self { title, description, visibility, min_tier, chapters, chapters_text, priority } = self;
         let is_some = title.is_some() || description.is_some() || visibility.is_some() || min_tier.is_some();
-        is_some || priority.is_none()
+        is_some || chapters.is_some() || chapters_text.is_some() || priority.is_none()
     }
 }
 
@@ -134,11 +140,13 @@ pub(super) async fn edit(
     if patch.is_edit() {
         video = Some(editable(&state, &visitor, id).await?);
     }
+    let length_ms = video.as_ref().and_then(|video| video.duration_ms);
     let edit = VideoEdit {
         title: patch.title.as_deref().map(title).transpose()?,
         description: patch.description.as_deref().map(description).transpose()?,
         visibility: patch.visibility,
         min_tier: patch.min_tier,
+        chapters: chapters_of(patch.chapters, patch.chapters_text, length_ms)?,
     };
     if let Some(priority) = patch.priority {
         if !keeps_queue(visitor.person.as_ref()) {
@@ -150,6 +158,25 @@ pub(super) async fn edit(
     let Some(before) = video else { return shown(&state, &visitor, id).await };
     let video = state.catalog.edit_video(id, edit, moment_of_change(&before, visitor.now)).await?;
     Ok(Json(views::video(&state, &visitor, video).await?))
+}
+
+/// The chapters that are given, in one form or the other.
+fn chapters_of(
+    list: Option<Vec<ChapterView>>,
+    text: Option<String>,
+    length_ms: Option<u64>,
+) -> Result<Option<Vec<Chapter>>, WebError> {
+    Ok(match (list, text) {
+        (None, None) => None,
+        (Some(list), None) => Some(chapters::checked(list, length_ms)?),
+        (None, Some(text)) => {
+            let typed = chapters::typed(&text, length_ms);
+            Some(typed.map_err(|fault| problems::invalid_chapters(fault, "chapters_line"))?)
+        }
+        (Some(_), Some(_)) => {
+            return Err(problems::invalid_body("`chapters` or `chapters_text`, not both").into());
+        }
+    })
 }
 
 /// Delete a video and everything that belongs to it.

@@ -19,7 +19,7 @@ use super::recipes::{Recipe, recipes};
 use super::text;
 use crate::event::{self, EventView};
 use crate::playback::moment_of_change;
-use crate::{State, WebError, access, words};
+use crate::{State, WebError, access, chapters, words};
 
 #[derive(Template)]
 #[template(path = "event.html")]
@@ -28,12 +28,16 @@ struct Page {
     event: EventView,
     figures: EventFigures,
     notice: Option<String>,
+    /// Why what was typed is not saved.
+    fault: Option<String>,
     starts: Option<(String, String)>,
     /// As a form takes it.
     starts_value: String,
     server: String,
     /// Only on the page that follows its making.
     key: Option<String>,
+    /// One on each line.
+    chapters: String,
     recipes: Vec<Recipe>,
     visibilities: Vec<Choice>,
     tiers: Vec<Choice>,
@@ -54,6 +58,9 @@ struct Boot {
 pub(crate) struct Given {
     pub(crate) title: String,
     pub(crate) description: String,
+    /// One on each line.
+    #[serde(default)]
+    pub(crate) chapters: String,
     pub(crate) visibility: Visibility,
     // Text, since a form's numbers are.
     min_tier: String,
@@ -84,6 +91,15 @@ impl Given {
         let at = zone.and_then(|minutes| moment_of_form(&self.starts, minutes));
         at.map(Some).ok_or_else(|| ErrorKind::Invalid.into())
     }
+
+    /// The event as it is typed, to be typed on.
+    fn typed(&self, video: Video, event: Event) -> Result<(Video, Event), WebError> {
+        let (title, description) = (self.title.clone(), self.description.clone());
+        let (visibility, min_tier) = (self.visibility, self.min_tier()?);
+        let video = Video { title, description, visibility, min_tier, ..video };
+        let event = Event { policy: self.policy()?, starts_at: self.starts_at()?, ..event };
+        Ok((video, event))
+    }
 }
 
 /// `GET /my/events/{event}`.
@@ -107,17 +123,29 @@ pub(crate) async fn page(
 pub(crate) async fn save(
     extract::State(state): extract::State<State>,
     extract::Path(id): extract::Path<String>,
+    headers: HeaderMap,
     member: Member,
     form: Result<Form<Given>, FormRejection>,
 ) -> Result<Response, WebError> {
     let (video, event) = editable(&state, &id, &member).await?;
     let now = member.visit.visitor.now;
     let Ok(Form(given)) = form else { return Err(ErrorKind::Invalid.into()) };
+    let chapters = match chapters::typed(&given.chapters, video.duration_ms) {
+        Ok(chapters) => chapters,
+        Err(fault) => {
+            let typed = given.typed(video, event)?;
+            let mut page = page_of(&state, &member.visit, &headers, typed, None).await?;
+            page.fault = Some(fault.sentence("chapters_line", member.visit.language()));
+            page.chapters = given.chapters;
+            return Ok(show(StatusCode::BAD_REQUEST, &page.frame, &page));
+        }
+    };
     let video_edit = VideoEdit {
         title: Some(words::title(&given.title)?),
         description: Some(words::description(&given.description)?),
         visibility: Some(given.visibility),
         min_tier: Some(given.min_tier()?),
+        chapters: Some(chapters),
     };
     let edit = if event.state.is_ended() {
         EventEdit { video: video_edit, ..EventEdit::default() }
@@ -169,16 +197,31 @@ pub(crate) async fn show_event(
     key: Option<&StreamKey>,
     notice: Option<&str>,
 ) -> Result<Response, WebError> {
+    let mut page = page_of(state, visit, headers, found, key).await?;
+    page.notice = notice.map(|key| text::say(visit.language(), key).to_owned());
+    Ok(show(StatusCode::OK, &page.frame, &page))
+}
+
+async fn page_of(
+    state: &State,
+    visit: &Visit,
+    headers: &HeaderMap,
+    found: (Video, Event),
+    key: Option<&StreamKey>,
+) -> Result<Page, WebError> {
     let language = visit.language();
+    let chapters = chapters::lines(&found.0.chapters);
     let event = event::event(state, &visit.visitor, found).await?;
     let server = event::publish_url(state, headers, None);
     let key = key.map(|key| key.expose());
     let shown = key.clone().unwrap_or_else(|| text::say(language, "event_key_here").to_owned());
     let is_open = event.state != "ended";
-    let page = Page {
+    Ok(Page {
         frame: Frame::new(visit, &event.video.title, Some(Island::Broadcast)),
         figures: broadcast::figures(&event, language),
-        notice: notice.map(|key| text::say(language, key).to_owned()),
+        notice: None,
+        fault: None,
+        chapters,
         starts: event.starts_at.map(|at| (minute_iso(at), moment_in_words(at, language))),
         starts_value: event.starts_at.map(|at| minute_iso(at).replace('Z', "")).unwrap_or_default(),
         recipes: recipes(&server, &shown, language),
@@ -190,8 +233,7 @@ pub(crate) async fn show_event(
         is_open,
         boot: inline_json(&Boot { id: event.id, is_open }),
         event,
-    };
-    Ok(show(StatusCode::OK, &page.frame, &page))
+    })
 }
 
 /// The event, if the member may change it; absent for everybody else.

@@ -167,7 +167,12 @@ async fn sound_without_a_picture_names_no_picture() {
         average_bandwidth_bps: 64_000,
         size_bytes: 100,
     };
-    let new = NewVersion { version: VersionId::from_bits(7), duration_ms: 60_000, renditions: vec![sound] };
+    let new = NewVersion {
+        version: VersionId::from_bits(7),
+        duration_ms: 60_000,
+        renditions: vec![sound],
+        stretches: None,
+    };
     site.state.catalog.publish(job.id, job.attempt, &new, now).await.unwrap();
     let edit = VideoEdit { visibility: Some(Visibility::Public), ..VideoEdit::default() };
     site.state.catalog.edit_video(video, edit, now).await.unwrap();
@@ -277,6 +282,23 @@ async fn an_owner_edits_and_deletes_by_forms() {
         assert!(refused.status.is_client_error(), "{bad}");
         assert!(header(&refused, CONTENT_TYPE).starts_with("text/html"), "{bad}");
     }
+
+    let chapters = "title=Tercero&description=&visibility=public&min_tier=0&chapters=";
+    let saved =
+        post(&site, &path, &cookie, &format!("{chapters}0%3A00+Intro%0D%0A0%3A30+M%C3%A1s%0D%0A")).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER);
+    let shown = page(&site, &format!("/watch/{video}"), &cookie).await;
+    assert!(shown.contains(r#"<span class="chapter-at">0:30</span><span>Más</span>"#), "{shown}");
+    assert_eq!(boot(&shown)["chapters"][1], serde_json::json!({"start_ms": 30_000, "title": "Más"}));
+    // What was typed stands in the form again, with what is wrong with it.
+    let typed = format!("{chapters}0%3A00+Intro%0D%0Asin+tiempo").replace("Tercero", "Cuarto");
+    let refused = post(&site, &path, &cookie, &typed).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    let html = text(&refused);
+    assert!(html.contains("Línea 2: no empieza con un tiempo"), "{html}");
+    assert!(html.contains("0:00 Intro\r\nsin tiempo</textarea>") && html.contains("Cuarto"), "{html}");
+    let row = site.state.catalog.video(video).await.unwrap().unwrap();
+    assert_eq!((row.title.as_str(), row.chapters.len()), ("Tercero", 2), "nothing was saved");
 
     let deleted = post(&site, &format!("{path}/delete"), &cookie, "").await;
     assert_eq!(header(&deleted, LOCATION), "/my/videos?deleted");

@@ -14,13 +14,17 @@ use super::choices::{self, Choice};
 use super::frame::{Frame, Member, show};
 use super::text;
 use crate::playback::moment_of_change;
-use crate::{State, WebError, access, words};
+use crate::{State, WebError, access, chapters, words};
 
 #[derive(Template)]
 #[template(path = "video.html")]
 struct Edit {
     frame: Frame,
     video: Video,
+    /// One on each line, as its owner has typed them.
+    chapters: String,
+    /// Why what was typed is not saved.
+    fault: Option<String>,
     is_saved: bool,
     visibilities: Vec<Choice>,
     tiers: Vec<Choice>,
@@ -30,6 +34,9 @@ struct Edit {
 pub(crate) struct Changes {
     title: String,
     description: String,
+    /// One on each line.
+    #[serde(default)]
+    chapters: String,
     visibility: Visibility,
     /// Text, since a form's numbers are.
     min_tier: String,
@@ -43,15 +50,23 @@ pub(crate) async fn page(
     member: Member,
 ) -> Result<Response, WebError> {
     let video = editable(&state, &id, &member).await?;
-    let language = member.visit.language();
-    let edit = Edit {
-        frame: Frame::new(&member.visit, text::say(language, "studio_edit_title"), None),
-        is_saved: query.as_deref() == Some("saved"),
-        visibilities: choices::visibilities(video.visibility, language),
-        tiers: choices::tiers(video.min_tier, language),
-        video,
-    };
+    let edit = Edit { is_saved: query.as_deref() == Some("saved"), ..Edit::of(video, &member) };
     Ok(show(StatusCode::OK, &edit.frame, &edit))
+}
+
+impl Edit {
+    fn of(video: Video, member: &Member) -> Self {
+        let language = member.visit.language();
+        Self {
+            frame: Frame::new(&member.visit, text::say(language, "studio_edit_title"), None),
+            is_saved: false,
+            fault: None,
+            chapters: chapters::lines(&video.chapters),
+            visibilities: choices::visibilities(video.visibility, language),
+            tiers: choices::tiers(video.min_tier, language),
+            video,
+        }
+    }
 }
 
 /// `POST /my/videos/{video}`.
@@ -63,12 +78,25 @@ pub(crate) async fn save(
 ) -> Result<Response, WebError> {
     let video = editable(&state, &id, &member).await?;
     let Ok(Form(changes)) = form else { return Err(ErrorKind::Invalid.into()) };
+    let min_tier = changes.min_tier.parse().map_err(|_| WebError::from(ErrorKind::Invalid))?;
+    let chapters = match chapters::typed(&changes.chapters, video.duration_ms) {
+        Ok(chapters) => chapters,
+        Err(fault) => {
+            let (title, description) = (changes.title, changes.description);
+            let typed = Video { title, description, visibility: changes.visibility, min_tier, ..video };
+            let fault = fault.sentence("chapters_line", member.visit.language());
+            let (fault, chapters) = (Some(fault), changes.chapters);
+            let edit = Edit { fault, chapters, ..Edit::of(typed, &member) };
+            return Ok(show(StatusCode::BAD_REQUEST, &edit.frame, &edit));
+        }
+    };
     let edit = VideoEdit {
         title: Some(words::title(&changes.title)?),
         // Browsers send line ends as CR LF (HTML, form submission); rows have LF.
         description: Some(words::description(&changes.description.replace("\r\n", "\n"))?),
         visibility: Some(changes.visibility),
-        min_tier: Some(changes.min_tier.parse().map_err(|_| WebError::from(ErrorKind::Invalid))?),
+        min_tier: Some(min_tier),
+        chapters: Some(chapters),
     };
     let at = moment_of_change(&video, member.visit.visitor.now);
     state.catalog.edit_video(video.id, edit, at).await?;

@@ -14,6 +14,7 @@ use super::format::{clock, day, day_in_words, decimal, duration_iso};
 use super::frame::{Frame, Visit, inline_json, show};
 use super::text;
 use crate::access::{self, Refused, Right};
+use crate::chapters::ChapterView;
 use crate::playback::{Playback, playback};
 use crate::views::{self, VideoView};
 use crate::{State, WebError, event};
@@ -29,6 +30,8 @@ struct Watch {
     /// What only the owner needs to know: who else can see it.
     visibility_notice: Option<String>,
     may_edit: bool,
+    /// When each chapter begins, on a clock, and its title.
+    chapters: Vec<(String, String)>,
     /// Of an event: its word, and how many watch.
     event: Option<EventFigures>,
     stage: Stage,
@@ -70,6 +73,7 @@ struct Boot<'a> {
     playback: &'a Playback,
     /// Whether all of it is there; until then the island looks for more.
     is_ready: bool,
+    chapters: &'a [ChapterView],
 }
 
 /// What other sites and programs are told of a public video.
@@ -158,6 +162,7 @@ pub(crate) async fn page(
         }),
         visibility_notice: (!row.visibility.is_shared()).then(|| visibility_notice(row.visibility, &visit)),
         may_edit,
+        chapters: video.chapters.iter().map(|it| (clock(it.start_ms), it.title.clone())).collect(),
         event: event.as_ref().map(|event| broadcast::figures(event, language)),
         share: share(&video, &stage, &origin),
         stage,
@@ -194,6 +199,7 @@ fn film(video: &VideoView, height: u16, playback: Playback, visit: &Visit) -> Fi
         saver: visit.saver,
         playback: &playback,
         is_ready,
+        chapters: &video.chapters,
     };
     Film {
         boot: inline_json(&boot),

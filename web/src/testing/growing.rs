@@ -70,7 +70,12 @@ impl Site {
                 self.carry_out(&job).await;
                 continue;
             };
-            let new = NewVersion { version, duration_ms: u64::from(SECONDS) * 1000, renditions: Vec::new() };
+            let new = NewVersion {
+                version,
+                duration_ms: u64::from(SECONDS) * 1000,
+                renditions: Vec::new(),
+                stretches: None,
+            };
             return self.state.catalog.publish(job.id, job.attempt, &new, self.clock.now()).await.unwrap();
         }
     }

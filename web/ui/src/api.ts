@@ -50,10 +50,17 @@ export interface Video {
   eta_s: number | null;
   failure: { code: FailureCode; text: string } | null;
   duration_ms: number | null;
+  chapters: Chapter[];
   thumbnail_url: string | null;
   renditions: Rendition[];
   /** The re-encode that is under way: the video stays as it is meanwhile. */
   reencode: { renditions: string[]; preset: string; progress: number } | null;
+}
+
+/** A place in a video that has a name. */
+export interface Chapter {
+  start_ms: number;
+  title: string;
 }
 
 /** A broadcast. */
@@ -64,6 +71,7 @@ export interface Event {
   on_air: boolean;
   /** Milliseconds since 1970. */
   starts_at: number | null;
+  began_at: number | null;
   record: boolean;
   viewers: number;
   video: Video;
@@ -108,6 +116,8 @@ export interface VideoEdit {
   description?: string;
   visibility?: Visibility;
   min_tier?: number;
+  /** One on each line. */
+  chapters_text?: string;
 }
 
 export interface Playback {

@@ -1,5 +1,5 @@
 import { mount } from 'svelte';
-import type { Playback } from './api.js';
+import type { Chapter, Playback } from './api.js';
 import { boot, region } from './boot.js';
 import './locale.js';
 import Player from './player/Player.svelte';
@@ -15,6 +15,7 @@ interface Watch {
   saver: boolean;
   playback: Playback;
   is_ready: boolean;
+  chapters: Chapter[];
 }
 
 // On a slow line somebody may have pressed play before this script was there: they keep what plays.

@@ -1,4 +1,4 @@
-use model::{ErrorKind, VideoState};
+use model::{Chapter, ErrorKind, VideoState};
 
 use super::*;
 use crate::{Page, UploadPart, VideoEdit, Webhook};
@@ -35,6 +35,8 @@ async fn a_catalog_moves_to_the_other_engine_and_back() {
     let (source, target) = (open(&first).await, open(&second).await);
     publish(&source, 1).await;
     publish(&source, 2).await;
+    let chapters = Some(vec![Chapter { start_ms: 5000, title: "Segunda parte".to_owned() }]);
+    source.edit_video(video_id(1), VideoEdit { chapters, ..VideoEdit::default() }, NOW).await.unwrap();
     source.delete_video(video_id(2), NOW).await.unwrap();
     queue(&source, 3).await;
     source.create_upload(new_upload(4), &NO_LIMITS, NOW).await.unwrap();

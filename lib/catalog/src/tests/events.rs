@@ -1,7 +1,7 @@
 use database::on_both_engines;
 use model::{
-    Air, ErrorKind, EventPolicy, EventState, PublishRefusal, Revoked, StreamKeyHash, Tier, VideoState,
-    Visibility,
+    Air, Chapter, ErrorKind, EventPolicy, EventState, PublishRefusal, Revoked, StreamKeyHash, Tier,
+    VideoState, Visibility,
 };
 
 use super::*;
@@ -99,11 +99,20 @@ on_both_engines! {
         let open: Vec<_> = catalog.events_on_air().await.unwrap();
         assert_eq!(open, [ended], "the packager still has it to do");
 
-        catalog.event_ended(id, Some(&version(1)), after(105)).await.unwrap();
-        catalog.event_ended(id, Some(&version(1)), after(106)).await.unwrap();
+        // Twenty seconds were lost, and what was to come never did.
+        let names = [(0, "Intro"), (40_000, "Entrevista"), (70_000, "Música")];
+        let chapters = names.map(|(start_ms, title)| Chapter { start_ms, title: title.to_owned() });
+        let edit = VideoEdit { chapters: Some(chapters.to_vec()), ..VideoEdit::default() };
+        catalog.edit_video(id, edit, after(102)).await.unwrap();
+        let shelf = NewVersion { stretches: Some(vec![0..30_000, 50_000..70_000]), ..version(1) };
+        catalog.event_ended(id, Some(&shelf), after(105)).await.unwrap();
+        catalog.event_ended(id, Some(&shelf), after(106)).await.unwrap();
         let ready = video(&catalog, id).await;
         assert_eq!(ready.state, VideoState::Ready { version: version(1).version, at: after(105) });
         assert_eq!((ready.renditions, ready.duration_ms), (version(1).renditions, Some(61_234)));
+        let kept = [(0, "Intro"), (30_000, "Entrevista")];
+        let kept = kept.map(|(start_ms, title)| Chapter { start_ms, title: title.to_owned() });
+        assert_eq!(ready.chapters, kept);
         assert_eq!(catalog.events_on_air().await.unwrap(), []);
         assert_eq!(refused(catalog.event_ended(id, None, after(107)).await), ErrorKind::Conflict);
         assert_eq!(event(&catalog, id).await.state.began(), Some(after(3)));

@@ -1,5 +1,5 @@
 use database::on_both_engines;
-use model::{ErrorKind, PublicPolicy, Revoked, Tier, VideoState, Visibility};
+use model::{Chapter, ErrorKind, PublicPolicy, Revoked, Tier, VideoState, Visibility};
 
 use super::*;
 use crate::{Page, Progress, VideoEdit};
@@ -35,12 +35,13 @@ on_both_engines! {
         let edit = VideoEdit {
             title: Some("El \"título\"\n".to_owned()),
             description: Some("🎬".to_owned()),
+            chapters: Some(vec![Chapter { start_ms: 7, title: "Fin".to_owned() }]),
             ..to(Visibility::Public)
         };
         let video = catalog.edit_video(id, edit, after(1)).await.unwrap();
         assert_eq!((video.title.as_str(), video.description.as_str()), ("El \"título\"\n", "🎬"));
         assert_eq!((video.published_at, video.updated_at), (Some(after(1)), after(1)));
-        assert_eq!(video.renditions.len(), 3);
+        assert_eq!((video.renditions.len(), video.chapters.len()), (3, 1));
         let raise = VideoEdit { min_tier: Some(tier(2)), ..VideoEdit::default() };
         catalog.edit_video(id, raise, after(2)).await.unwrap();
         assert_eq!(revoked(&catalog, after(9)).await, [line(2)]);
@@ -49,7 +50,9 @@ on_both_engines! {
         assert_eq!(revoked(&catalog, after(9)).await, [line(2)], "who had a grant keeps it");
         catalog.edit_video(id, to(Visibility::Private), after(4)).await.unwrap();
         assert_eq!(revoked(&catalog, after(9)).await, [line(2), line(4)]);
-        let again = catalog.edit_video(id, to(Visibility::Public), after(5)).await.unwrap();
+        let none = VideoEdit { chapters: Some(Vec::new()), ..to(Visibility::Public) };
+        let again = catalog.edit_video(id, none, after(5)).await.unwrap();
+        assert_eq!(again.chapters, []);
         assert_eq!(again.published_at, Some(after(1)), "first publication counts");
         let days = |n: u64| Duration::from_secs(n * 24 * 3600);
         assert_eq!(revoked(&catalog, after(3) + days(8)).await, [line(4)], "no grant lives for 8 days");

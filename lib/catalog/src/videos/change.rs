@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
+use std::ops::Range;
 
-use model::{AccountId, Tier, Timestamp, VideoId, VideoState, Visibility};
+use model::{AccountId, Chapter, Tier, Timestamp, VideoId, VideoState, Visibility};
 use sea_orm::ActiveValue::{NotSet, Set};
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
@@ -21,6 +22,8 @@ pub struct VideoEdit {
     pub visibility: Option<Visibility>,
     /// The lowest tier that may watch it from now on.
     pub min_tier: Option<Tier>,
+    /// Its chapters from now on, in order.
+    pub chapters: Option<Vec<Chapter>>,
 }
 
 impl Catalog {
@@ -125,6 +128,7 @@ pub(crate) async fn edit(
         min_tier: Set(number(min_tier.number())),
         updated_at: Set(now.as_millis()),
         published_at: first_listing(&row, listed, now),
+        chapters: edit.chapters.map_or(NotSet, |chapters| Set(chapters_text(&chapters))),
         ..Default::default()
     };
     let update = Entity::update_many().set(change).filter(Column::Id.eq(&row.id));
@@ -229,6 +233,25 @@ pub(crate) async fn change_state(
     }
     let update = Entity::update_many().set(change).filter(of_state(&row.id, &row.state));
     one_row(update.exec(connection).await?.rows_affected, "video", &row.id)
+}
+
+/// Keeps those chapters of a video that are in these stretches of it, each where it is then.
+pub(crate) async fn cut_chapters(
+    connection: &impl ConnectionTrait,
+    row: &Model,
+    stretches: &[Range<u64>],
+) -> Result<()> {
+    if row.chapters.is_none() {
+        return Ok(());
+    }
+    let left = Chapter::within(row.chapters()?, stretches);
+    let change = ActiveModel { chapters: Set(chapters_text(&left)), ..Default::default() };
+    Entity::update_many().set(change).filter(Column::Id.eq(&row.id)).exec(connection).await?;
+    Ok(())
+}
+
+fn chapters_text(chapters: &[Chapter]) -> Option<String> {
+    (!chapters.is_empty()).then(|| serde_json::to_string(chapters).expect("a chapter has a JSON form"))
 }
 
 /// Records how far a video's packaging is; a lower percentage than the one shown is not shown.

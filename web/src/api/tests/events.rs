@@ -184,7 +184,12 @@ async fn what_is_on_air_plays_by_the_rights_of_a_video_and_lands_on_the_shelf() 
     assert_eq!((&ended["state"], &ended["video"]["state"]), (&json!("ended"), &json!("event")));
     let again = site.post(&path(format!("{event}/end")), Some(&ana), Value::Null).await;
     assert_eq!((again.status.as_u16(), again.json()), (200, ended));
-    let new = catalog::NewVersion { version: turn.version, duration_ms: 5000, renditions: Vec::new() };
+    let new = catalog::NewVersion {
+        version: turn.version,
+        duration_ms: 5000,
+        renditions: Vec::new(),
+        stretches: None,
+    };
     site.state.catalog.event_ended(event, Some(&new), site.clock.now()).await.unwrap();
     let shelf = play(None).await.json();
     assert_eq!(shelf["url"], format!("/v/{event}/{}/multivariant.m3u8", turn.version));

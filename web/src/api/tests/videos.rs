@@ -30,7 +30,7 @@ async fn a_video_is_shown_with_what_a_minute_costs() {
             "id": video.to_string(), "title": "A film", "description": "", "visibility": "public", "min_tier": 0,
             "state": "ready", "stage": "ready", "plays": true, "queue_place": null,
             "priority": 0, "progress": 100, "eta_s": null,
-            "speed": null, "failure": null, "duration_ms": 60_000,
+            "speed": null, "failure": null, "duration_ms": 60_000, "chapters": [],
             "created_at": at, "published_at": at, "owner": "ana", "version": version,
             "thumbnail_url": format!("/v/{video}/{version}/thumbnail.jpg"),
             "poster_url": format!("/v/{video}/{version}/poster.jpg"),
@@ -197,6 +197,14 @@ async fn owners_edit_with_every_character_and_within_bounds() {
         (json!({"visibility": "secret"}), "invalid_body"),
         (json!({"min_tier": 4}), "invalid_body"),
         (json!({"min_tier": "1"}), "invalid_body"),
+        (
+            json!({"chapters": [{"start_ms": 0, "title": "a"}, {"start_ms": 0, "title": "b"}]}),
+            "invalid_chapters",
+        ),
+        (json!({"chapters": [{"start_ms": 60_000, "title": "behind the end"}]}), "invalid_chapters"),
+        (json!({"chapters": [{"start_ms": -1, "title": "a"}]}), "invalid_body"),
+        (json!({"chapters_text": "0:00 a\n\n0:61 b"}), "invalid_chapters"),
+        (json!({"chapters": [], "chapters_text": ""}), "invalid_body"),
         (json!({"owner": "berta"}), "invalid_body"),
         (json!({"state": "ready"}), "invalid_body"),
         (json!([]), "invalid_body"),
@@ -214,6 +222,27 @@ async fn owners_edit_with_every_character_and_within_bounds() {
     );
     assert_eq!(site.patch(&video, None, json!({"title": "x"})).await.refusal().0, 401);
     assert_eq!(site.get(&video, Some(&ana)).await.json()["title"], hostile);
+}
+
+#[tokio::test]
+async fn chapters_are_set_as_a_list_or_as_lines_and_shown_to_everybody() {
+    let site = Site::open().await;
+    let ana = site.somebody("ana", Role::Creator, 0).await;
+    let video = path(site.video(&ana, Visibility::Public, 0).await);
+    let list = json!([{"start_ms": 0, "title": "Intro"}, {"start_ms": 5500, "title": "«Fin»"}]);
+    let set = site.patch(&video, Some(&ana), json!({"chapters": list})).await.json();
+    assert_eq!(set["chapters"], list);
+    assert_eq!(site.get(&video, None).await.json()["chapters"], list);
+    let kept = site.patch(&video, Some(&ana), json!({"title": "Otro"})).await.json();
+    assert_eq!(kept["chapters"], list, "not given, not changed");
+    let lines = json!({"chapters_text": "0:00 Intro\r\n0:05.5   «Fin»\r\n"});
+    assert_eq!(site.patch(&video, Some(&ana), lines).await.json()["chapters"], list);
+    let wrong = json!({"chapters_text": "0:00 Intro\n\n0:05 Fin\n1:00 Nunca"});
+    let told = site.patch(&video, Some(&ana), wrong).await.json();
+    assert_eq!(told["detail"], "Line 4: it begins when the video is over.");
+    assert_eq!(site.get(&video, None).await.json()["chapters"], list);
+    let none = site.patch(&video, Some(&ana), json!({"chapters": []})).await.json();
+    assert_eq!(none["chapters"], json!([]));
 }
 
 #[tokio::test]

@@ -160,7 +160,7 @@ async fn one_page_tells_what_an_event_is_at_before_during_and_after() {
         average_bandwidth_bps: 500_000,
         size_bytes: 1000,
     }];
-    let new = NewVersion { version: turn.version, duration_ms: 60_000, renditions };
+    let new = NewVersion { version: turn.version, duration_ms: 60_000, renditions, stretches: None };
     site.state.catalog.event_ended(event, Some(&new), site.clock.now()).await.unwrap();
     let shelf = page(&site, &watch, "").await;
     assert!(shelf.contains(&format!("/v/{event}/{}/360p.mp4", turn.version)) && !shelf.contains("EN VIVO"));

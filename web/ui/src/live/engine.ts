@@ -4,7 +4,7 @@ import { failureOf, failureOfStatus, type Failure } from '../player/failure.js';
 import { FrameWatch } from '../player/frames.js';
 import type { Lease } from '../player/lease.js';
 import { PATIENCE } from '../player/patience.js';
-import { nextTry, viewOf, type Latency } from './latency.js';
+import { nextTry, place, viewOf, type Latency } from './latency.js';
 
 /** What may be chosen besides letting the player decide. */
 export interface Level {
@@ -56,6 +56,12 @@ class LiveEngine implements Engine {
 
   edge(): number | null {
     return this.#hls.liveSyncPosition;
+  }
+
+  placeOf(ms: number, beganAt: number | null): number | null {
+    const first = this.#hls.latestLevelDetails?.fragments[0];
+    if (!first) return null;
+    return place(ms, { sn: Number(first.sn), start: first.start, date: first.programDateTime }, beganAt);
   }
 
   setLatency(latency: Latency): void {
@@ -161,6 +167,7 @@ function nativeEngine(video: HTMLVideoElement, broadcast: Broadcast, first: Late
   let current = first;
   load(first);
   return {
+    placeOf: (ms) => (video.seekable.length ? video.seekable.start(0) + ms / 1000 : null),
     edge: () => (video.seekable.length ? video.seekable.end(video.seekable.length - 1) : null),
     setLatency: (latency) => load((current = latency)),
     setLevel: () => undefined,
