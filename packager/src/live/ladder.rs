@@ -6,7 +6,7 @@
 //! | a small source | one rung just below it, at least 16 lines |
 //! | a rung's rate | the source's ÷ 1, 2 or 4: ≤ 15 for 144p, ≤ 30 above |
 //! | too slow | the greatest rung goes, and comes back after five quiet minutes, then ten, then twenty… |
-//! | sound | `a32` mono always; a better one too, unless the source's own can be sent on |
+//! | sound | `a32` mono always; a better one too, unless the source's own is one that everybody plays |
 
 use std::time::Duration;
 
