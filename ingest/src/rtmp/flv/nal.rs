@@ -26,6 +26,10 @@ pub(super) fn normal(mut config: FeedConfig) -> Result<(Option<LengthSize>, Feed
     let byte = byte.ok_or(RtmpError::Malformed("decoder configuration"))?;
     let size = usize::from(*byte & 3) + 1;
     *byte |= 3;
+    if let FeedConfig::Hevc { hvcc } = &mut config {
+        // Drafts had the same record as version 0.
+        hvcc[0] = 1;
+    }
     Ok((Some(LengthSize(size)), config))
 }
 

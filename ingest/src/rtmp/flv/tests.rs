@@ -109,7 +109,7 @@ fn enhanced_video_of_each_codec() {
         ("has no offset", b"\x91av01obu".to_vec(), key(7, 0, b"obu")),
         ("H.264 begins", [&b"\x90avc1"[..], AVCC].concat(), config(avc)),
         ("with an offset", [&b"\x91avc1\0\0\x28"[..], UNIT].concat(), key(7, 40, UNIT)),
-        ("HEVC of old OBS begins", [&b"\x1c\0\0\0\0"[..], &hvcc].concat(), config(hevc)),
+        ("HEVC of old OBS begins, by a draft", [b"\x1c\0\0\0\0\0", &hvcc[1..]].concat(), config(hevc)),
         ("and goes on", [&b"\x1c\x01\0\0\x28"[..], UNIT].concat(), key(7, 40, UNIT)),
         ("one track", [&b"\x96\x01hvc1\0\0\0\x28"[..], UNIT].concat(), key(7, 40, UNIT)),
         ("one other track", [&b"\x96\x01hvc1\x01\0\0\x28"[..], UNIT].concat(), Ok(None)),
