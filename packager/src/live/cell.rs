@@ -287,7 +287,10 @@ impl Task {
                 written = self.stdin.write_buf(outgoing), if has_more => {
                     // One that is deaf is dead, as is seen next, or runs out of time.
                     self.is_deaf |= written.is_err();
-                    self.owed.get_or_insert_with(Instant::now);
+                    // It may have been quicker than its plan.
+                    if self.owes() {
+                        self.owed.get_or_insert_with(Instant::now);
+                    }
                     continue;
                 }
                 () = self.shared.news.notified(), if !has_more => continue,
@@ -363,13 +366,17 @@ impl Task {
             LiveReply::Done => return Err(crashed("was done before the feed was over".to_owned())),
             LiveReply::Refused { reason, detail } => return Err(LiveEnding::Refused { reason, detail }),
         };
+        self.owed = self.owes().then(Instant::now);
+        Ok(event)
+    }
+
+    /// Whether it has something to do.
+    fn owes(&self) -> bool {
         // A deaf one gets nothing any more, whatever waits for it.
-        let is_owed = self.is_deaf
+        self.is_deaf
             || !self.verifier.is_ready()
             || self.has_said_end
-            || self.shared.state().backlog.is_owed();
-        self.owed = is_owed.then(Instant::now);
-        Ok(event)
+            || self.shared.state().backlog.is_owed()
     }
 }
 

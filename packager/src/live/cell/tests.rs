@@ -90,6 +90,15 @@ impl Fake {
         }
     }
 
+    /// Waits, and lets nothing of ours go on meanwhile, until the script has made this file.
+    fn wait_for(&self, file: &str) {
+        let begun = std::time::Instant::now();
+        while !self.folder.path().join(file).exists() {
+            assert!(begun.elapsed() < PATIENT, "the script has not made `{file}`");
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits for its tasks, which see its process out.
     async fn settle(&self) {
         self.tasks.close();
@@ -143,19 +152,16 @@ async fn one_that_is_silent_is_out_of_time_but_not_while_it_has_nothing_to_do() 
     let (_, ending) = Fake::new("exec <&-; cat frames; sleep 60", &[(init(), &[])]).run(quiet).await;
     assert_eq!(ending, LiveEnding::TimedOut, "one that is deaf, too");
     // And one that was deaf before it was told its plan, which is not written before the first await.
-    let fake = Fake::new("exec <&-; touch deaf; cat frames; sleep 60", &[(init(), &[])]);
+    let fake = Fake::new("exec <&-; cat frames; touch said; sleep 60", &[(init(), &[])]);
     let (_cell, mut events) = fake.start(quiet);
-    let deadline = std::time::Instant::now() + PATIENT;
-    while !fake.folder.path().join("deaf").exists() {
-        assert!(std::time::Instant::now() < deadline, "the child has not begun");
-        std::thread::yield_now();
-    }
+    fake.wait_for("said");
     assert!(matches!(events.recv().await, Some(LiveEvent::Init { .. })));
     assert_eq!(events.recv().await, Some(LiveEvent::Ended(LiveEnding::TimedOut)));
     fake.settle().await;
-    // Not fed, it waits for ever; here, until it is stopped.
-    let fake = Fake::new("cat frames; sleep 60", &[(init(), &[])]);
+    // Not fed, it waits for ever, also if it was quicker than its plan; here, until it is stopped.
+    let fake = Fake::new("cat frames; touch said; sleep 60", &[(init(), &[])]);
     let (_cell, mut events) = fake.start(quiet);
+    fake.wait_for("said");
     assert!(matches!(events.recv().await, Some(LiveEvent::Init { .. })));
     let silence = tokio::time::timeout(quiet * 3, events.recv()).await;
     assert!(silence.is_err(), "{silence:?}");
