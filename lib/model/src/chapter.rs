@@ -53,23 +53,27 @@ mod tests {
     #[test]
     fn a_chapter_begins_with_what_is_left_of_it() {
         let all = [(0, "a"), (10, "b"), (20, "c"), (30, "d")];
-        let cases: [(&str, Vec<Range<u64>>, &[(u64, &str)]); 7] = [
-            ("all of it", vec![0..40], &all),
-            ("trimmed within chapters", vec![15..25], &[(0, "b"), (5, "c")]),
-            ("trimmed where chapters begin", vec![10..30], &[(0, "b"), (10, "c")]),
-            ("an outage within one", vec![0..12, 18..40], &[(0, "a"), (10, "b"), (14, "c"), (24, "d")]),
-            ("an outage over a beginning", vec![0..15, 25..40], &[(0, "a"), (10, "b"), (15, "c"), (20, "d")]),
-            ("an outage over all of one", vec![0..10, 20..40], &[(0, "a"), (10, "c"), (20, "d")]),
-            ("nothing is left", vec![], &[]),
+        // Pairs of where a stretch begins and ends.
+        type Case<'a> = (&'a str, &'a [(u64, u64)], &'a [(u64, &'a str)]);
+        let cases: [Case<'_>; 7] = [
+            ("all of it", &[(0, 40)], &all),
+            ("trimmed within chapters", &[(15, 25)], &[(0, "b"), (5, "c")]),
+            ("trimmed where chapters begin", &[(10, 30)], &[(0, "b"), (10, "c")]),
+            ("an outage within one", &[(0, 12), (18, 40)], &[(0, "a"), (10, "b"), (14, "c"), (24, "d")]),
+            (
+                "an outage over a beginning",
+                &[(0, 15), (25, 40)],
+                &[(0, "a"), (10, "b"), (15, "c"), (20, "d")],
+            ),
+            ("an outage over all of one", &[(0, 10), (20, 40)], &[(0, "a"), (10, "c"), (20, "d")]),
+            ("nothing is left", &[], &[]),
         ];
         for (name, stretches, expected) in cases {
+            let stretches: Vec<_> = stretches.iter().map(|(start, end)| *start..*end).collect();
             let expected: Vec<_> = expected.iter().map(|(ms, title)| (*ms, (*title).to_owned())).collect();
             assert_eq!(within(&all, &stretches), expected, "{name}");
         }
-        assert_eq!(
-            within(&[(5, "late")], &[0..9]),
-            [(5, "late".to_owned())],
-            "before the first there is none"
-        );
+        let whole = std::slice::from_ref(&(0..9));
+        assert_eq!(within(&[(5, "late")], whole), [(5, "late".to_owned())], "before the first there is none");
     }
 }

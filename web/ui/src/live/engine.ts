@@ -26,6 +26,8 @@ export interface Broadcast {
 export interface Engine {
   /** The moment of the film to which going live leads, in seconds; `null` while unknown. */
   edge(): number | null;
+  /** The moment of the film that lies `ms` behind the beginning of the event, which began to be seen `beganAt`. */
+  placeOf(ms: number, beganAt: number | null): number | null;
   setLatency(latency: Latency): void;
   /** The level to stay on; -1 lets the player decide. */
   setLevel(index: number): void;

@@ -27,3 +27,27 @@ export function behind(position: number, edge: number | null): number {
 export function nextTry(tries: number, random: number): number {
   return Math.min(8000, 1000 * 2 ** tries) * (0.75 + random / 2);
 }
+
+/** The first segment that a playlist lists. */
+export interface Listed {
+  sn: number;
+  /** Where it begins in the player's film, in seconds. */
+  start: number;
+  /** When it was made, in milliseconds since 1970. */
+  date: number | null;
+}
+
+/** How long pictures had come in when an event could first be seen: a segment and two parts. */
+const SEEN_AFTER_MS = 2700;
+
+/**
+ * The moment of the player's film, in seconds, that lies `ms` behind the beginning of the event. The first
+ * segment of all begins there; where it is not listed any more, the time tells when that was.
+ */
+export function place(ms: number, first: Listed, beganAt: number | null): number | null {
+  if (first.sn === 0) return first.start + ms / 1000;
+  if (first.date === null || beganAt === null) return null;
+  const at = beganAt - SEEN_AFTER_MS + ms;
+  // What is not listed cannot be gone back to.
+  return first.start + Math.max(0, at - first.date) / 1000;
+}
