@@ -132,6 +132,9 @@ async fn examine_video(
         // Bytes come before the row that names them.
         objects.retain(|key, _| named::version_of(key) != Some(growing.version));
     }
+    let is_trim =
+        |key: &ObjectKey| named::version_of(key).is_some_and(|version| video.trims.contains(&version));
+    objects.retain(|key, _| !is_trim(key) || video.deleted);
     findings.extend(objects.into_iter().map(|(key, size_bytes)| Finding::Unnamed { key, size_bytes }));
     Ok(())
 }

@@ -7,6 +7,8 @@
 //!
 //! a re-encode ─┬─> carry ──────┐
 //!              └─> pictures … ─┴─> finish
+//!
+//! a trim ─> trim
 //! ```
 //!
 //! # Consistency
@@ -23,6 +25,8 @@ mod pictures;
 mod plan;
 mod sound;
 mod stills;
+mod stored;
+mod trim;
 
 pub(crate) use finish::summary;
 pub(crate) use stills::pictures;
@@ -42,6 +46,7 @@ pub(crate) async fn carry_out(attempt: Attempt<'_>) -> Result<(), Halt> {
         }
         Work::Stills { version } => stills::carry_out(attempt, *version).await,
         Work::Carry { version } => carry::carry_out(attempt, *version).await,
+        Work::Trim { version } => trim::carry_out(attempt, *version).await,
         Work::Finish { version } => finish::carry_out(attempt, *version).await,
     }
 }
@@ -56,6 +61,7 @@ pub(crate) fn describe(work: &Work) -> String {
         }
         Work::Stills { .. } => "stills".to_owned(),
         Work::Carry { .. } => "carry".to_owned(),
+        Work::Trim { .. } => "trim".to_owned(),
         Work::Finish { .. } => "finish".to_owned(),
     }
 }

@@ -41,6 +41,7 @@ mod error;
 pub mod faults;
 #[cfg(not(feature = "faults"))]
 mod faults;
+mod film;
 mod halt;
 mod jobs;
 pub mod live;

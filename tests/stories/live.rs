@@ -51,7 +51,7 @@ impl Broadcast {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    async fn event(&self) -> Value {
+    pub(crate) async fn event(&self) -> Value {
         self.ana.get(&format!("/api/v1/events/{}", self.id)).await.expect(200).json()
     }
 
@@ -69,6 +69,11 @@ impl Broadcast {
             if event["on_air"] == false { Ok(()) } else { Err(event) }
         })
         .await;
+    }
+
+    /// What its encoder complained of.
+    pub(crate) fn complaints(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     pub(crate) async fn end(&self) {

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "what a story spawns ends with the story")]
 
 mod acme;
+mod afterwards;
 mod attacks;
 mod away;
 mod bad_input;

@@ -143,6 +143,7 @@ pub(crate) mod tests {
             unfinished: Vec::new(),
             has_stills: true,
             reencode: None,
+            trim: None,
         }
     }
 

@@ -9,6 +9,7 @@ mod playback;
 mod problem;
 mod session;
 mod tiers;
+mod trims;
 mod videos;
 mod webhook;
 
@@ -103,6 +104,7 @@ fn resources() -> OpenApiRouter<State> {
         .routes(routes!(videos::retry))
         .routes(routes!(videos::cancel))
         .routes(routes!(videos::reencode))
+        .routes(routes!(trims::begin, trims::undo))
         .routes(routes!(playback::play))
         .routes(routes!(events::create, events::list))
         .routes(routes!(events::show, events::edit, events::delete))

@@ -29,6 +29,7 @@ mod session;
 mod state;
 #[cfg(test)]
 mod testing;
+mod trim;
 mod views;
 mod words;
 

@@ -18,6 +18,7 @@ mod register;
 mod sign_in;
 mod studio;
 pub(crate) mod text;
+mod trim;
 mod upload;
 mod video;
 mod watch;
@@ -46,6 +47,8 @@ pub(crate) fn router() -> Router<State> {
         .route("/my/videos/{video}/delete", post(erasure::submit))
         .route("/my/videos/{video}/retry", post(video::retry))
         .route("/my/videos/{video}/cancel", post(video::cancel))
+        .route("/my/videos/{video}/trim", post(trim::begin))
+        .route("/my/videos/{video}/trim/undo", post(trim::undo))
         .route("/my/events", get(events::page).post(events::create))
         .route("/my/events/{event}", get(event::page).post(event::save))
         .route("/my/events/{event}/key", post(event::rotate))

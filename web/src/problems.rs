@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use catalog::{CatalogError, ReencodeRefusal};
+use catalog::{CatalogError, ReencodeRefusal, TrimRefusal};
 use listener::{Language, Problem, Text};
 use model::ErrorKind;
 use subscriptions::SubscriptionsError;
@@ -55,6 +55,14 @@ pub(crate) fn of_catalog(error: &CatalogError) -> Problem {
     let plain = Problem::of(error.kind());
     let refusal = match error {
         CatalogError::Reencode(refusal) => refusal,
+        CatalogError::Trim(TrimRefusal::NotReady) => return not_ready(),
+        CatalogError::Trim(TrimRefusal::UnderWay) => return version_under_way(),
+        CatalogError::Trim(TrimRefusal::NothingToUndo) => {
+            return plain.named(
+                "nothing_to_undo",
+                Text::new("No hay recorte que deshacer", "There is no trim to undo"),
+            );
+        }
         CatalogError::TooManyEvents { .. } => {
             return plain.named(
                 "too_many_events",
@@ -185,6 +193,27 @@ pub(crate) fn invalid_description() -> Problem {
     Problem::of(ErrorKind::Invalid)
         .named("invalid_description", Text::new("Esa descripción no sirve", "That description won't do"))
         .because(Text::new("Hasta 5000 caracteres de texto", "Up to 5,000 characters of text"))
+}
+
+/// Nothing, or all, would be left of a film.
+pub(crate) fn invalid_trim() -> Problem {
+    Problem::of(ErrorKind::Invalid)
+        .named("invalid_trim", Text::new("Ese recorte no sirve", "That trim won't do"))
+        .because(Text::new(
+            "El comienzo y el final han de estar dentro del video, en ese orden, y dejar fuera al menos un segmento (de 2 a 8 segundos)",
+            "The beginning and the end must lie within the video, in this order, and leave out a segment at least (2 to 8 seconds)",
+        ))
+}
+
+/// Of a video one version more is made at a time.
+fn version_under_way() -> Problem {
+    Problem::of(ErrorKind::Conflict).named(
+        "version_under_way",
+        Text::new(
+            "Ya se está preparando otra versión del video",
+            "Another version of the video is being made already",
+        ),
+    )
 }
 
 /// Chapters of which one is wrong, or a line, as `intro` has it.

@@ -78,6 +78,23 @@ pub(crate) struct VideoView {
     pub(crate) renditions: Vec<RenditionView>,
     /// The re-encode that is under way, if one is; told to those who may edit the video.
     pub(crate) reencode: Option<ReencodeView>,
+    /// How it was trimmed last, or is to be; told to those who may edit the video.
+    pub(crate) trim: Option<TrimView>,
+}
+
+/// What a trim leaves, or has left, of a film.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(title = "Trim")]
+pub(crate) struct TrimView {
+    /// Where the film begins now, in milliseconds of the film before,
+    pub(crate) from_ms: u64,
+    /// and where it ends.
+    pub(crate) to_ms: u64,
+    /// Whether it is still to be made: until then the film is as it was before.
+    pub(crate) under_way: bool,
+    /// Until when it can be undone, in milliseconds since 1970.
+    #[schema(value_type = Option<i64>)]
+    pub(crate) undo_until: Option<Timestamp>,
 }
 
 /// How far a re-encode is. The video stays as it is meanwhile.
@@ -147,7 +164,8 @@ pub(crate) async fn videos(
         let view = view(video, owner, pictures, visitor.language, visitor.now);
         let failure = view.failure.filter(|_| is_theirs);
         let reencode = view.reencode.filter(|_| is_theirs);
-        views.push(VideoView { failure, reencode, ..view });
+        let trim = view.trim.filter(|_| is_theirs);
+        views.push(VideoView { failure, reencode, trim, ..view });
     }
     Ok(views)
 }
@@ -199,6 +217,12 @@ fn view(video: Video, owner: String, pictures: Pictures, language: Language, now
         poster_url: pictures.poster,
         renditions: renditions(&video),
         reencode,
+        trim: video.trim.map(|trim| TrimView {
+            from_ms: trim.ms.start,
+            to_ms: trim.ms.end,
+            under_way: trim.is_under_way,
+            undo_until: trim.undo_until.filter(|until| *until > now),
+        }),
         title: video.title,
         description: video.description,
     }

@@ -9,7 +9,7 @@ use sea_orm::{QueryOrder, QuerySelect};
 
 use crate::convert::Row;
 use crate::error::Result;
-use crate::{Catalog, events, growing, uploads, versions, videos};
+use crate::{Catalog, events, growing, trims, uploads, versions, videos};
 
 /// How many videos are read at once.
 const AT_ONCE: u64 = 500;
@@ -31,6 +31,8 @@ pub struct KnownVideo {
     /// What there is of its version in the making. More of it may be stored than is named here:
     /// bytes come before the row.
     pub growing: Option<GrowingIndex>,
+    /// The versions that trims made or make of it. Those that are not published are not whole.
+    pub trims: Vec<VersionId>,
     /// Its upload, while that is not finished.
     pub upload: Option<UploadId>,
     /// Length of the uploaded file in bytes.
@@ -47,7 +49,8 @@ impl KnownVideo {
     pub fn names(&self, version: VersionId) -> bool {
         let is_growing = self.growing.as_ref().is_some_and(|growing| growing.version == version);
         let is_live = matches!(self.state, VideoState::Event { .. }) && self.event == Some(version);
-        !self.deleted && (is_growing || is_live || self.versions.contains(&version))
+        let is_published = self.versions.contains(&version) || self.trims.contains(&version);
+        !self.deleted && (is_growing || is_live || is_published)
     }
 }
 
@@ -79,6 +82,7 @@ impl Catalog {
             }
         }
         let events = events::versions(self.read(), &ids).await?;
+        let mut trims = trims::versions_of(self.read(), &ids).await?;
         let versions = versions::Entity::find()
             .filter(versions::Column::Video.is_in(ids.clone()))
             .all(self.read())
@@ -99,6 +103,7 @@ impl Catalog {
                 versions: ids.map(|version| named.word("version", &version.id)).collect::<Result<_>>()?,
                 event: events.get(&row.id).copied(),
                 growing: growing.remove(row.id.as_str()),
+                trims: trims.remove(&row.id).unwrap_or_default(),
                 upload: named.optional_word("upload", upload)?,
                 size_bytes: named.number("size_bytes", row.size_bytes)?,
             })

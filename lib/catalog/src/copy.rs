@@ -5,8 +5,8 @@ use sea_orm::{
 
 use crate::error::Result;
 use crate::{
-    Catalog, CatalogError, announcements, events, growing, jobs, renditions, revocations, upload_parts,
-    uploads, versions, videos, webhooks,
+    Catalog, CatalogError, announcements, events, growing, jobs, renditions, revocations, trims,
+    upload_parts, uploads, versions, videos, webhooks,
 };
 
 /// Rows per statement: times the widest table's columns well below either engine's greatest
@@ -26,6 +26,7 @@ impl Catalog {
         copy::<videos::Entity>(&from, &to).await?;
         copy::<versions::Entity>(&from, &to).await?;
         copy::<renditions::Entity>(&from, &to).await?;
+        copy::<trims::Entity>(&from, &to).await?;
         copy::<uploads::Entity>(&from, &to).await?;
         copy::<upload_parts::Entity>(&from, &to).await?;
         copy::<jobs::Entity>(&from, &to).await?;

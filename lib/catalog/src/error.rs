@@ -2,7 +2,7 @@ use database::DatabaseError;
 use model::{ErrorKind, InvalidTransition, RenditionName};
 use sea_orm::DbErr;
 
-use crate::ReencodeRefusal;
+use crate::{ReencodeRefusal, TrimRefusal};
 
 /// Why the catalog could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum CatalogError {
     /// The video is not encoded anew.
     #[error(transparent)]
     Reencode(#[from] ReencodeRefusal),
+    /// The video is not trimmed, or that not undone.
+    #[error(transparent)]
+    Trim(#[from] TrimRefusal),
     /// One file over the limit per file.
     #[error("a file of {size_bytes} bytes is over the limit of {limit_bytes}")]
     FileTooLarge {
@@ -107,7 +110,7 @@ impl CatalogError {
             Self::Reencode(
                 ReencodeRefusal::Nothing | ReencodeRefusal::NoSuchPicture(_) | ReencodeRefusal::NotSlower(_),
             ) => ErrorKind::Invalid,
-            Self::Reencode(_) => ErrorKind::Conflict,
+            Self::Reencode(_) | Self::Trim(_) => ErrorKind::Conflict,
             Self::FileTooLarge { .. } => ErrorKind::TooLarge,
             Self::TooManyUploads { .. } | Self::TooManyEvents { .. } | Self::QuotaExceeded { .. } => {
                 ErrorKind::TooMany

@@ -442,6 +442,6 @@ fn counts_missing(row: &jobs::Model, plan: &EncodePlan) -> Result<bool> {
     Ok(match row.kind()? {
         Kind::Pictures => row.lane()? == Lane::A,
         Kind::Sound => plan.video.is_none(),
-        Kind::Plan | Kind::Stills | Kind::Carry | Kind::Finish => false,
+        Kind::Plan | Kind::Stills | Kind::Carry | Kind::Trim | Kind::Finish => false,
     })
 }

@@ -10,6 +10,7 @@ mod end;
 mod parts;
 mod queue;
 mod retry;
+mod trims;
 mod wanted;
 
 use std::ops::Range;
@@ -28,6 +29,7 @@ pub use claim::Claim;
 pub(crate) use end::end_others;
 pub(crate) use parts::{begin, enqueue_finish, is_complete};
 pub(crate) use queue::places;
+pub(crate) use trims::{enqueue_trim, is_trimmed, is_trimmed_into};
 
 /// Work that was claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +85,11 @@ pub enum Work {
         /// Of this version.
         version: VersionId,
     },
+    /// A stretch of the version that plays, as one of its own, and its publication.
+    Trim {
+        /// Of this version.
+        version: VersionId,
+    },
     /// The index of everything, and its publication.
     Finish {
         /// Of this version.
@@ -99,6 +106,7 @@ impl Work {
             | Self::Pictures { version, .. }
             | Self::Stills { version }
             | Self::Carry { version }
+            | Self::Trim { version }
             | Self::Finish { version } => Some(version),
         }
     }
@@ -127,11 +135,13 @@ pub(crate) enum Kind {
     Pictures,
     Stills,
     Carry,
+    Trim,
     Finish,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [Self::Plan, Self::Sound, Self::Pictures, Self::Stills, Self::Carry, Self::Finish];
+    const ALL: [Self; 7] =
+        [Self::Plan, Self::Sound, Self::Pictures, Self::Stills, Self::Carry, Self::Trim, Self::Finish];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -140,6 +150,7 @@ impl Kind {
             Self::Pictures => "pictures",
             Self::Stills => "stills",
             Self::Carry => "carry",
+            Self::Trim => "trim",
             Self::Finish => "finish",
         }
     }
@@ -154,7 +165,7 @@ pub(crate) enum Rank {
     Beginning = 1,
     /// Somebody waits for it.
     Wanted = 2,
-    /// The rest of lane A and of what is copied, and the poster.
+    /// The rest of lane A and of what is copied, the poster, and trims.
     Rest = 3,
     /// Lane B.
     Better = 4,
@@ -256,6 +267,7 @@ impl Model {
             }
             Kind::Stills => Work::Stills { version: version()? },
             Kind::Carry => Work::Carry { version: version()? },
+            Kind::Trim => Work::Trim { version: version()? },
             Kind::Finish => Work::Finish { version: version()? },
         })
     }
@@ -275,7 +287,7 @@ impl Model {
                 Lane::A | Lane::Copied => Rank::Rest,
                 Lane::B => Rank::Better,
             },
-            Kind::Stills => Rank::Rest,
+            Kind::Stills | Kind::Trim => Rank::Rest,
             Kind::Carry => Rank::Carried,
         })
     }
@@ -367,7 +379,7 @@ pub(crate) async fn delete_of_video(connection: &impl ConnectionTrait, video: &s
 /// Deletes what a published version no longer needs: all its jobs but the plan, which may be
 /// tried again, and the one that published it.
 pub(crate) async fn delete_parts(connection: &impl ConnectionTrait, version: &str) -> Result<()> {
-    let kept = [Kind::Plan.as_str(), Kind::Finish.as_str()];
+    let kept = [Kind::Plan.as_str(), Kind::Trim.as_str(), Kind::Finish.as_str()];
     let parts = Condition::all().add(Column::Version.eq(version)).add(Column::Kind.is_not_in(kept));
     Entity::delete_many().filter(parts).exec(connection).await?;
     Ok(())

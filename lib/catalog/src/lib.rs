@@ -39,6 +39,8 @@
 //! with chunks of these and one job that carries the rest over. Its publication puts it in the place
 //! of the other, which is kept for those who watch it.
 //!
+//! Or one that is a stretch of it, by one job of its own: a [`Trim`].
+//!
 //! A chunk that a viewer waits for ([`Catalog::want_segment`]) is cut out of the queued one that
 //! covers it and comes before the rest, until nobody waits any more.
 //!
@@ -70,6 +72,7 @@ mod publish;
 mod reencode;
 mod renditions;
 mod revocations;
+mod trims;
 mod upload_parts;
 mod uploads;
 mod versions;
@@ -89,6 +92,7 @@ pub use page::{Listing, Page};
 pub use progress::Progress;
 pub use reencode::{Reencode, ReencodeRefusal, Reencoding};
 pub use renditions::RenditionSummary;
+pub use trims::{Trim, TrimRefusal, Trimmed};
 pub use upload_parts::UploadPart;
 pub use uploads::{NewUpload, Upload, UploadLimits};
 pub use versions::NewVersion;

@@ -9,6 +9,7 @@ mod m0003_reencode;
 mod m0004_events;
 mod m0005_webhooks;
 mod m0006_chapters;
+mod m0007_trims;
 
 use sea_orm::sea_query::{Alias, IntoIden};
 use sea_orm::{ConnectionTrait, DbErr, DynIden};
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrations {
             Box::new(m0004_events::Events),
             Box::new(m0005_webhooks::Webhooks),
             Box::new(m0006_chapters::Chapters),
+            Box::new(m0007_trims::Trims),
         ]
     }
 

@@ -5,11 +5,11 @@ use sea_orm::entity::prelude::*;
 
 use crate::error::Result;
 use crate::jobs::{self, Kind};
-use crate::{Catalog, NewVersion, growing, versions, videos};
+use crate::{Catalog, NewVersion, growing, trims, versions, videos};
 
 impl Catalog {
     /// Publishes a version whose objects are all stored: it becomes the one that plays, or goes on
-    /// playing, and the job is done. A re-encode takes the place of the version that it was made
+    /// playing, and the job is done. A re-encode or a trim takes the place of the version that it was made
     /// from, which is kept for those who have a grant for it. Asked again by the same attempt for
     /// the same version, it changes nothing.
     ///
@@ -30,7 +30,7 @@ impl Catalog {
         };
         let version = new.version.to_string();
         let is_its = match row.kind()? {
-            Kind::Finish => row.version.as_ref() == Some(&version),
+            Kind::Finish | Kind::Trim => row.version.as_ref() == Some(&version),
             // That may be all the work there is.
             Kind::Plan => row.version.is_none(),
             Kind::Sound | Kind::Pictures | Kind::Stills | Kind::Carry => false,
@@ -42,9 +42,10 @@ impl Catalog {
         let video = videos::find(&transaction, &row.video).await?;
         let growing = growing::Entity::find_by_id(version.clone()).one(&transaction).await?;
         let reencode = growing.as_ref().map(growing::Model::reencode).transpose()?.flatten();
-        let ready = match &reencode {
-            Some(reencode) => {
-                versions::replace(&transaction, reencode.from, now).await?;
+        let trimmed = trims::published(&transaction, &version, &video).await?;
+        let ready = match reencode.map(|reencode| reencode.from).or(trimmed) {
+            Some(from) => {
+                versions::replace(&transaction, from, now).await?;
                 video.state()?.replaced(now, new.version)?
             }
             None => video.state()?.ready(now, new.version)?,

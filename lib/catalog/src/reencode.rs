@@ -11,7 +11,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::convert::{Row, moment};
 use crate::error::Result;
-use crate::{Catalog, growing, jobs, progress, versions, videos};
+use crate::{Catalog, growing, jobs, progress, trims, versions, videos};
 
 /// Time for bodies that are under way when the last grant for an earlier version ends.
 const FAREWELL: Duration = Duration::from_secs(60 * 60);
@@ -80,7 +80,8 @@ impl Catalog {
         let VideoState::Ready { version: from, .. } = video.state()? else {
             return Err(ReencodeRefusal::NotReady.into());
         };
-        if !growing::of_video(&transaction, &video.id).await?.is_empty() {
+        let is_growing = !growing::of_video(&transaction, &video.id).await?.is_empty();
+        if is_growing || jobs::is_trimmed(&transaction, &video.id).await? {
             return Err(ReencodeRefusal::UnderWay.into());
         }
         let plan = versions::plan_of(&transaction, from).await?.ok_or(ReencodeRefusal::NoPlan)?;
@@ -128,6 +129,7 @@ impl Catalog {
         let version = version.to_string();
         if versions::forget(&transaction, &version, now - FAREWELL).await? {
             jobs::delete_of_version(&transaction, &version).await?;
+            trims::forget(&transaction, &version).await?;
         }
         Ok(transaction.commit().await?)
     }

@@ -8,6 +8,7 @@ mod jobs;
 mod migrations;
 mod progress;
 mod reencode;
+mod trims;
 mod uploads;
 mod videos;
 mod webhooks;

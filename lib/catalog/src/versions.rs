@@ -97,6 +97,18 @@ pub(crate) async fn replace(
     one_row(replaced.rows_affected, "version", &id)
 }
 
+/// Lets an earlier version be the current one again, if it is kept; whether it is.
+pub(crate) async fn restore(
+    connection: &impl ConnectionTrait,
+    version: VersionId,
+    now: Timestamp,
+) -> Result<bool> {
+    let change = ActiveModel { played_until: Set(None), ..Default::default() };
+    let kept = Column::Id.eq(version.to_string()).and(Column::PlayedUntil.gt(now.as_millis()));
+    let restored = Entity::update_many().set(change).filter(kept).exec(connection).await?;
+    Ok(restored.rows_affected == 1)
+}
+
 /// Earlier versions that nobody could have a grant for at `then`.
 pub(crate) async fn outlived(connection: &impl ConnectionTrait, then: Timestamp) -> Result<Vec<Model>> {
     let outlived = Entity::find().filter(Column::PlayedUntil.lte(then.as_millis()));

@@ -14,15 +14,16 @@ use sea_orm::{Condition, QueryOrder, QuerySelect, Select};
 
 pub use change::VideoEdit;
 pub(crate) use change::{
-    NewVideo, change_state, cut_chapters, delete_row, edit, insert, record_progress, set_priority,
+    NewVideo, change_state, cut_chapters, delete_row, edit, insert, record_progress, restore_chapters,
+    set_priority,
 };
 
 use crate::convert::{Row, moment};
 use crate::error::Result;
 use crate::page::{Position, cut};
 use crate::{
-    Catalog, CatalogError, Listing, Page, Progress, Reencoding, RenditionSummary, events, growing, jobs,
-    reencode, renditions, versions,
+    Catalog, CatalogError, Listing, Page, Progress, Reencoding, RenditionSummary, Trimmed, events, growing,
+    jobs, reencode, renditions, trims, versions,
 };
 
 /// A title that was uploaded or broadcast, with its current version where it has one.
@@ -73,6 +74,8 @@ pub struct Video {
     pub has_stills: bool,
     /// The version that is made to take the place of the one that plays.
     pub reencode: Option<Reencoding>,
+    /// How it was trimmed last, or is to be.
+    pub trim: Option<Trimmed>,
 }
 
 /// Where a video is, as its owner sees it.
@@ -274,6 +277,7 @@ impl Model {
             unfinished: made.unfinished,
             has_stills: made.has_stills,
             reencode: made.reencode,
+            trim: made.trim,
         })
     }
 }
@@ -286,6 +290,7 @@ struct Made {
     unfinished: Vec<RenditionName>,
     has_stills: bool,
     reencode: Option<Reencoding>,
+    trim: Option<Trimmed>,
 }
 
 impl Catalog {
@@ -435,6 +440,9 @@ async fn with_renditions(connection: &impl ConnectionTrait, rows: Vec<Model>) ->
     let mut outlines = growing::outlines(connection, &growing).await?;
     let ready: Vec<_> = rows.iter().filter(|row| row.state == "ready").map(|row| row.id.clone()).collect();
     let mut reencodes = reencode::under_way(connection, &ready).await?;
+    let playing = rows.iter().filter(|row| row.state == "ready");
+    let playing = playing.filter_map(|row| Some((row.id.clone(), row.version.clone()?))).collect();
+    let mut trims = trims::of_videos(connection, &playing).await?;
     let drawn = with_stills(connection, &growing).await?;
     let places = if rows.iter().any(in_work) { jobs::places(connection).await? } else { HashMap::new() };
     rows.iter()
@@ -447,6 +455,7 @@ async fn with_renditions(connection: &impl ConnectionTrait, rows: Vec<Model>) ->
                     unfinished: outline.unfinished,
                     has_stills: drawn.contains(version),
                     reencode: None,
+                    trim: None,
                 },
                 None => {
                     let renditions = summaries.remove(version).unwrap_or_default();
@@ -456,6 +465,7 @@ async fn with_renditions(connection: &impl ConnectionTrait, rows: Vec<Model>) ->
                         renditions,
                         unfinished: Vec::new(),
                         reencode: reencodes.remove(&row.id),
+                        trim: trims.remove(&row.id),
                     }
                 }
             };

@@ -8,11 +8,12 @@ use std::path::Path;
 use bytes::Bytes;
 use catalog::Reencode;
 use cmaf::{Announced, ChunkRef, GrowingIndex, VersionIndex};
-use model::{ChunkHash, ErrorKind, ObjectKey, RenditionName, VersionId, VideoId};
+use model::{ChunkHash, ObjectKey, RenditionName, VersionId, VideoId};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
 use super::plan;
+use super::stored::{read, read_index, read_range};
 use crate::attempt::Attempt;
 use crate::halt::Halt;
 use crate::scratch::Scratch;
@@ -55,13 +56,6 @@ fn poster(video: VideoId, version: VersionId) -> ObjectKey {
 
 fn thumbnail(video: VideoId, version: VersionId) -> ObjectKey {
     ObjectKey::Thumbnail { video, version }
-}
-
-/// What the version that plays consists of.
-async fn read_index(attempt: Attempt<'_>, version: VersionId) -> Result<VersionIndex, Halt> {
-    let key = ObjectKey::Index { video: attempt.job.video, version };
-    let json = read(attempt, &key).await?;
-    Ok(VersionIndex::from_json(&json).map_err(PackagerError::Unfinished)?)
 }
 
 /// Announces the inits of what is encoded anew, as a cell makes them, and those that are kept.
@@ -141,8 +135,7 @@ async fn fetch(
     let mut out = File::create(file).await.map_err(PackagerError::Scratch)?;
     let mut hasher = blake3::Hasher::new();
     for range in pieces(size_bytes) {
-        let piece = backoff::insist(backoff::READ, || attempt.store.get_range(key, range.clone())).await;
-        let piece = present(*key, piece)?;
+        let piece = read_range(attempt, key, range).await?;
         hasher.update(&piece);
         out.write_all(&piece).await.map_err(PackagerError::Scratch)?;
     }
@@ -152,20 +145,6 @@ async fn fetch(
 
 fn pieces(size_bytes: u64) -> impl Iterator<Item = Range<u64>> {
     (0..size_bytes.div_ceil(PIECE)).map(move |n| n * PIECE..((n + 1) * PIECE).min(size_bytes))
-}
-
-/// A small object of the version that plays.
-async fn read(attempt: Attempt<'_>, key: &ObjectKey) -> Result<Bytes, Halt> {
-    present(*key, backoff::insist(backoff::READ, || attempt.store.get(key)).await)
-}
-
-/// What was read; that the version which plays lacks it is no passing trouble.
-fn present(key: ObjectKey, read: Result<Bytes, storage::StorageError>) -> Result<Bytes, Halt> {
-    match read {
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(PackagerError::Missing(key).into()),
-        Err(error) if error.kind() == ErrorKind::Range => Err(PackagerError::Damaged(key).into()),
-        read => Ok(read?),
-    }
 }
 
 #[cfg(test)]

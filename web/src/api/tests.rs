@@ -1,6 +1,7 @@
 //! The API from outside, through the router.
 
 mod accounts;
+mod afterwards;
 mod events;
 mod growing;
 mod reencode;

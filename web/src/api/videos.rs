@@ -279,13 +279,17 @@ pub(super) async fn reencode(
 }
 
 /// The video as it is now, for somebody who has just changed it.
-async fn shown(state: &State, visitor: &Visitor, id: VideoId) -> Result<Json<VideoView>, WebError> {
+pub(super) async fn shown(
+    state: &State,
+    visitor: &Visitor,
+    id: VideoId,
+) -> Result<Json<VideoView>, WebError> {
     let video = state.catalog.video(id).await?.ok_or(ErrorKind::NotFound)?;
     Ok(Json(views::video(state, visitor, video).await?))
 }
 
 /// The video, for somebody who may change it. Who may not even see it learns that there is none.
-async fn editable(state: &State, visitor: &Visitor, id: VideoId) -> Result<Video, WebError> {
+pub(super) async fn editable(state: &State, visitor: &Visitor, id: VideoId) -> Result<Video, WebError> {
     let person = visitor.person.as_ref();
     if person.is_none() {
         return Err(ErrorKind::Unauthenticated.into());

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::choices::{self, Choice};
 use super::frame::{Frame, Member, show};
 use super::text;
+use super::trim::Ends;
 use crate::playback::moment_of_change;
 use crate::{State, WebError, access, chapters, words};
 
@@ -25,6 +26,7 @@ struct Edit {
     chapters: String,
     /// Why what was typed is not saved.
     fault: Option<String>,
+    ends: Ends,
     is_saved: bool,
     visibilities: Vec<Choice>,
     tiers: Vec<Choice>,
@@ -59,6 +61,7 @@ impl Edit {
         let language = member.visit.language();
         Self {
             frame: Frame::new(&member.visit, text::say(language, "studio_edit_title"), None),
+            ends: Ends::of(&video, member.visit.visitor.now, language),
             is_saved: false,
             fault: None,
             chapters: chapters::lines(&video.chapters),
@@ -67,6 +70,20 @@ impl Edit {
             video,
         }
     }
+}
+
+/// The page with what was typed of the ends, and what is wrong with it.
+pub(crate) fn refused(
+    member: &Member,
+    video: Video,
+    fault: String,
+    typed: Option<(String, String)>,
+) -> Response {
+    let mut edit = Edit { fault: Some(fault), ..Edit::of(video, member) };
+    if let Some((from, to)) = typed {
+        (edit.ends.from, edit.ends.to) = (from, to);
+    }
+    show(StatusCode::BAD_REQUEST, &edit.frame, &edit)
 }
 
 /// `POST /my/videos/{video}`.

@@ -10,7 +10,7 @@ use super::{
     ActiveModel, Column, Entity, JobFailure, Kind, Model, hold, hold_with_others, open, update_unchanged,
 };
 use crate::error::{Result, one_row};
-use crate::{Catalog, growing, videos};
+use crate::{Catalog, growing, trims, videos};
 
 impl Catalog {
     /// Ends an attempt that had no effect.
@@ -96,7 +96,8 @@ impl Catalog {
     }
 
     /// Stops the work on a video, as its owner asks: it fails with [`FailureReason::Cancelled`],
-    /// and what there was of it no longer plays. One that is being re-encoded plays on as it was.
+    /// and what there was of it no longer plays. One that is being re-encoded or
+    /// trimmed plays on as it was.
     ///
     /// # Errors
     ///
@@ -104,17 +105,19 @@ impl Catalog {
     pub async fn cancel_video(&self, id: VideoId, now: Timestamp) -> Result<()> {
         let transaction = self.begin().await?;
         let id = id.to_string();
+        let is_trimmed = super::is_trimmed(&transaction, &id).await?;
         super::end_of_video(&transaction, &id, now).await?;
         let video = videos::find(&transaction, &id).await?;
         let is_reencoded = !growing::of_video(&transaction, &id).await?.is_empty();
         match video.state()? {
-            VideoState::Ready { .. } if is_reencoded => {}
+            VideoState::Ready { .. } if is_reencoded || is_trimmed => {}
             // Only what is queued or packaging, both of which `packaging` takes.
             state => {
                 let failed = state.packaging(now)?.failed(now, FailureReason::Cancelled)?;
                 videos::change_state(&transaction, &video, failed, now).await?;
             }
         }
+        trims::abandon(&transaction, &id).await?;
         growing::abandon(&transaction, &id, now).await?;
         transaction.commit().await?;
         self.announce_change();
@@ -151,6 +154,7 @@ pub(super) async fn give_up(
         videos::change_state(connection, &video, state.failed(now, reason)?, now).await?;
     }
     set_aside(connection, row, now).await?;
+    trims::abandon(connection, &row.video).await?;
     growing::abandon(connection, &row.video, now).await
 }
 

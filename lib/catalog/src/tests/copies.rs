@@ -1,7 +1,7 @@
 use model::{Chapter, ErrorKind, VideoState};
 
 use super::*;
-use crate::{Page, UploadPart, VideoEdit, Webhook};
+use crate::{Page, Trim, UploadPart, VideoEdit, Webhook};
 
 async fn claim_urgent(catalog: &Catalog) -> Job {
     loop {
@@ -25,6 +25,7 @@ async fn everything(catalog: &Catalog) -> String {
     let growing = catalog.growing(film::id(5)).await.unwrap().expect("it was started");
     assert!(growing.is_playable());
     text += &format!("{growing:#?}\n");
+    text += &format!("{:#?}\n", catalog.trim(version(7).version).await.unwrap().expect("it was started"));
     text += &format!("{:#?}\n", catalog.events_of(OWNER, &page).await.unwrap());
     text + &format!("{:#?}", catalog.revocations(NOW).await.unwrap())
 }
@@ -37,6 +38,8 @@ async fn a_catalog_moves_to_the_other_engine_and_back() {
     publish(&source, 2).await;
     let chapters = Some(vec![Chapter { start_ms: 5000, title: "Segunda parte".to_owned() }]);
     source.edit_video(video_id(1), VideoEdit { chapters, ..VideoEdit::default() }, NOW).await.unwrap();
+    let trim = Trim { from: version(1).version, ms: 5..50_000 };
+    source.start_trim(video_id(1), version(7).version, &trim, NOW).await.unwrap();
     source.delete_video(video_id(2), NOW).await.unwrap();
     queue(&source, 3).await;
     source.create_upload(new_upload(4), &NO_LIMITS, NOW).await.unwrap();

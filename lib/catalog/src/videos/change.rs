@@ -9,7 +9,7 @@ use sea_orm::{QueryOrder, QuerySelect};
 use super::{ActiveModel, Column, Entity, Model, Video, find, of_state};
 use crate::convert::number;
 use crate::error::{Result, one_row};
-use crate::{Catalog, CatalogError, Progress, events, growing, jobs, revocations, uploads, versions};
+use crate::{Catalog, CatalogError, Progress, events, growing, jobs, revocations, trims, uploads, versions};
 
 /// What an owner changes; `None` leaves it as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -250,6 +250,17 @@ pub(crate) async fn cut_chapters(
     Ok(())
 }
 
+/// Gives a video the chapters back that it had.
+pub(crate) async fn restore_chapters(
+    connection: &impl ConnectionTrait,
+    id: &str,
+    chapters: Option<String>,
+) -> Result<()> {
+    let change = ActiveModel { chapters: Set(chapters), ..Default::default() };
+    Entity::update_many().set(change).filter(Column::Id.eq(id)).exec(connection).await?;
+    Ok(())
+}
+
 fn chapters_text(chapters: &[Chapter]) -> Option<String> {
     (!chapters.is_empty()).then(|| serde_json::to_string(chapters).expect("a chapter has a JSON form"))
 }
@@ -299,6 +310,7 @@ pub(crate) async fn delete_row(connection: &impl ConnectionTrait, id: &str) -> R
     jobs::delete_of_video(connection, id).await?;
     growing::delete_of_video(connection, id).await?;
     events::delete_of_video(connection, id).await?;
+    trims::delete_of_video(connection, id).await?;
     versions::delete_of_video(connection, id).await?;
     Entity::delete_by_id(id.to_owned()).exec(connection).await?;
     Ok(())

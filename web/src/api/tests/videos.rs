@@ -46,7 +46,7 @@ async fn a_video_is_shown_with_what_a_minute_costs() {
                 {"name": "720p", "kind": "video", "width": 1280, "height": 720, "bandwidth_bps": 1_537_000,
                  "average_bandwidth_bps": 1_536_000, "mb_per_minute": 12.0, "whole": true}
             ],
-            "reencode": null
+            "reencode": null, "trim": null
         })
     );
     let listed = site.get("/api/v1/videos", None).await.json();

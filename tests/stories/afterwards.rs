@@ -1,0 +1,130 @@
+//! What becomes of a broadcast: chapters and other ends.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::{Engines, Person, Signal, Stack, Watching, decode, until};
+
+use crate::live::{Broadcast, PATIENCE};
+
+/// Waits until so many seconds of an event are there.
+async fn until_lasting(event: &Broadcast, viewer: &Watching, seconds: usize) {
+    until("some more of the event", PATIENCE, async || {
+        let listed = viewer.get("360p/playlist.m3u8").await.expect(200).text();
+        let closed = listed.lines().filter(|line| line.starts_with("#EXTINF")).count();
+        if closed * 2 >= seconds { Ok(()) } else { Err((listed, event.complaints())) }
+    })
+    .await;
+}
+
+/// A film that was an event of about so many seconds.
+async fn shelved(stack: &Stack, seconds: usize) -> Broadcast {
+    let event = Broadcast::create(stack, 0).await;
+    let publisher = event.start(Signal::default());
+    event.until_on_air().await;
+    let viewer = Watching::start(stack, &event.ana, &event.id).await;
+    until_lasting(&event, &viewer, seconds).await;
+    event.end().await;
+    event.ana.until_ready(&event.id).await;
+    publisher.kill();
+    event
+}
+
+async fn index(stack: &Stack, video: &Value) -> Value {
+    let (id, version) = (video["id"].as_str().expect("an id"), video["version"].as_str().expect("a version"));
+    let key = format!("videos/{id}/{version}/index.json").parse().expect("a key");
+    serde_json::from_slice(&stack.bucket().get(&key).await.expect("an index")).expect("it is JSON")
+}
+
+/// The hash of the initialisation segment of the publisher's own picture.
+fn init_of<'a>(index: &'a Value, name: &str) -> &'a Value {
+    let all = index["renditions"].as_array().expect("a list");
+    &all.iter().find(|rendition| rendition["name"] == name).expect("the rendition")["init_hash"]
+}
+
+/// Waits until another version than `old` plays; the video is ready all the time.
+async fn until_another(person: &Person, video: &str, old: &Value) -> Value {
+    until("another version", Duration::from_secs(60), async || {
+        let shown = person.video(video).await;
+        assert_eq!((&shown["state"], &shown["plays"]), (&json!("ready"), &json!(true)), "{shown:#}");
+        if shown["version"] == *old { Err(shown) } else { Ok(shown) }
+    })
+    .await
+}
+
+async fn ends_are_trimmed_under_the_eyes_of_viewers(engines: Engines) {
+    let stack = Stack::start_on(engines).await;
+    let event = shelved(&stack, 12).await;
+    let (ana, path) = (&event.ana, format!("/api/v1/videos/{}", event.id));
+    let before = ana.video(&event.id).await;
+    let chapters = json!([
+        { "start_ms": 0, "title": "Prueba de sonido" },
+        { "start_ms": 3000, "title": "Empieza" },
+        { "start_ms": 7000, "title": "Sigue" },
+        { "start_ms": 11_000, "title": "Se acabó" },
+    ]);
+    ana.patch(&path, json!({ "chapters": chapters })).await.expect(200);
+    let watching = Watching::start(&stack, ana, &event.id).await;
+    let free = stack.stranger().playback(&event.id).await.expect(200).json();
+    let free = free["url"].as_str().expect("a url").trim_end_matches("multivariant.m3u8").to_owned();
+    for wrong in
+        [json!({}), json!({ "from_s": 9, "to_s": 3 }), json!({ "from_s": 9000 }), json!({ "from_s": 0.5 })]
+    {
+        assert_eq!(ana.post(&format!("{path}/trim"), wrong).await.expect(400).json()["code"], "invalid_trim");
+    }
+    assert_eq!(ana.delete(&format!("{path}/trim")).await.expect(409).json()["code"], "nothing_to_undo");
+
+    // What is taken lies outside of what is asked for.
+    let order = json!({ "from_s": 5, "to_s": 7.5 });
+    let told = ana.post(&format!("{path}/trim"), order).await.expect(202).json();
+    let ms = |key: &str| told["trim"][key].as_u64().expect("milliseconds");
+    let (from, to) = (ms("from_ms"), ms("to_ms"));
+    assert!((2900..=5000).contains(&from) && (7500..=10_100).contains(&to), "{told:#}");
+    assert_eq!((&told["version"], &told["trim"]["under_way"]), (&before["version"], &json!(true)));
+    let after = until_another(ana, &event.id, &before["version"]).await;
+    assert_eq!(after["trim"]["under_way"], false, "{after:#}");
+    assert!(after["trim"]["undo_until"].is_i64(), "{after:#}");
+    let length = after["duration_ms"].as_u64().expect("a length");
+    assert!(length.abs_diff(to - from) < 100, "{from} {to} {after:#}");
+    let titles: Vec<_> =
+        after["chapters"].as_array().expect("a list").iter().map(|it| &it["title"]).collect();
+    assert_eq!(titles, ["Empieza", "Sigue"], "{after:#}");
+    assert_eq!(after["chapters"][0]["start_ms"], 0);
+    assert_eq!(after["chapters"][1]["start_ms"], 7000 - from);
+
+    // Who began goes on; who begins now sees what is left.
+    let last = before["duration_ms"].as_u64().expect("a length") / 2000 - 1;
+    watching.get(&format!("360p/{last}.m4s")).await.expect(200);
+    stack.stranger().get(&format!("{free}144p/{last}.m4s")).await.expect(200);
+    let film = Watching::start(&stack, ana, &event.id).await;
+    for what in ["multivariant.m3u8", "360p.mp4", "144p.mp4"] {
+        let decoded = decode(&film.url(what));
+        assert_eq!(decoded.complaints, "", "{what}");
+        assert!((decoded.seconds * 1000.0 - length as f64).abs() < 150.0, "{what}: {decoded:?} {length}");
+    }
+    film.get("poster.jpg").await.expect(200);
+    let (whole, left) = (index(&stack, &before).await, index(&stack, &after).await);
+    assert_eq!(init_of(&left, "360p"), init_of(&whole, "360p"), "no picture was encoded");
+    assert_eq!(stack.cocuyo(&["doctor"]).trim(), "everything is in order");
+
+    // Undone, it is as it was.
+    let undone = ana.delete(&format!("{path}/trim")).await.expect(200).json();
+    for key in ["version", "duration_ms"] {
+        assert_eq!(undone[key], before[key], "{key}");
+    }
+    assert_eq!((&undone["chapters"], &undone["trim"]), (&chapters, &Value::Null));
+    film.get("360p/0.m4s").await.expect(200);
+    stack.cocuyo(&["sweep", "--in", "25h"]);
+    assert_eq!(stack.cocuyo(&["doctor"]).trim(), "everything is in order");
+    assert_eq!(decode(&watching.url("360p.mp4")).complaints, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_are_trimmed_under_the_eyes_of_viewers_on_a_folder_and_sqlite() {
+    ends_are_trimmed_under_the_eyes_of_viewers(Engines::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_are_trimmed_under_the_eyes_of_viewers_on_s3_and_postgresql() {
+    ends_are_trimmed_under_the_eyes_of_viewers(Engines::Servers).await;
+}
