@@ -23,6 +23,7 @@ mod backlog;
 mod broadcast;
 mod cadence;
 mod cell;
+mod clip;
 mod cutter;
 mod door;
 mod event;

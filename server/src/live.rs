@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
+use catalog::NewVersion;
 use edge::LiveSource;
 use edge::link::RemoteOrigin;
-use model::{Health, VideoId};
+use model::{ClipRefusal, ClipStretch, Health, VersionId, VideoId};
 use packager::{Live, LiveSettings};
 use rand::rngs::StdRng;
 use tokio::runtime::Handle;
-use web::LiveHealth;
+use web::{LiveClips, LiveHealth};
 
 use crate::config::Config;
 use crate::lifecycle::Lifecycle;
@@ -55,5 +56,24 @@ pub(crate) struct Pulse(pub(crate) Live);
 impl LiveHealth for Pulse {
     async fn health(&self, video: VideoId) -> Option<Health> {
         self.0.health(video)
+    }
+}
+
+/// Makes clips of live events for the pages.
+#[derive(Debug)]
+pub(crate) struct Scissors(pub(crate) Live);
+
+#[async_trait]
+impl LiveClips for Scissors {
+    async fn clip(
+        &self,
+        event: VideoId,
+        stretch: ClipStretch,
+        video: VideoId,
+        version: VersionId,
+    ) -> Option<Result<NewVersion, ClipRefusal>> {
+        let made = self.0.clip(event, stretch, video, version).await;
+        made.inspect_err(|error| tracing::error!(error = &**error, video.id = %event, "no clip of `{event}`"))
+            .ok()
     }
 }

@@ -21,7 +21,7 @@ use rand::rngs::StdRng;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use web::LiveHealth;
+use web::{LiveClips, LiveHealth};
 
 use crate::account;
 use crate::activation::Activation;
@@ -308,7 +308,8 @@ fn web(config: &Config, parts: &Parts, packaged: Option<Live>, rtmp_port: Option
         store: Arc::clone(&parts.store),
         clock: Arc::clone(&parts.clock),
         config: Arc::new(config.web.clone()),
-        health: packaged.map(|live| Arc::new(live::Pulse(live)) as Arc<dyn LiveHealth>),
+        health: packaged.clone().map(|live| Arc::new(live::Pulse(live)) as Arc<dyn LiveHealth>),
+        clips: packaged.map(|live| Arc::new(live::Scissors(live)) as Arc<dyn LiveClips>),
         rtmp_port,
         audience: web::Viewers::default(),
     };

@@ -1,4 +1,4 @@
-//! What becomes of a broadcast: chapters and other ends.
+//! What becomes of a broadcast: clips while it goes on, and then chapters and other ends.
 
 use std::time::Duration;
 
@@ -50,6 +50,69 @@ async fn until_another(person: &Person, video: &str, old: &Value) -> Value {
         if shown["version"] == *old { Err(shown) } else { Ok(shown) }
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clip_is_a_film_while_its_event_goes_on() {
+    let stack = Stack::start().await;
+    let event = Broadcast::create(&stack, 1).await;
+    let publisher = event.start(Signal { b_frames: 2, ..Signal::default() });
+    let clips = format!("/api/v1/events/{}/clips", event.id);
+    let order = json!({ "title": "El mejor momento", "last_s": 4 });
+    assert_eq!(event.ana.post(&clips, order.clone()).await.expect(409).json()["code"], "not_on_air");
+    event.until_on_air().await;
+    let viewer = Watching::start(&stack, &event.ana, &event.id).await;
+    until_lasting(&event, &viewer, 8).await;
+    let path = format!("/api/v1/videos/{}", event.id);
+    let chapters = json!([{ "start_ms": 0, "title": "Saludo" }, { "start_ms": 4000, "title": "Lo demás" }]);
+    let shown = event.ana.patch(&path, json!({ "chapters": chapters })).await.expect(200).json();
+    assert_eq!(shown["chapters"], chapters, "the event is on air");
+
+    let clip = event.ana.post(&clips, order.clone()).await.expect(201).json();
+    assert_eq!((&clip["state"], &clip["min_tier"]), (&json!("ready"), &json!(1)), "{clip:#}");
+    assert_eq!((&clip["visibility"], &clip["owner"]), (&json!("public"), &json!("ana")), "{clip:#}");
+    let from = json!({ "title": "Otro", "from_s": 2, "to_s": 4, "visibility": "unlisted", "min_tier": 0 });
+    let other = event.ana.post(&clips, from).await.expect(201).json();
+    assert_eq!((&other["visibility"], &other["min_tier"]), (&json!("unlisted"), &json!(0)), "{other:#}");
+    for (clip, least, most) in [(&clip, 4.0, 8.5), (&other, 2.0, 6.5)] {
+        let id = clip["id"].as_str().expect("an id");
+        let film = Watching::start(&stack, &event.ana, id).await;
+        for what in ["multivariant.m3u8", "360p.mp4"] {
+            let decoded = decode(&film.url(what));
+            assert_eq!(decoded.complaints, "", "{what}");
+            assert!((least..most).contains(&decoded.seconds), "{what}: {decoded:?}");
+            // Of the playlists it counts the pictures of 144p.
+            let rate = if what == "360p.mp4" { 29.0 } else { 14.0 };
+            assert!(decoded.frames as f64 > decoded.seconds * rate, "{what}: {decoded:?}");
+        }
+        film.get("poster.jpg").await.expect(200);
+        stack.stranger().get(&format!("/watch/{id}")).await.expect(200);
+    }
+
+    for (wrong, status, code) in [
+        (json!({ "title": "x", "last_s": 800 }), 400, "clip_not_there"),
+        (json!({ "title": "x", "from_s": 500, "to_s": 510 }), 400, "clip_not_there"),
+        (json!({ "title": "x", "last_s": 901 }), 400, "invalid_clip"),
+        (json!({ "title": "x", "from_s": 5, "to_s": 2 }), 400, "invalid_clip"),
+        (json!({ "title": "x" }), 400, "invalid_clip"),
+        (json!({ "title": "", "last_s": 4 }), 400, "invalid_title"),
+        (json!({ "title": "x", "last_s": "4" }), 400, "invalid_body"),
+    ] {
+        assert_eq!(event.ana.post(&clips, wrong).await.expect(status).json()["code"], code);
+    }
+    let luis = stack.person("luis", "creator", 1).await;
+    luis.post(&clips, order.clone()).await.expect(403);
+    assert_eq!(event.event().await["on_air"], true, "the event goes on");
+
+    event.end().await;
+    let film = event.ana.until_ready(&event.id).await;
+    publisher.kill();
+    assert_eq!(film["chapters"], chapters);
+    assert_eq!(event.ana.post(&clips, order).await.expect(409).json()["code"], "not_on_air");
+    // The publisher's own pictures, in both.
+    let (whole, clip) = (index(&stack, &film).await, index(&stack, &clip).await);
+    assert_eq!(init_of(&clip, "360p"), init_of(&whole, "360p"));
+    assert_eq!(stack.cocuyo(&["doctor"]).trim(), "everything is in order");
 }
 
 async fn ends_are_trimmed_under_the_eyes_of_viewers(engines: Engines) {

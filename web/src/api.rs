@@ -110,6 +110,7 @@ fn resources() -> OpenApiRouter<State> {
         .routes(routes!(events::show, events::edit, events::delete))
         .routes(routes!(events::rotate))
         .routes(routes!(events::end))
+        .routes(routes!(events::clip))
         .routes(routes!(events::health))
         .routes(routes!(events::beat))
         .routes(routes!(webhook::set, webhook::show, webhook::delete))

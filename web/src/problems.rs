@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use catalog::{CatalogError, ReencodeRefusal, TrimRefusal};
 use listener::{Language, Problem, Text};
-use model::ErrorKind;
+use model::{ClipRefusal, ErrorKind};
 use subscriptions::SubscriptionsError;
 
 use crate::chapters::Fault;
+use crate::pages::clock;
 
 /// What a failure of `subscriptions` is to a client.
 pub(crate) fn of_subscriptions(error: &SubscriptionsError) -> Problem {
@@ -193,6 +194,40 @@ pub(crate) fn invalid_description() -> Problem {
     Problem::of(ErrorKind::Invalid)
         .named("invalid_description", Text::new("Esa descripción no sirve", "That description won't do"))
         .because(Text::new("Hasta 5000 caracteres de texto", "Up to 5,000 characters of text"))
+}
+
+/// A clip of nothing, of too much, or of both kinds at once.
+pub(crate) fn invalid_clip() -> Problem {
+    Problem::of(ErrorKind::Invalid)
+        .named("invalid_clip", Text::new("Ese clip no sirve", "That clip won't do"))
+        .because(Text::new(
+            "De 1 segundo a 15 minutos: entre `from_s` y `to_s`, o los últimos `last_s` segundos",
+            "1 second to 15 minutes: from `from_s` to `to_s`, or the last `last_s` seconds",
+        ))
+}
+
+/// Of this there is no clip.
+pub(crate) fn no_clip(refusal: ClipRefusal) -> Problem {
+    match refusal {
+        ClipRefusal::NotOnAir => Problem::of(ErrorKind::Conflict)
+            .named("not_on_air", Text::new("El evento no está en el aire", "The event is not on air")),
+        ClipRefusal::NotThere { from_ms, to_ms } => {
+            let (from, to) = (clock(from_ms), clock(to_ms));
+            Problem::of(ErrorKind::Invalid)
+                .named(
+                    "clip_not_there",
+                    Text::new("Ese trozo del evento no está", "That part of the event is not there"),
+                )
+                .because(Text {
+                    es: format!("Del evento hay de {from} a {to}").into(),
+                    en: format!("Of the event there is {from} to {to}").into(),
+                })
+        }
+        ClipRefusal::Nothing => Problem::of(ErrorKind::Invalid).named(
+            "clip_empty",
+            Text::new("En ese tiempo no se emitió nada", "Nothing was broadcast in that time"),
+        ),
+    }
 }
 
 /// Nothing, or all, would be left of a film.

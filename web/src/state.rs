@@ -6,7 +6,7 @@ use storage::ObjectStore;
 use subscriptions::Subscriptions;
 
 use crate::audience::Audience;
-use crate::{Config, LiveHealth};
+use crate::{Config, LiveClips, LiveHealth};
 
 /// What handlers work with; clones share everything.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct State {
     pub config: Arc<Config>,
     /// Who can tell how live feeds are; `None` where nobody in this process can.
     pub health: Option<Arc<dyn LiveHealth>>,
+    /// Who can make clips of live events; `None` where nobody in this process can.
+    pub clips: Option<Arc<dyn LiveClips>>,
     /// Where this process takes live streams by RTMP; `None` where it takes none.
     pub rtmp_port: Option<u16>,
     /// Who watches live events, as far as this process has heard.

@@ -26,7 +26,7 @@ use storage::{Memory, ObjectStore};
 use subscriptions::{NewAccount, Subscriptions};
 use tower::ServiceExt;
 
-use crate::{Config, LiveHealth, State, Viewers, router};
+use crate::{Config, LiveClips, LiveHealth, State, Viewers, router};
 
 /// The password of every account.
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -92,6 +92,7 @@ impl Site {
             clock: clock.clone(),
             config: Arc::new(config),
             health: None,
+            clips: None,
             rtmp_port: None,
             audience: Viewers::default(),
         };
@@ -102,6 +103,12 @@ impl Site {
     /// Somebody can tell how live feeds are.
     pub(crate) fn with_health(&mut self, health: Arc<dyn LiveHealth>) {
         self.state.health = Some(health);
+        self.router = router(self.state.clone());
+    }
+
+    /// Somebody can make clips of live events.
+    pub(crate) fn with_clips(&mut self, clips: Arc<dyn LiveClips>) {
+        self.state.clips = Some(clips);
         self.router = router(self.state.clone());
     }
 

@@ -33,6 +33,8 @@ pub struct KnownVideo {
     pub growing: Option<GrowingIndex>,
     /// The versions that trims made or make of it. Those that are not published are not whole.
     pub trims: Vec<VersionId>,
+    /// Whether it is a clip of an event: nobody has uploaded it.
+    pub is_clip: bool,
     /// Its upload, while that is not finished.
     pub upload: Option<UploadId>,
     /// Length of the uploaded file in bytes.
@@ -42,7 +44,7 @@ pub struct KnownVideo {
 impl KnownVideo {
     /// Whether there must be an original in storage: the upload is complete.
     pub fn has_original(&self) -> bool {
-        !self.deleted && self.event.is_none() && self.state != VideoState::Uploading
+        !self.deleted && self.event.is_none() && !self.is_clip && self.state != VideoState::Uploading
     }
 
     /// Whether objects of `version` are named: it is published, in the making, or live.
@@ -103,6 +105,7 @@ impl Catalog {
                 versions: ids.map(|version| named.word("version", &version.id)).collect::<Result<_>>()?,
                 event: events.get(&row.id).copied(),
                 growing: growing.remove(row.id.as_str()),
+                is_clip: row.clip_of.is_some(),
                 trims: trims.remove(&row.id).unwrap_or_default(),
                 upload: named.optional_word("upload", upload)?,
                 size_bytes: named.number("size_bytes", row.size_bytes)?,

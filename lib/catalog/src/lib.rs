@@ -58,6 +58,7 @@
 mod announcements;
 mod catalog;
 mod census;
+mod clips;
 mod convert;
 mod copy;
 mod error;
@@ -85,6 +86,7 @@ mod tests;
 pub use announcements::{Announcement, Happened};
 pub use catalog::Catalog;
 pub use census::KnownVideo;
+pub use clips::NewClip;
 pub use error::CatalogError;
 pub use events::{Admitted, Event, EventEdit, NewEvent};
 pub use jobs::{Claim, Job, JobFailure, Work};

@@ -10,6 +10,7 @@ mod m0004_events;
 mod m0005_webhooks;
 mod m0006_chapters;
 mod m0007_trims;
+mod m0008_clips;
 
 use sea_orm::sea_query::{Alias, IntoIden};
 use sea_orm::{ConnectionTrait, DbErr, DynIden};
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrations {
             Box::new(m0005_webhooks::Webhooks),
             Box::new(m0006_chapters::Chapters),
             Box::new(m0007_trims::Trims),
+            Box::new(m0008_clips::Clips),
         ]
     }
 

@@ -192,6 +192,8 @@ pub(crate) struct Model {
     pub progress_at: Option<i64>,
     /// The [`Chapter`]s as JSON; absent where there are none.
     pub chapters: Option<String>,
+    /// The event that it is a clip of.
+    pub clip_of: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

@@ -199,6 +199,49 @@ impl Takeovers {
     }
 }
 
+/// A stretch of an event, to be a clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClipStretch {
+    /// Between two moments, in milliseconds from the event's beginning.
+    Between {
+        /// The first,
+        from_ms: u64,
+        /// and the second.
+        to_ms: u64,
+    },
+    /// What was last.
+    Last {
+        /// So many milliseconds.
+        ms: u64,
+    },
+}
+
+impl ClipStretch {
+    /// A clip lasts a second at least
+    pub const SHORTEST_MS: u64 = 1000;
+    /// and a quarter of an hour at most.
+    pub const LONGEST_MS: u64 = 15 * 60 * 1000;
+}
+
+/// Why there is no clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClipRefusal {
+    /// The event is not on air, or its packager is another process.
+    #[error("the event is not on air here")]
+    NotOnAir,
+    /// Of the event there is this, in milliseconds from its beginning, and no more.
+    #[error("there are only {from_ms} to {to_ms} ms of the event")]
+    NotThere {
+        /// From here
+        from_ms: u64,
+        /// to here.
+        to_ms: u64,
+    },
+    /// Nothing was sent in that time.
+    #[error("nothing was sent in that time")]
+    Nothing,
+}
+
 /// What a publisher may send: a right of its owner's tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

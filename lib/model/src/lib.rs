@@ -28,7 +28,9 @@ pub mod testing;
 pub use chapter::Chapter;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use error::ErrorKind;
-pub use event::{Air, EventPolicy, EventState, PublishLimits, PublishRefusal, Takeovers};
+pub use event::{
+    Air, ClipRefusal, ClipStretch, EventPolicy, EventState, PublishLimits, PublishRefusal, Takeovers,
+};
 pub use grant::{AUDIENCE, Grant, ISSUER, Use, Uses};
 pub use grid::{SegmentGrid, SegmentStarts};
 pub use health::{Health, HealthWarning, PictureHealth};

@@ -18,6 +18,7 @@ use storage::ObjectStore;
 use tokio::sync::Semaphore;
 
 use super::LiveError;
+use super::going::OnAir;
 use super::spool::{Reader, reel};
 use crate::backoff;
 use crate::jobs::summary;
@@ -30,12 +31,25 @@ pub(crate) struct Archive {
     store: Arc<dyn ObjectStore>,
     /// How many chunks of all events are put together at once: each is in memory then.
     turns: Arc<Semaphore>,
+    /// Of a clip: the event that goes on, which knows what is in the store of what is not in the spool.
+    behind: Option<Arc<OnAir>>,
 }
 
 /// The most that a chunk lasts, in seconds.
 const CHUNK_S: u64 = 60;
 /// Segments behind the last chunk after which another is tried: those of a chunk, and one more.
 const ENOUGH: usize = 32;
+
+/// What comes next of a rendition.
+struct Pending {
+    timescale: u64,
+    /// Of its next segment on the shelf the number,
+    number: u32,
+    /// and the beginning.
+    start: u64,
+    /// The event's segments, with where their bytes begin, and whether everybody lacks them.
+    segments: Vec<(Segment, u64, Option<bool>)>,
+}
 
 /// Segments that become one of a chunk: together they begin with a key frame.
 struct Joined {
@@ -52,7 +66,19 @@ impl Archive {
         store: Arc<dyn ObjectStore>,
         turns: Arc<Semaphore>,
     ) -> Self {
-        Self { record: Mutex::new(record), reader, store, turns }
+        Self { record: Mutex::new(record), reader, store, turns, behind: None }
+    }
+
+    /// Of a clip, whose segments are those of the event.
+    pub(super) fn of_clip(record: Record, event: Arc<OnAir>) -> Self {
+        let Self { reader, store, turns, .. } = &event.archive;
+        let (reader, store, turns) = (reader.clone(), Arc::clone(store), Arc::clone(turns));
+        Self { record: Mutex::new(record), reader, store, turns, behind: Some(event) }
+    }
+
+    /// What is known of the event at this moment.
+    pub(super) fn recorded(&self) -> Record {
+        self.record().clone()
     }
 
     /// Remembers lines that were written down.
@@ -80,7 +106,7 @@ impl Archive {
             let record = self.record();
             (record.video, record.version)
         };
-        let Some((number, start, joined)) = self.gather(rendition, last)? else { return Ok(None) };
+        let Some((number, start, joined)) = self.gather(rendition, last).await? else { return Ok(None) };
         let mut writer = ChunkWriter::new(number, start);
         let mut bytes = BytesMut::new();
         let mut spans = Vec::with_capacity(joined.len());
@@ -113,23 +139,38 @@ impl Archive {
         Ok(())
     }
 
-    /// The segments of the next chunk: its number, its beginning on the shelf, and them.
-    fn gather(&self, name: RenditionName, last: bool) -> Result<Option<(u32, u64, Vec<Joined>)>, LiveError> {
+    /// What is not in the store of a rendition.
+    fn pending(&self, name: RenditionName) -> Option<Pending> {
         let record = self.record();
-        let Some(recorded) = record.renditions.get(&name) else { return Ok(None) };
+        let recorded = record.renditions.get(&name)?;
         let leader = leader(&record);
-        let timescale = recorded.tracks.first().map_or(1, |track| u64::from(track.timescale));
         let number = recorded.sealed.iter().map(|(spans, _)| spans.len()).sum::<usize>();
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let start: u64 = recorded.sealed.iter().map(|(_, chunk)| ticks(chunk)).sum();
+        let segments = recorded.segments[sealed(recorded)..].iter().map(|(segment, offset)| {
+            (segment.clone(), *offset, leader.and_then(|leader| state_of(leader, segment.begun.msn)))
+        });
+        Some(Pending {
+            timescale: recorded.tracks.first().map_or(1, |track| u64::from(track.timescale)),
+            number: u32::try_from(number).unwrap_or(u32::MAX),
+            start: recorded.sealed.iter().map(|(_, chunk)| ticks(chunk)).sum(),
+            segments: segments.collect(),
+        })
+    }
 
+    /// The segments of the next chunk: its number, its beginning on the shelf, and them.
+    async fn gather(
+        &self,
+        name: RenditionName,
+        last: bool,
+    ) -> Result<Option<(u32, u64, Vec<Joined>)>, LiveError> {
+        let Some(Pending { timescale, number, start, segments }) = self.pending(name) else {
+            return Ok(None);
+        };
         let mut joined: Vec<Joined> = Vec::new();
         let (mut end, mut init) = (start, None);
-        for (segment, offset) in &recorded.segments[sealed(recorded)..] {
+        for (segment, offset, everybody) in &segments {
             let msn = segment.begun.msn;
             if segment.begun.gap {
-                let everybody = leader.and_then(|leader| state_of(leader, msn));
-                match (everybody, joined.last_mut()) {
+                match (*everybody, joined.last_mut()) {
                     // Nobody knows yet whether the others had it.
                     (None, _) if !last => return Ok(None),
                     (Some(true) | None, _) => {}
@@ -144,9 +185,11 @@ impl Archive {
                 }
                 continue;
             }
-            let Some(bytes) = self.reader.segment(name, segment, *offset)? else {
-                return Err(LiveError::Lost { rendition: name, msn });
+            let bytes = match (self.reader.segment(name, segment, *offset)?, &self.behind) {
+                (None, Some(event)) => Box::pin(event.archive.segment(name, msn)).await?,
+                (bytes, _) => bytes,
             };
+            let bytes = bytes.ok_or(LiveError::Lost { rendition: name, msn })?;
             let ReadSegment { samples, payload, .. } = read_part(&bytes)?;
             let begins = samples.first().is_some_and(|sample| sample.sync);
             // A chunk is of one format, and lasts a minute.
@@ -284,14 +327,18 @@ fn sealed(recorded: &Recorded) -> usize {
 }
 
 /// The rendition whose gaps everybody had: the publisher's picture, or the sound.
-fn leader(record: &Record) -> Option<&Recorded> {
+pub(super) fn leader(record: &Record) -> Option<&Recorded> {
     record.renditions.iter().max_by_key(|(name, _)| **name).map(|(_, recorded)| recorded)
+}
+
+/// Ticks of a rendition in milliseconds.
+pub(super) fn ms_of(recorded: &Recorded, ticks: u64) -> u64 {
+    ticks * 1000 / recorded.tracks.first().map_or(1, |track| u64::from(track.timescale.max(1)))
 }
 
 /// What there is of the event between its outages, in milliseconds from its zero.
 fn stretches(leader: &Recorded) -> Vec<Range<u64>> {
-    let timescale = leader.tracks.first().map_or(1, |track| u64::from(track.timescale.max(1)));
-    let ms = |ticks: u64| ticks * 1000 / timescale;
+    let ms = |ticks: u64| ms_of(leader, ticks);
     let mut stretches: Vec<Range<u64>> = Vec::new();
     for (segment, _) in leader.segments.iter().filter(|(segment, _)| !segment.begun.gap) {
         let start = segment.begun.start;

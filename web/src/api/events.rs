@@ -13,9 +13,9 @@ use super::problem::ProblemView;
 use crate::event::{self, Draft, EventView, KeyView};
 use crate::playback::moment_of_change;
 use crate::session::{Person, Visitor};
-use crate::views::ListView;
+use crate::views::{self, ListView, VideoView};
 use crate::words::{description, title};
-use crate::{State, WebError, erase};
+use crate::{State, WebError, clip, erase};
 
 /// An event to create.
 #[derive(Deserialize, ToSchema)]
@@ -66,6 +66,26 @@ pub(super) struct EventPatch {
     dvr_s: Option<u32>,
     /// Whether it is on the shelf as a video when it is over.
     record: Option<bool>,
+}
+
+/// A clip of an event on air: `from_s` and `to_s`, or `last_s`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClipOrder {
+    /// 1 to 200 characters on one line.
+    title: String,
+    /// Where it begins, in seconds from the beginning of the event.
+    from_s: Option<f64>,
+    /// Where it ends, in seconds from the beginning of the event.
+    to_s: Option<f64>,
+    /// Instead of the two: so many seconds that were last.
+    last_s: Option<f64>,
+    /// `draft`, `private`, `unlisted` or `public`; the event's if not given.
+    #[schema(value_type = Option<String>)]
+    visibility: Option<Visibility>,
+    /// The lowest tier that may watch it, 0 to 3; the event's if not given.
+    #[schema(value_type = Option<u8>)]
+    min_tier: Option<Tier>,
 }
 
 /// What is given is some, null too.
@@ -237,6 +257,40 @@ pub(super) async fn edit(
     };
     let found = state.catalog.edit_event(id, edit, moment_of_change(&before, visitor.now)).await?;
     Ok(Json(event::event(&state, &visitor, found).await?))
+}
+
+/// Make a clip of an event on air: a video of its own, yours, `ready` when this answers. Nothing is
+/// encoded again, so it begins and ends with a segment, up to some seconds before and behind. It
+/// lasts 15 minutes at most.
+#[utoipa::path(
+    post, path = "/api/v1/events/{id}/clips", operation_id = "clipEvent", tag = "events", params(("id" = String, Path)),
+    request_body = ClipOrder, security(("bearer" = []), ("cookie" = [])),
+    responses(
+        (status = CREATED, body = VideoView),
+        (status = BAD_REQUEST, description = "`invalid_clip`, `clip_not_there` (with what there is), `clip_empty`.", body = ProblemView),
+        (status = UNAUTHORIZED, body = ProblemView),
+        (status = FORBIDDEN, description = "It is somebody else's.", body = ProblemView),
+        (status = NOT_FOUND, body = ProblemView),
+        (status = CONFLICT, description = "`not_on_air`.", body = ProblemView),
+        (status = SERVICE_UNAVAILABLE, description = "The event is packaged by another process.", body = ProblemView)
+    )
+)]
+pub(super) async fn clip(
+    Shared(state): Shared<State>,
+    visitor: Visitor,
+    Id(id): Id<VideoId>,
+    Body(order): Body<ClipOrder>,
+) -> Result<(StatusCode, Json<VideoView>), WebError> {
+    let (event, _) = event::editable(&state, &visitor, id).await?;
+    let person = visitor.person.as_ref().ok_or(ErrorKind::Unauthenticated)?;
+    let draft = clip::Draft {
+        title: &order.title,
+        visibility: order.visibility.unwrap_or(event.visibility),
+        min_tier: order.min_tier.unwrap_or(event.min_tier),
+        stretch: clip::meant(order.from_s, order.to_s, order.last_s)?,
+    };
+    let video = clip::create(&state, person, id, draft, visitor.now).await?;
+    Ok((StatusCode::CREATED, Json(views::video(&state, &visitor, video).await?)))
 }
 
 /// Delete an event, its recording, and everything that belongs to it. Whoever publishes is let go.

@@ -1,8 +1,8 @@
 use database::on_both_engines;
-use model::{Chapter, ErrorKind, VideoState};
+use model::{Chapter, ErrorKind, VideoState, Visibility};
 
 use super::*;
-use crate::{Trim, Trimmed, VideoEdit, Work};
+use crate::{NewClip, Trim, Trimmed, VideoEdit, Work};
 
 fn id(n: u128) -> VersionId {
     VersionId::from_bits(n)
@@ -110,5 +110,28 @@ on_both_engines! {
         let shown = video(&catalog, film).await;
         assert_eq!((shown.version(), shown.trim), (Some(id(1)), None));
         assert_eq!(claim(&catalog, after(9999)).await, None);
+    }
+
+    async fn a_clip_is_ready_when_it_comes_to_be(test: &TestDatabase) {
+        let catalog = open(test).await;
+        let (event, _) = events::on_air(&catalog, 1, NOW).await;
+        let clip = NewClip {
+            video: video_id(7),
+            event,
+            owner: OWNER,
+            title: "El gol".to_owned(),
+            visibility: Visibility::Public,
+            min_tier: model::Tier::ALL[1],
+        };
+        let made = catalog.create_clip(&clip, &version(7), after(5)).await.unwrap();
+        assert_eq!(made.state, VideoState::Ready { version: id(7), at: after(5) });
+        assert_eq!((made.published_at, made.duration_ms), (Some(after(5)), Some(61_234)));
+        let known = catalog.known_video(made.id).await.unwrap().unwrap();
+        assert!(!known.has_original() && known.names(id(7)));
+        assert_eq!(claim(&catalog, after(6)).await, None, "nothing is to be done");
+        catalog.delete_video(event, after(7)).await.unwrap();
+        let late = NewClip { video: video_id(8), ..clip };
+        assert_eq!(refused(catalog.create_clip(&late, &version(8), after(8)).await).0, ErrorKind::NotFound);
+        assert_eq!(video(&catalog, made.id).await.version(), Some(id(7)), "it outlives the event");
     }
 }
