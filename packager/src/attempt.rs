@@ -9,7 +9,7 @@ use bytes::Bytes;
 use catalog::{Catalog, CatalogError, Job, Work};
 use cmaf::{ChunkRef, GrowingIndex};
 use model::cell::{Request, Source};
-use model::{Clock, ErrorKind, ObjectKey, RenditionName, Timestamp, VersionId};
+use model::{Clock, ErrorKind, ObjectKey, RenditionName, Timestamp, VersionId, VideoState};
 use storage::ObjectStore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use crate::cell::{Cell, Media, RightOfWay, Start, Way};
 use crate::halt::Halt;
 use crate::scratch::Scratch;
 use crate::turn::Turn;
-use crate::{Config, PackagerError, backoff, faults};
+use crate::{Config, PackagerError, backoff, faults, film};
 
 /// Between two tries to tell the catalog something: often enough that a database which comes back
 /// finds the lease still held.
@@ -57,10 +57,24 @@ impl Attempt<'_> {
         Ok(Scratch::create(&self.config.scratch(), id, attempt).map_err(PackagerError::Scratch)?)
     }
 
-    /// The uploaded file.
+    /// The uploaded file, or the film that was an event.
     pub(crate) async fn media(&self) -> Result<Media, Halt> {
         let key = ObjectKey::Original { video: self.job.video };
-        Media::find(self.store, key).await?.ok_or_else(|| PackagerError::Missing(key).into())
+        match Media::find(self.store, key).await? {
+            Some(media) => Ok(media),
+            None => self.film().await?.ok_or_else(|| PackagerError::Missing(key).into()),
+        }
+    }
+
+    /// Of a film that was an event, and so has no uploaded file: the film.
+    async fn film(&self) -> Result<Option<Media>, Halt> {
+        let video = self.job.video;
+        let known = self.tell(|_| self.catalog.known_video(video)).await?.ok_or(Halt::Lost)?;
+        let VideoState::Ready { version, .. } = known.state else { return Ok(None) };
+        if known.event.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(film::whole(self.store, video, version).await?))
     }
 
     /// Starts a cell on the uploaded file.

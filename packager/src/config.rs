@@ -26,6 +26,9 @@ pub struct Config {
     /// Cores that each live event may count on for its lower rungs; all of the machine if absent. With
     /// 0 events have no renditions but those that their publishers send.
     pub live_cores: Option<usize>,
+    /// Whether a film that was an event gets the renditions later that an uploaded one has, behind all
+    /// other work.
+    pub live_ladder: bool,
     /// The greatest files that are packaged.
     pub limits: Limits,
     /// How long a transcoder may take.
@@ -45,6 +48,7 @@ impl Default for Config {
             scratch: None,
             grace_s: 120,
             live_cores: None,
+            live_ladder: true,
             limits: Limits::default(),
             patience: Patience::default(),
             heartbeat: Duration::from_secs(2),

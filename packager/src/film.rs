@@ -1,18 +1,103 @@
 //! A film in the store as what a cell can read.
 
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use cmaf::{RenditionIndex, RenditionKind, VersionIndex};
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use cmaf::{Piece, RenditionIndex, RenditionKind, VersionIndex, VirtualMp4, VirtualTrack, read_chunk_index};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use model::cell::{EncodePlan, VideoPlan, VideoRung};
-use model::{Clock, ObjectKey, SegmentGrid};
-use storage::{Memory, ObjectStore, StorageError};
+use model::{Clock, ObjectKey, SegmentGrid, VersionId, VideoId};
+use storage::{Listed, Memory, ObjectStore, Operation, StorageError};
 
+use crate::PackagerError;
 use crate::cell::Media;
 use crate::plan::{POSTER_WIDTH, THUMBNAIL_WIDTH};
 
 /// Segments among which a picture is looked for.
 const SEGMENTS: usize = 8;
+
+/// All of a film as one file, which is nowhere: its best picture and its best sound, read from the
+/// store where a cell reads it.
+pub(crate) async fn whole(
+    store: &Arc<dyn ObjectStore>,
+    video: VideoId,
+    version: VersionId,
+) -> Result<Media, PackagerError> {
+    let key = ObjectKey::Index { video, version };
+    let index = VersionIndex::from_json(&store.get(&key).await?).map_err(|_| PackagerError::Damaged(key))?;
+    let best = [index.videos().next_back(), index.audios().next_back()];
+    let mut tracks = Vec::new();
+    for rendition in best.into_iter().flatten() {
+        let init = store.get(&ObjectKey::Init { video, version, rendition: rendition.name }).await?;
+        let mut chunks = Vec::with_capacity(rendition.chunks.len());
+        for chunk in &rendition.chunks {
+            let key = index.chunk_key(rendition.name, chunk);
+            let tail = store.get_range(&key, chunk.index_range()).await?;
+            chunks.push(read_chunk_index(&tail).map_err(|_| PackagerError::Damaged(key))?);
+        }
+        tracks.push((rendition, init, chunks));
+    }
+    let tracks: Vec<_> =
+        tracks.iter().map(|(rendition, init, chunks)| VirtualTrack { rendition, init, chunks }).collect();
+    let file = VirtualMp4::build(&tracks).map_err(|_| PackagerError::Damaged(key))?;
+    let size = file.len();
+    let film = Film { store: Arc::clone(store), video, version, file };
+    Ok(Media { store: Arc::new(film), key: ObjectKey::Original { video }, size })
+}
+
+/// A store of one file, which consists of ranges of another's objects.
+#[derive(Debug)]
+struct Film {
+    store: Arc<dyn ObjectStore>,
+    video: VideoId,
+    version: VersionId,
+    file: VirtualMp4,
+}
+
+#[async_trait]
+impl ObjectStore for Film {
+    async fn put(&self, key: &ObjectKey, _: Bytes) -> Result<(), StorageError> {
+        Err(StorageError::read_only(Operation::Put, key))
+    }
+
+    async fn put_file(&self, key: &ObjectKey, _: &Path) -> Result<(), StorageError> {
+        Err(StorageError::read_only(Operation::Put, key))
+    }
+
+    async fn get(&self, key: &ObjectKey) -> Result<Bytes, StorageError> {
+        self.get_range(key, 0..self.file.len()).await
+    }
+
+    async fn get_range(&self, _: &ObjectKey, range: Range<u64>) -> Result<Bytes, StorageError> {
+        let mut bytes = BytesMut::new();
+        for piece in self.file.pieces(range) {
+            match (&piece, piece.key(self.video, self.version)) {
+                (Piece::Object { range, .. }, Some(key)) => {
+                    bytes.extend_from_slice(&self.store.get_range(&key, range.clone()).await?);
+                }
+                (Piece::Head(range), _) => bytes.extend_from_slice(&self.file.head()[range.clone()]),
+                (Piece::Object { .. }, None) => {}
+            }
+        }
+        Ok(bytes.freeze())
+    }
+
+    async fn size(&self, _: &ObjectKey) -> Result<Option<u64>, StorageError> {
+        Ok(Some(self.file.len()))
+    }
+
+    async fn delete(&self, key: &ObjectKey) -> Result<(), StorageError> {
+        Err(StorageError::read_only(Operation::Delete, key))
+    }
+
+    fn list<'a>(&'a self, _: &str) -> BoxStream<'a, Result<Listed, StorageError>> {
+        futures::stream::empty().boxed()
+    }
+}
 
 /// The first segments of a picture as a file: they begin with one that can be decoded.
 pub(crate) async fn beginning(

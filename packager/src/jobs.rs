@@ -9,6 +9,8 @@
 //!              └─> pictures … ─┴─> finish
 //!
 //! a trim ─> trim
+//!
+//! a film that was an event: ladder, and then as behind a plan
 //! ```
 //!
 //! # Consistency
@@ -21,6 +23,7 @@
 mod carry;
 mod encode;
 mod finish;
+mod ladder;
 mod pictures;
 mod plan;
 mod sound;
@@ -40,6 +43,7 @@ use crate::halt::Halt;
 pub(crate) async fn carry_out(attempt: Attempt<'_>) -> Result<(), Halt> {
     match &attempt.job.work {
         Work::Plan => plan::carry_out(attempt).await,
+        Work::Ladder => ladder::carry_out(attempt).await,
         Work::Sound { version } => sound::carry_out(attempt, *version).await,
         Work::Pictures { version, lane, segments } => {
             pictures::carry_out(attempt, *version, *lane, segments.clone()).await
@@ -55,6 +59,7 @@ pub(crate) async fn carry_out(attempt: Attempt<'_>) -> Result<(), Halt> {
 pub(crate) fn describe(work: &Work) -> String {
     match work {
         Work::Plan => "plan".to_owned(),
+        Work::Ladder => "ladder".to_owned(),
         Work::Sound { .. } => "sound".to_owned(),
         Work::Pictures { lane, segments, .. } => {
             format!("pictures {lane} {}..{}", segments.start, segments.end)

@@ -1,4 +1,5 @@
-//! What becomes of a broadcast: clips while it goes on, and then chapters and other ends.
+//! What becomes of a broadcast: clips while it goes on, and then chapters, other ends and the
+//! renditions that it lacks.
 
 use std::time::Duration;
 
@@ -6,6 +7,9 @@ use serde_json::{Value, json};
 use tests::{Engines, Person, Signal, Stack, Watching, decode, until};
 
 use crate::live::{Broadcast, PATIENCE};
+
+/// Nothing is made of the film that its owner did not ask for.
+const NO_LADDER: &str = "[packager]\nlive_ladder = false\n";
 
 /// Waits until so many seconds of an event are there.
 async fn until_lasting(event: &Broadcast, viewer: &Watching, seconds: usize) {
@@ -54,7 +58,7 @@ async fn until_another(person: &Person, video: &str, old: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clip_is_a_film_while_its_event_goes_on() {
-    let stack = Stack::start().await;
+    let stack = Stack::start_with(Engines::Embedded, NO_LADDER).await;
     let event = Broadcast::create(&stack, 1).await;
     let publisher = event.start(Signal { b_frames: 2, ..Signal::default() });
     let clips = format!("/api/v1/events/{}/clips", event.id);
@@ -116,7 +120,7 @@ async fn a_clip_is_a_film_while_its_event_goes_on() {
 }
 
 async fn ends_are_trimmed_under_the_eyes_of_viewers(engines: Engines) {
-    let stack = Stack::start_on(engines).await;
+    let stack = Stack::start_with(engines, NO_LADDER).await;
     let event = shelved(&stack, 12).await;
     let (ana, path) = (&event.ana, format!("/api/v1/videos/{}", event.id));
     let before = ana.video(&event.id).await;
@@ -190,4 +194,31 @@ async fn ends_are_trimmed_under_the_eyes_of_viewers_on_a_folder_and_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ends_are_trimmed_under_the_eyes_of_viewers_on_s3_and_postgresql() {
     ends_are_trimmed_under_the_eyes_of_viewers(Engines::Servers).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_that_was_an_event_gets_the_renditions_that_it_lacks() {
+    let stack = Stack::start().await;
+    let event = shelved(&stack, 6).await;
+    let names = |video: &Value| -> Vec<String> {
+        let all = video["renditions"].as_array().expect("a list").iter();
+        all.map(|rendition| rendition["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    let before = event.ana.video(&event.id).await;
+    let watching = Watching::start(&stack, &event.ana, &event.id).await;
+    assert!(!names(&before).contains(&"240p".to_owned()), "{before:#}");
+    let after = until_another(&event.ana, &event.id, &before["version"]).await;
+    for name in ["a32", "a64", "144p", "240p", "360p"] {
+        assert!(names(&after).contains(&name.to_owned()), "{name}: {after:#}");
+    }
+    assert_eq!(after["reencode"], Value::Null);
+    watching.get("360p/0.m4s").await.expect(200);
+    let film = Watching::start(&stack, &event.ana, &event.id).await;
+    for what in ["multivariant.m3u8", "240p.mp4", "360p.mp4"] {
+        let decoded = decode(&film.url(what));
+        assert_eq!(decoded.complaints, "", "{what}");
+        assert!(decoded.seconds > 5.0, "{what}: {decoded:?}");
+    }
+    stack.cocuyo(&["sweep", "--in", "25h"]);
+    assert_eq!(stack.cocuyo(&["doctor"]).trim(), "everything is in order");
 }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use cmaf::{Announced, ChunkRef, GrowingIndex, RenditionKind};
 use model::cell::EncodePlan;
-use model::{FailureReason, JobId, Lane, RenditionName, Timestamp, VersionId};
+use model::{FailureReason, JobId, Lane, RenditionName, Timestamp, VersionId, VideoState};
 use sea_orm::ActiveValue::Set;
 use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;
@@ -81,7 +81,8 @@ impl Model {
 }
 
 impl Catalog {
-    /// Starts a version as planned, and queues all work on it; the plan job goes on. What an
+    /// Starts a version as planned, and queues all work on it; the plan job goes on. That of a film
+    /// which was an event grows beside the one that plays. What an
     /// earlier attempt has started is ended. Asked again for the same version, it changes nothing.
     ///
     /// # Errors
@@ -97,7 +98,8 @@ impl Catalog {
     ) -> Result<()> {
         let transaction = self.begin().await?;
         let row = jobs::hold_with_others(&transaction, job, attempt).await?;
-        if row.kind()? != Kind::Plan {
+        let is_beside = row.kind()? == Kind::Ladder;
+        if !is_beside && row.kind()? != Kind::Plan {
             return Err(jobs::moved_on(job));
         }
         if row.version.as_deref() == Some(version.to_string().as_str()) {
@@ -105,10 +107,17 @@ impl Catalog {
         }
         jobs::end_others(&transaction, &row, now).await?;
         abandon(&transaction, &row.video, now).await?;
-        insert(&transaction, version, &row.video, plan, None, now).await?;
-        jobs::begin(&transaction, &row, version, plan, now).await?;
         let video = videos::find(&transaction, &row.video).await?;
-        if video.version.is_some() {
+        let from = match video.state()? {
+            VideoState::Ready { version, .. } if is_beside => Some(version),
+            _ if is_beside => return Err(jobs::moved_on(job)),
+            _ => None,
+        };
+        let renditions = plan.video.iter().flat_map(|video| video.renditions()).collect();
+        let beside = from.map(|from| Reencode { from, renditions });
+        insert(&transaction, version, &row.video, plan, beside.as_ref(), now).await?;
+        jobs::begin(&transaction, &row, version, plan, now).await?;
+        if video.version.is_some() && !is_beside {
             let restarted = video.state()?.restarted()?;
             videos::change_state(&transaction, &video, restarted, now).await?;
         }
@@ -220,7 +229,7 @@ impl Catalog {
             }
         };
         // Of a plan that has started nothing, and of work whose effect is a commit, this is no end.
-        if !matches!(row.kind()?, Kind::Plan | Kind::Stills) || row.version.is_none() {
+        if !matches!(row.kind()?, Kind::Plan | Kind::Ladder | Kind::Stills) || row.version.is_none() {
             return Err(jobs::moved_on(job));
         }
         let named = Row { table: "jobs", id: &row.id };
@@ -442,6 +451,6 @@ fn counts_missing(row: &jobs::Model, plan: &EncodePlan) -> Result<bool> {
     Ok(match row.kind()? {
         Kind::Pictures => row.lane()? == Lane::A,
         Kind::Sound => plan.video.is_none(),
-        Kind::Plan | Kind::Stills | Kind::Carry | Kind::Trim | Kind::Finish => false,
+        Kind::Plan | Kind::Ladder | Kind::Stills | Kind::Carry | Kind::Trim | Kind::Finish => false,
     })
 }

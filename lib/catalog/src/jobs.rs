@@ -7,6 +7,7 @@
 mod again;
 mod claim;
 mod end;
+mod ladder;
 mod parts;
 mod queue;
 mod retry;
@@ -27,6 +28,7 @@ use crate::{CatalogError, growing};
 pub(crate) use again::{begin_again, delete_of_version, forget_ended};
 pub use claim::Claim;
 pub(crate) use end::end_others;
+pub(crate) use ladder::{enqueue_ladder, put_ladder_off};
 pub(crate) use parts::{begin, enqueue_finish, is_complete};
 pub(crate) use queue::places;
 pub(crate) use trims::{enqueue_trim, is_trimmed, is_trimmed_into};
@@ -40,7 +42,7 @@ pub struct Job {
     pub video: VideoId,
     /// What to do.
     pub work: Work,
-    /// Of a [`Work::Plan`]: the version that an earlier attempt has started. It goes on with
+    /// Of a [`Work::Plan`] or a [`Work::Ladder`]: the version that an earlier attempt has started. It goes on with
     /// that, or starts another one in its place.
     pub started: Option<VersionId>,
     /// Whether somebody waits for it, or a film begins with it: its process comes before others.
@@ -60,6 +62,8 @@ pub struct Job {
 pub enum Work {
     /// Look into the file, decide what to make of it, start and announce a version.
     Plan,
+    /// The same for a film that was an event, from the version that plays: another beside it.
+    Ladder,
     /// The whole sound.
     Sound {
         /// Of this version.
@@ -101,7 +105,7 @@ impl Work {
     /// The version that it is a part of; a plan has yet to start one.
     pub const fn version(&self) -> Option<VersionId> {
         match *self {
-            Self::Plan => None,
+            Self::Plan | Self::Ladder => None,
             Self::Sound { version }
             | Self::Pictures { version, .. }
             | Self::Stills { version }
@@ -131,6 +135,7 @@ pub enum JobFailure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Plan,
+    Ladder,
     Sound,
     Pictures,
     Stills,
@@ -140,12 +145,21 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::Plan, Self::Sound, Self::Pictures, Self::Stills, Self::Carry, Self::Trim, Self::Finish];
+    const ALL: [Self; 8] = [
+        Self::Plan,
+        Self::Ladder,
+        Self::Sound,
+        Self::Pictures,
+        Self::Stills,
+        Self::Carry,
+        Self::Trim,
+        Self::Finish,
+    ];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Plan => "plan",
+            Self::Ladder => "ladder",
             Self::Sound => "sound",
             Self::Pictures => "pictures",
             Self::Stills => "stills",
@@ -171,7 +185,7 @@ pub(crate) enum Rank {
     Better = 4,
     /// What a re-encode carries over, and its inits: its pictures wait for these.
     Carried = 5,
-    /// The pictures of a re-encode.
+    /// The pictures of a re-encode, and all of the ladder of a film that was an event.
     Again = 6,
 }
 
@@ -261,6 +275,7 @@ impl Model {
         };
         Ok(match self.kind()? {
             Kind::Plan => Work::Plan,
+            Kind::Ladder => Work::Ladder,
             Kind::Sound => Work::Sound { version: version()? },
             Kind::Pictures => {
                 Work::Pictures { version: version()?, lane: self.lane()?, segments: self.segments()? }
@@ -281,6 +296,7 @@ impl Model {
     fn rank(&self) -> Result<Rank> {
         Ok(match self.kind()? {
             Kind::Plan => Rank::Plan,
+            Kind::Ladder => Rank::Again,
             Kind::Sound | Kind::Finish => Rank::Beginning,
             Kind::Pictures => match self.lane()? {
                 Lane::A | Lane::Copied if self.first_segment == 0 => Rank::Beginning,

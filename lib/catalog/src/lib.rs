@@ -39,7 +39,8 @@
 //! with chunks of these and one job that carries the rest over. Its publication puts it in the place
 //! of the other, which is kept for those who watch it.
 //!
-//! Or one that is a stretch of it, by one job of its own: a [`Trim`].
+//! Or one that is a stretch of it, by one job of its own: a [`Trim`]. Or, of a film that was an event, one
+//! with the renditions that it lacks: a [`Work::Ladder`] plans it, and a trim puts that off.
 //!
 //! A chunk that a viewer waits for ([`Catalog::want_segment`]) is cut out of the queued one that
 //! covers it and comes before the rest, until nobody waits any more.

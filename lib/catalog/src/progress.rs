@@ -79,7 +79,7 @@ fn parts<'a>(rows: &'a [jobs::Model], plan: &EncodePlan) -> Result<Vec<Part<'a>>
                     weights.lane(lane, hurry),
                 )
             }
-            Kind::Plan | Kind::Stills | Kind::Carry | Kind::Trim | Kind::Finish => continue,
+            Kind::Plan | Kind::Ladder | Kind::Stills | Kind::Carry | Kind::Trim | Kind::Finish => continue,
         };
         let (machine, started, seen) = (row.machine(), moment(row.started_at), moment(row.updated_at));
         let (doing, done_ms) = match row.state()? {

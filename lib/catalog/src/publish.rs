@@ -33,7 +33,7 @@ impl Catalog {
             Kind::Finish | Kind::Trim => row.version.as_ref() == Some(&version),
             // That may be all the work there is.
             Kind::Plan => row.version.is_none(),
-            Kind::Sound | Kind::Pictures | Kind::Stills | Kind::Carry => false,
+            Kind::Ladder | Kind::Sound | Kind::Pictures | Kind::Stills | Kind::Carry => false,
         };
         if !is_its {
             return Err(jobs::moved_on(job));
@@ -46,6 +46,7 @@ impl Catalog {
         let ready = match reencode.map(|reencode| reencode.from).or(trimmed) {
             Some(from) => {
                 versions::replace(&transaction, from, now).await?;
+                trims::goes_on_in(&transaction, from, &version).await?;
                 video.state()?.replaced(now, new.version)?
             }
             None => video.state()?.ready(now, new.version)?,

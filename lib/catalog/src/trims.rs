@@ -99,6 +99,8 @@ impl Catalog {
         if !matches!(video.state()?, VideoState::Ready { version, .. } if version == trim.from) {
             return Err(TrimRefusal::NotReady.into());
         }
+        // Hours of encoding would be in the way; they are done for what is left of the film.
+        jobs::put_ladder_off(&transaction, &video.id, now).await?;
         refuse_another(&transaction, &video.id).await?;
         abandon(&transaction, &video.id).await?;
         let row = ActiveModel {
@@ -133,6 +135,7 @@ impl Catalog {
         let video = videos::find(&transaction, &id.to_string()).await?;
         let state = video.state()?;
         let VideoState::Ready { version, .. } = state else { return Err(TrimRefusal::NotReady.into()) };
+        jobs::put_ladder_off(&transaction, &video.id, now).await?;
         refuse_another(&transaction, &video.id).await?;
         let trim = Entity::find_by_id(version.to_string()).one(&transaction).await?;
         let trim = trim.ok_or(TrimRefusal::NothingToUndo)?;
@@ -168,6 +171,18 @@ pub(crate) async fn published(
     let change = ActiveModel { chapters: Set(video.chapters.clone()), ..Default::default() };
     Entity::update_many().set(change).filter(Column::Version.eq(version)).exec(connection).await?;
     row.from().map(Some)
+}
+
+/// Another version takes the place of a trimmed one; what was trimmed before it can still be undone.
+pub(crate) async fn goes_on_in(
+    connection: &impl ConnectionTrait,
+    from: VersionId,
+    version: &str,
+) -> Result<()> {
+    let change = ActiveModel { version: Set(version.to_owned()), ..Default::default() };
+    let its = Column::Version.eq(from.to_string());
+    Entity::update_many().set(change).filter(its).exec(connection).await?;
+    Ok(())
 }
 
 /// Forgets the trims of a video that did not become a version.

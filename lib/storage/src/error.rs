@@ -81,6 +81,11 @@ impl StorageError {
         Self::new(operation, subject, kind, source)
     }
 
+    /// A store that is only read was to be changed.
+    pub fn read_only(operation: Operation, subject: impl fmt::Display) -> Self {
+        Self::new(operation, subject, ErrorKind::Internal, "it is only read")
+    }
+
     pub(crate) fn absent(operation: Operation, subject: impl fmt::Display) -> Self {
         Self::new(operation, subject, ErrorKind::NotFound, "no such object")
     }

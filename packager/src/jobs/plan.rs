@@ -14,24 +14,43 @@ use crate::scratch::Scratch;
 use crate::{faults, plan, verify};
 
 pub(super) async fn carry_out(attempt: Attempt<'_>) -> Result<(), Halt> {
+    carry_out_if(attempt, |_| true).await.map(drop)
+}
+
+/// The same for a plan that is worth it; whether it is.
+pub(super) async fn carry_out_if(
+    attempt: Attempt<'_>,
+    is_worth: impl Fn(&EncodePlan) -> bool,
+) -> Result<bool, Halt> {
     let scratch = attempt.scratch()?;
     let version = match attempt.job.started {
         // An attempt before this one began it: others work on it already.
         Some(version) => version,
-        None => begin(attempt, &scratch).await?,
+        None => match begin(attempt, &scratch, is_worth).await? {
+            Some(version) => version,
+            None => return Ok(false),
+        },
     };
     let growing = attempt.growing(version).await?;
     let inits = make_inits(attempt, &scratch, &growing).await?;
     announce(attempt, &growing, inits).await?;
     let Job { id, attempt: number, .. } = *attempt.job;
-    attempt.tell(|now| attempt.catalog.finish_job(id, number, now)).await
+    attempt.tell(|now| attempt.catalog.finish_job(id, number, now)).await?;
+    Ok(true)
 }
 
 /// Probes and plans; from then on all other jobs may begin.
-async fn begin(attempt: Attempt<'_>, scratch: &Scratch) -> Result<VersionId, Halt> {
+async fn begin(
+    attempt: Attempt<'_>,
+    scratch: &Scratch,
+    is_worth: impl Fn(&EncodePlan) -> bool,
+) -> Result<Option<VersionId>, Halt> {
     let probe = probe(attempt, scratch).await?;
     let plan = plan(&probe, &attempt.config.limits)
         .map_err(|reason| Halt::Failed { reason, detail: format!("no plan for {probe:?}") })?;
+    if !is_worth(&plan) {
+        return Ok(None);
+    }
     faults::at(faults::PROBED);
     let version = VersionId::generate(&mut rand::rng());
     let Job { id, attempt: number, .. } = *attempt.job;
@@ -39,7 +58,7 @@ async fn begin(attempt: Attempt<'_>, scratch: &Scratch) -> Result<VersionId, Hal
     attempt.tell(start).await?;
     tracing::info!(version.id = %version, frames = plan.grid.frames, "packaging");
     faults::at(faults::STARTED);
-    Ok(version)
+    Ok(Some(version))
 }
 
 async fn probe(attempt: Attempt<'_>, scratch: &Scratch) -> Result<Probe, Halt> {

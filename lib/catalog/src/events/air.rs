@@ -7,7 +7,7 @@ use sea_orm::entity::prelude::*;
 use super::{ActiveModel, Event, Model, change, find, state_change};
 use crate::convert::number;
 use crate::error::{Result, one_row};
-use crate::{Catalog, Happened, NewVersion, announcements, publish, versions, videos};
+use crate::{Catalog, Happened, NewVersion, announcements, jobs, publish, versions, videos};
 
 impl Catalog {
     /// Says that pictures of the event can be seen: for the first time, and then its video plays, or
@@ -67,7 +67,8 @@ impl Catalog {
     }
 
     /// Takes a broadcast off the air. With a version, whose objects are all stored and whose id is
-    /// the event's, it is on the shelf: the video is ready, and whoever watches goes on. Without one
+    /// the event's, it is on the shelf: the video is ready, whoever watches goes on, and the renditions that it lacks are
+    /// queued behind all other work. Without one
     /// nothing of it is kept. An event that is not over yet is so now. Asked again for the same, it
     /// changes nothing.
     ///
@@ -92,6 +93,7 @@ impl Catalog {
                 }
                 let ready = video.state()?.ready(now, new.version)?;
                 publish::put_on_shelf(&transaction, &video, ready, 0, new, None, now).await?;
+                jobs::enqueue_ladder(&transaction, &video, now).await?;
             }
             None if video.state == "ended" => return Ok(()),
             None => {

@@ -186,7 +186,7 @@ async fn take(
         id: row.id()?,
         video: named.word("video", &row.video)?,
         work: row.work()?,
-        started: named.optional_word("version", row.version.as_deref().filter(|_| is_plan(row)))?,
+        started: named.optional_word("version", row.version.as_deref().filter(|_| begins(row)))?,
         is_urgent: row.rank <= Rank::Wanted as i64,
         hurry: row.is_hurried(),
         attempt,
@@ -206,6 +206,11 @@ async fn take(
 /// Whether an error says that a job's rows do not fit each other, which no other try mends.
 fn is_defect(error: &CatalogError) -> bool {
     matches!(error, CatalogError::Absent { .. } | CatalogError::State(_) | CatalogError::Row { .. })
+}
+
+/// Whether it starts a version.
+fn begins(row: &Model) -> bool {
+    is_plan(row) || row.kind == Kind::Ladder.as_str()
 }
 
 fn is_plan(row: &Model) -> bool {

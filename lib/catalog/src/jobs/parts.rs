@@ -9,7 +9,7 @@ use sea_orm::{ActiveModelTrait, Condition};
 use super::{ActiveModel, Column, Entity, Kind, Model, Rank, blank, open, update_unchanged};
 use crate::error::Result;
 
-/// Queues all work on a version that the plan job `row` has planned.
+/// Queues all work on a version that the job `row` has planned.
 pub(crate) async fn begin(
     connection: &impl ConnectionTrait,
     row: &Model,
@@ -54,6 +54,10 @@ pub(crate) async fn begin(
                 ..part(Kind::Pictures, &chunk_place(lane, segments.start))
             });
         }
+    }
+    if row.kind()? == Kind::Ladder {
+        // Nobody waits for any of it.
+        jobs.iter_mut().for_each(|job| job.rank = Set(Rank::Again as i64));
     }
     // Below either engine's greatest number of parameters.
     for some in jobs.chunks(500) {
@@ -112,8 +116,8 @@ pub(super) fn chunk_place(lane: Lane, first: u32) -> String {
     format!("{lane}{first}")
 }
 
-/// A job's id: what it does decides it, so that nothing is queued twice.
-pub(super) fn id_of(version: VersionId, kind: Kind, place: &str) -> String {
+/// A job's id: what it does, and of which version or video, decides it, so that nothing is queued twice.
+pub(super) fn id_of(version: impl std::fmt::Display, kind: Kind, place: &str) -> String {
     let hash = ChunkHash::of(format!("{version} {} {place}", kind.as_str()).as_bytes()).to_string();
     let bits = u128::from_str_radix(&hash[..32], 16).expect("a hash is written in hexadecimal digits");
     JobId::from_bits(bits).to_string()

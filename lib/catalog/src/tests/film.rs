@@ -131,7 +131,7 @@ pub(super) async fn try_out(catalog: &Catalog, job: &Job, now: Timestamp) -> Res
             (sounds(0..count), version)
         }
         Work::Pictures { version, lane, segments } => (pictures(lane, segments), version),
-        Work::Carry { .. } | Work::Trim { .. } => panic!("they are done by their tests"),
+        Work::Carry { .. } | Work::Ladder | Work::Trim { .. } => panic!("they are done by their tests"),
         Work::Plan | Work::Stills { .. } => {
             return catalog.finish_job(job.id, job.attempt, now).await;
         }

@@ -24,6 +24,7 @@ fn name(job: &Job) -> String {
     let hurry = if job.hurry { "!" } else { "" };
     match &job.work {
         Work::Plan => "plan".to_owned(),
+        Work::Ladder => "ladder".to_owned(),
         Work::Trim { .. } => "trim".to_owned(),
         Work::Sound { .. } => "sound".to_owned(),
         Work::Stills { .. } => "stills".to_owned(),

@@ -134,4 +134,45 @@ on_both_engines! {
         assert_eq!(refused(catalog.create_clip(&late, &version(8), after(8)).await).0, ErrorKind::NotFound);
         assert_eq!(video(&catalog, made.id).await.version(), Some(id(7)), "it outlives the event");
     }
+
+    async fn a_film_that_was_an_event_gets_its_ladder_beside_what_plays(test: &TestDatabase) {
+        let catalog = open(test).await;
+        let (event, _) = events::on_air(&catalog, 1, NOW).await;
+        catalog.event_ended(event, Some(&version(1)), after(5)).await.unwrap();
+        let job = claim(&catalog, after(6)).await.unwrap();
+        assert_eq!((job.video, job.work.clone(), job.is_urgent), (event, Work::Ladder, false));
+        let plan = film::plan(8);
+        catalog.start_version(job.id, job.attempt, film::id(5), &plan, after(6)).await.unwrap();
+        assert_eq!(video(&catalog, event).await.version(), Some(id(1)), "it plays as it did");
+
+        // A trim goes first; the ladder begins anew from what is left.
+        catalog.start_trim(event, id(2), &trim(1), after(7)).await.unwrap();
+        assert_eq!(catalog.growing(film::id(5)).await.unwrap(), None);
+        let trimming = claim(&catalog, after(8)).await.unwrap();
+        assert_eq!(trimming.work, Work::Trim { version: id(2) });
+        catalog.publish(trimming.id, trimming.attempt, &trimmed(2), after(9)).await.unwrap();
+        let again = claim(&catalog, after(10)).await.unwrap();
+        assert_eq!((again.work.clone(), again.started), (Work::Ladder, None));
+        catalog.start_version(again.id, again.attempt, film::id(6), &plan, after(10)).await.unwrap();
+        catalog.announce(again.id, again.attempt, film::id(6), &film::inits(), after(10)).await.unwrap();
+        catalog.finish_job(again.id, again.attempt, after(10)).await.unwrap();
+        while let Some(job) = claim(&catalog, after(11)).await {
+            film::carry_out(&catalog, &job, after(11)).await;
+        }
+        let shown = video(&catalog, event).await;
+        assert_eq!(shown.version(), Some(film::id(6)));
+        assert!(shown.trim.is_some_and(|trim| trim.undo_until.is_some()), "the trim can still be undone");
+        catalog.undo_trim(event, after(12)).await.unwrap();
+        assert_eq!(video(&catalog, event).await.version(), Some(id(1)));
+    }
+
+    async fn a_film_that_lacks_nothing_is_left_alone(test: &TestDatabase) {
+        let catalog = open(test).await;
+        let (event, _) = events::on_air(&catalog, 1, NOW).await;
+        catalog.event_ended(event, Some(&version(1)), after(5)).await.unwrap();
+        let job = claim(&catalog, after(6)).await.unwrap();
+        catalog.drop_ladder(job.id, job.attempt, after(7)).await.unwrap();
+        assert_eq!(claim(&catalog, after(99)).await, None);
+        assert_eq!(video(&catalog, event).await.version(), Some(id(1)));
+    }
 }
