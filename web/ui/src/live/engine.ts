@@ -3,7 +3,7 @@ import { asOneFamily } from '../player/codecs.js';
 import { failureOf, failureOfStatus, type Failure } from '../player/failure.js';
 import { FrameWatch } from '../player/frames.js';
 import type { Lease } from '../player/lease.js';
-import { PATIENCE } from '../player/patience.js';
+import { isAway, throughOutages } from '../player/patience.js';
 import { nextTry, place, viewOf, type Latency } from './latency.js';
 
 /** What may be chosen besides letting the player decide. */
@@ -105,7 +105,7 @@ class LiveEngine implements Engine {
       fpsController: FrameWatch,
       capLevelToPlayerSize: true,
       ...(isSaving && { startLevel: 0 }),
-      ...PATIENCE,
+      ...throughOutages(Math.random()),
       xhrSetup: async (xhr, url) => {
         const token = await lease.token();
         xhr.open('GET', url, true);
@@ -131,7 +131,10 @@ class LiveEngine implements Engine {
   }
 
   async #handle(data: ErrorData): Promise<void> {
-    if (!data.fatal) return;
+    if (!data.fatal) {
+      if (data.type === ErrorTypes.NETWORK_ERROR && isAway(data.response?.code)) this.broadcast.onReconnecting(true);
+      return;
+    }
     const status = data.response?.code ?? 0;
     const code = status ? `${data.details} ${status}` : data.details;
     if (data.type === ErrorTypes.MEDIA_ERROR && this.#recoveries++ < 2) return this.#hls.recoverMediaError();

@@ -26,3 +26,31 @@ export const PATIENCE: Pick<HlsConfig, 'fragLoadPolicy'> = {
     },
   },
 };
+
+/** Whether a server is away, or cannot answer now: what was asked for is there later. */
+export function isAway(code: number | undefined): boolean {
+  return code === 0 || (code !== undefined && code >= 500);
+}
+
+/**
+ * A broadcast outlives a server that is killed and started again, and so does its player, with what it
+ * has loaded: hls.js by itself takes a refused connection as the end. `random` keeps those who watch
+ * together from asking together.
+ */
+export function throughOutages(random: number): Pick<HlsConfig, 'manifestLoadPolicy' | 'playlistLoadPolicy' | 'fragLoadPolicy'> {
+  const errorRetry: RetryConfig = {
+    // Longer than an event waits for its publisher; picture and sound count together.
+    maxNumRetry: 300,
+    retryDelayMs: 500 * (0.75 + random / 2),
+    maxRetryDelayMs: 2000 * (0.75 + random / 2),
+    shouldRetry: (config, retries, isTimeout, response) =>
+      (isTimeout || isAway(response?.code)) && retries < (config?.maxNumRetry ?? 0),
+  };
+  const timeoutRetry: RetryConfig = { maxNumRetry: 4, retryDelayMs: 0, maxRetryDelayMs: 0 };
+  const playlists = { maxTimeToFirstByteMs: 10_000, maxLoadTimeMs: 20_000, timeoutRetry, errorRetry };
+  return {
+    manifestLoadPolicy: { default: playlists },
+    playlistLoadPolicy: { default: playlists },
+    fragLoadPolicy: { default: { ...PATIENCE.fragLoadPolicy.default, errorRetry } },
+  };
+}
