@@ -224,28 +224,26 @@ impl Driver {
             }
             return self.open().await;
         }
-        if self.place(packet.clone())? {
-            self.encode(&packet);
-        } else {
-            // Its times jumped: what comes now is a feed of its own.
-            tracing::info!(video = %self.video, "the publisher's clock jumped");
-            self.away().await?;
-            if let Some(feed) = &mut self.feed {
-                (feed.timeline, feed.sound) = (None, None);
-                feed.pulse.jump(self.began.elapsed());
-                feed.opening.take();
-                feed.opening.push(packet);
-            }
-            return self.open().await;
+        if self.place(&packet)? {
+            return self.flush().await;
         }
-        self.flush().await
+        // Its times jumped: what comes now is a feed of its own.
+        tracing::info!(video = %self.video, "the publisher's clock jumped");
+        self.away().await?;
+        if let Some(feed) = &mut self.feed {
+            (feed.timeline, feed.sound) = (None, None);
+            feed.pulse.jump(self.began.elapsed());
+            feed.opening.take();
+            feed.opening.push(packet);
+        }
+        self.open().await
     }
 
-    /// Gives a packet to the cutter; `false` when its time has jumped.
-    fn place(&mut self, packet: Packet) -> Result<bool, LiveError> {
+    /// Gives a packet to the cutter and to the cell; `false` when its time has jumped.
+    fn place(&mut self, packet: &Packet) -> Result<bool, LiveError> {
         let (Some(feed), Some(going)) = (&mut self.feed, &mut self.going) else { return Ok(true) };
         let Some(timeline) = &mut feed.timeline else { return Ok(true) };
-        let frame = match timeline.place(&packet) {
+        let frame = match timeline.place(packet) {
             Placed::At(frame) => frame,
             Placed::Early => return Ok(true),
             Placed::Jump => return Ok(false),
@@ -263,6 +261,7 @@ impl Driver {
                 }
             }
         }
+        self.encode(packet);
         Ok(true)
     }
 
@@ -334,8 +333,7 @@ impl Driver {
         }
         let packets = self.feed.as_mut().map(|feed| feed.opening.take()).unwrap_or_default();
         for packet in packets {
-            self.place(packet.clone())?;
-            self.encode(&packet);
+            self.place(&packet)?;
         }
         self.flush().await
     }

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::cadence::Cadence;
 use super::health::Pulse;
 use super::sound::SoundClock;
-use super::timeline::Timeline;
+use super::timeline::{Timeline, has_jumped};
 
 /// One publisher's connection, as its event sees it.
 #[derive(Debug)]
@@ -90,8 +90,14 @@ const MAX_OPENING: usize = 64 << 20;
 const SOUND_ALONE: i64 = 2 * FEED_TIMESCALE as i64;
 
 impl Opening {
-    /// Takes a packet; `false` when it is too much.
+    /// Takes a packet; `false` when it is too much. When its time jumps, what there is of its track is of
+    /// no use.
     pub(crate) fn push(&mut self, packet: Packet) -> bool {
+        let mut of_track = self.packets.iter().rev().filter(|one| one.track == packet.track);
+        if of_track.next().is_some_and(|last| has_jumped(last.dts, packet.dts)) {
+            self.packets.retain(|one| one.track != packet.track);
+            self.bytes = self.packets.iter().map(|one| one.data.len()).sum();
+        }
         self.bytes += packet.data.len();
         self.packets.push(packet);
         self.bytes <= MAX_OPENING
@@ -123,9 +129,10 @@ impl Opening {
         }
     }
 
-    /// Ticks from `first` to the last packet.
+    /// Ticks from `first` to the last packet of its track: the other's clock may be another one still.
     pub(crate) fn lasted_since(&self, first: &Packet) -> u64 {
-        let last = self.packets.last().map_or(first.dts, |last| last.dts);
+        let last = self.packets.iter().rev().find(|last| last.track == first.track);
+        let last = last.map_or(first.dts, |last| last.dts);
         u64::try_from(last - first.dts).unwrap_or(0)
     }
 
@@ -218,6 +225,26 @@ mod tests {
         let (cadence, rate) = opening.cadence().unwrap();
         assert_eq!((cadence.target_duration_s, cadence.part_target_ms), (2, Some(350)));
         assert_eq!(rate, Ratio { num: 30, den: 1 });
+    }
+
+    #[test]
+    fn a_beginning_that_jumps_begins_anew() {
+        for jump in [95_443_717, -95_443_717, 10_500] {
+            let mut opening = Opening::default();
+            opening.push(packet(FeedTrack::Video, 0, true));
+            opening.push(packet(FeedTrack::Audio, 0, true));
+            opening.push(packet(FeedTrack::Video, 33, false));
+            for n in 0..=60 {
+                opening.push(packet(FeedTrack::Video, jump + n * 100 / 3, n % 60 == 0));
+                // The sound is late.
+                let late = if n < 10 { 0 } else { jump };
+                opening.push(packet(FeedTrack::Audio, late + n * 100 / 3, true));
+            }
+            let beginning = opening.beginning(true, None).unwrap();
+            assert_eq!((beginning.first.dts, beginning.cadence.target_duration_s), (jump * 90, 2), "{jump}");
+            assert_eq!(opening.lasted_since(&beginning.first), 180_000, "{jump}");
+            assert!((20_000..30_000).contains(&opening.sound_bps()), "{jump}: {}", opening.sound_bps());
+        }
     }
 
     #[test]

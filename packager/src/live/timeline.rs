@@ -13,7 +13,8 @@ pub(crate) struct Timeline {
     /// How much later than decoded the first key frame was shown. Decode times are moved by it, so
     /// that segments begin with a picture that is shown when the segment begins.
     delay: i64,
-    /// The last times, to see jumps.
+    /// The time of its first packet, and the last ones of its tracks, to see jumps.
+    first: i64,
     video: Option<i64>,
     audio: Option<i64>,
 }
@@ -23,7 +24,8 @@ pub(crate) struct Timeline {
 pub(crate) enum Placed {
     /// It is a frame at this time of the event, in ticks of a feed.
     At(Frame),
-    /// It is from before the feed's beginning, or goes back a little: it is left out.
+    /// It is from before the feed's beginning, goes back a little, or is on the clock that the other
+    /// track had before it jumped: it is left out.
     Early,
     /// Its time has nothing to do with the last one.
     Jump,
@@ -34,17 +36,23 @@ const JUMP: i64 = 10 * FEED_TIMESCALE as i64;
 /// Times that go back more than this have jumped, too.
 const BACK: i64 = FEED_TIMESCALE as i64;
 
+/// Whether the time of a packet has nothing to do with that of the one before it.
+pub(crate) fn has_jumped(last: i64, now: i64) -> bool {
+    now - last > JUMP || last - now > BACK
+}
+
 impl Timeline {
     /// A feed whose first key frame is shown at `at` on the event's clock.
     pub(crate) fn beginning(key: &Packet, at: u64) -> Self {
         let delay = i64::from(key.cts_offset);
         let offset = at.cast_signed() - (key.dts + delay);
-        Self { offset, delay, video: None, audio: None }
+        Self { offset, delay, first: key.dts, video: None, audio: None }
     }
 
     /// A feed of sound alone, whose first packet plays at `at`.
     pub(crate) fn beginning_with_sound(first: &Packet, at: u64) -> Self {
-        Self { offset: at.cast_signed() - first.dts, delay: 0, video: None, audio: None }
+        let offset = at.cast_signed() - first.dts;
+        Self { offset, delay: 0, first: first.dts, video: None, audio: None }
     }
 
     /// Event time minus feed time, of what is shown and heard.
@@ -54,15 +62,16 @@ impl Timeline {
 
     /// Where `packet` belongs.
     pub(crate) fn place(&mut self, packet: &Packet) -> Placed {
-        let last = match packet.track {
-            FeedTrack::Video => &mut self.video,
-            FeedTrack::Audio => &mut self.audio,
+        let (own, other) = match packet.track {
+            FeedTrack::Video => (&mut self.video, self.audio),
+            FeedTrack::Audio => (&mut self.audio, self.video),
         };
-        match *last {
-            Some(last) if packet.dts - last > JUMP || last - packet.dts > BACK => return Placed::Jump,
+        match *own {
+            Some(last) if has_jumped(last, packet.dts) => return Placed::Jump,
             // Equal times are for decoders to sort out; times that go back are of no use.
             Some(last) if packet.dts < last => return Placed::Early,
-            _ => *last = Some(packet.dts),
+            None if (packet.dts - other.unwrap_or(self.first)).abs() > JUMP => return Placed::Early,
+            _ => *own = Some(packet.dts),
         }
         let delay = if packet.track == FeedTrack::Video { self.delay } else { 0 };
         let Ok(time) = u64::try_from(packet.dts + self.offset + delay) else { return Placed::Early };
@@ -107,5 +116,20 @@ mod tests {
             assert_eq!(timeline.place(&packet(FeedTrack::Video, dts, 0)), Placed::Jump, "{dts}");
         }
         assert!(matches!(timeline.place(&packet(FeedTrack::Video, 9000, 0)), Placed::At(_)));
+    }
+
+    #[test]
+    fn a_track_that_has_not_jumped_yet_waits_until_it_has() {
+        for jump in [JUMP + 1, -JUMP - 1, 1 << 33, -(1i64 << 33)] {
+            let mut timeline = Timeline::beginning(&packet(FeedTrack::Video, jump, 0), 900_000);
+            // What both had before, of which some was kept with the new beginning.
+            for track in [FeedTrack::Audio, FeedTrack::Video] {
+                assert_eq!(timeline.place(&packet(track, 0, 0)), Placed::Early, "{jump}");
+            }
+            for track in [FeedTrack::Video, FeedTrack::Audio] {
+                let placed = timeline.place(&packet(track, jump + 3000, 0));
+                assert!(matches!(placed, Placed::At(Frame { time: 903_000, .. })), "{jump}: {placed:?}");
+            }
+        }
     }
 }
