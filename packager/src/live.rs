@@ -9,7 +9,8 @@
 //! # Consistency
 //!
 //! * A closed segment is on the disk, and the line that says so, before any playlist lists it as
-//!   closed. So after a crash the numbers go on where viewers have seen them.
+//!   closed; a part is in a file before it is listed. So a process that was killed goes on where viewers
+//!   have seen it, and takes nothing back.
 //! * An event has one task, and everything of it happens there in order.
 //! * The event outlives its publishers: while nobody publishes there are gaps, for as long as its
 //!   grace lasts.
@@ -34,6 +35,7 @@ mod health;
 pub mod ladder;
 mod lane;
 mod rungs;
+mod shown;
 mod sound;
 mod spool;
 mod stills;
@@ -110,6 +112,8 @@ pub(crate) struct Shared {
     cores: usize,
     /// Stops cells.
     stop: CancellationToken,
+    /// Whether the events from before this process are known.
+    is_restored: watch::Sender<bool>,
 }
 
 /// An event that has a task.
@@ -192,6 +196,7 @@ impl Live {
             transcoder: Config { transcoder: settings.transcoder, ..Config::default() }.transcoder(),
             cores: settings.cores,
             stop: CancellationToken::new(),
+            is_restored: watch::Sender::new(false),
         };
         Self { shared: Arc::new(shared), events: Arc::default() }
     }
@@ -217,6 +222,7 @@ impl Live {
         }
         let listener = door::open(&self.shared.socket)?;
         self.restore(&stop)?;
+        self.shared.is_restored.send_replace(true);
         door::accept(self, listener, &stop).await;
         self.tracker().close();
         self.tracker().wait().await;
@@ -302,10 +308,16 @@ impl Live {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn on_air(&self, video: VideoId, version: VersionId) -> Option<Arc<OnAir>> {
+    /// What is on air of an event; an error while nobody knows.
+    async fn on_air(&self, video: VideoId, version: VersionId) -> Result<Option<Arc<OnAir>>, Failure> {
+        // Whoever is told that there is no such event does not ask again.
+        let mut is_restored = self.shared.is_restored.subscribe();
+        let known =
+            tokio::time::timeout(broadcast::PATIENCE, is_restored.wait_for(|is_restored| *is_restored));
+        known.await.map_err(|_| "the events from before are not known yet")??;
         let events = self.events();
-        let known = events.get(&video).filter(|known| known.version == version)?;
-        known.on_air.borrow().clone()
+        let known = events.get(&video).filter(|known| known.version == version);
+        Ok(known.and_then(|known| known.on_air.borrow().clone()))
     }
 }
 
@@ -323,7 +335,7 @@ impl LiveSource for Live {
         version: VersionId,
         newer_than: Option<u64>,
     ) -> Result<Option<Arc<Event>>, Failure> {
-        let Some(on_air) = self.on_air(video, version) else { return Ok(None) };
+        let Some(on_air) = self.on_air(video, version).await? else { return Ok(None) };
         Ok(Some(match newer_than {
             None => on_air.broadcast.event(),
             known => on_air.broadcast.news_of_event(known).await,
@@ -337,7 +349,7 @@ impl LiveSource for Live {
         rendition: RenditionName,
         after: Position,
     ) -> Result<Option<Update>, Failure> {
-        let Some(on_air) = self.on_air(video, version) else { return Ok(None) };
+        let Some(on_air) = self.on_air(video, version).await? else { return Ok(None) };
         Ok(on_air.broadcast.news(rendition, after).await)
     }
 
@@ -348,7 +360,7 @@ impl LiveSource for Live {
         rendition: RenditionName,
         piece: Piece,
     ) -> Result<Option<Bytes>, Failure> {
-        let Some(on_air) = self.on_air(video, version) else { return Ok(None) };
+        let Some(on_air) = self.on_air(video, version).await? else { return Ok(None) };
         Ok(match piece {
             Piece::Init(number) => on_air.broadcast.init(rendition, number),
             Piece::Part(msn, part) => on_air.broadcast.part(rendition, msn, part),

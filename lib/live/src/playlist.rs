@@ -162,7 +162,8 @@ impl Writer<'_> {
         for (n, part) in parts.iter().enumerate() {
             let duration = Seconds::of(part.duration.into(), self.rendition.timescale);
             write!(text, "#EXT-X-PART:DURATION={duration},URI=\"{}.{n}.m4s\"", begun.msn)?;
-            text.push_str(match (begun.gap, part.independent) {
+            // What a killed packager had not made of a segment is a gap behind what it had.
+            text.push_str(match (begun.gap || part.size_bytes == 0, part.independent) {
                 (true, _) => ",GAP=YES\n",
                 (false, true) => ",INDEPENDENT=YES\n",
                 (false, false) => "\n",

@@ -82,10 +82,11 @@ impl Broadcast {
         });
     }
 
-    /// What the record says of a rendition from before this process.
-    pub(crate) fn restore(&self, name: RenditionName, segments: impl Iterator<Item = Segment>) {
+    /// What the record says of a rendition from before this process, and the bytes of the last parts.
+    pub(crate) fn restore(&self, name: RenditionName, segments: Vec<Segment>, parts: Vec<(u32, u32, Bytes)>) {
         if let Some(kept) = self.state().renditions.get_mut(&name) {
-            segments.for_each(|segment| kept.rendition.push(segment));
+            segments.into_iter().for_each(|segment| kept.rendition.push(segment));
+            kept.parts.extend(parts);
         }
     }
 

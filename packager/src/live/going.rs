@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cmaf::Bandwidth;
-use live::{Event, Line, Offered, Record, Segment, Timing, Track};
+use live::{Event, Line, Offered, Part, Record, Recorded, Segment, Timing, Track};
 use model::{RenditionName, VersionId, VideoId};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -16,8 +16,8 @@ use super::format::Format;
 use super::lane::Made;
 use super::rungs::Rungs;
 use super::sound::{elapsed, stretch, time};
-use super::spool::{Spool, SpoolError};
-use super::{LiveError, Shared, stills};
+use super::spool::{Reader, Spool, SpoolError};
+use super::{LiveError, Shared, shown, stills};
 
 /// What is on air, for whoever asks.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(super) struct Going {
     pub(super) unwritten: Vec<(RenditionName, Segment, Bytes)>,
     /// Whether the disk has taken all so far, sooner or later.
     pub(super) is_recorded: bool,
+    /// Whether segments are shown part by part.
+    has_parts: bool,
     /// A chunk on its way to the store.
     pub(super) sealing: Option<JoinHandle<Result<Option<Line>, LiveError>>>,
     /// The renditions that are encoded here.
@@ -88,7 +90,9 @@ impl Going {
     }
 
     fn new(cutter: Cutter, on_air: Arc<OnAir>, spool: Spool) -> Self {
+        let has_parts = on_air.broadcast.event().timing.part_target_ms.is_some();
         Self {
+            has_parts,
             cutter,
             on_air,
             spool: Some(spool),
@@ -105,8 +109,9 @@ impl Going {
     }
 
     /// Goes on with an event from before this process.
-    pub(super) fn restored(shared: &Shared, spool: Spool, record: Record) -> Result<Self, LiveError> {
+    pub(super) fn restored(shared: &Shared, mut spool: Spool, mut record: Record) -> Result<Self, LiveError> {
         let Record { video, version, timing, .. } = record;
+        let parts = known_parts(&mut spool, &mut record)?;
         let cadence =
             Cadence { target_duration_s: timing.target_duration_s, part_target_ms: timing.part_target_ms };
         let event = Event { video, version, timing, renditions: Vec::new(), revision: 0, ended: false };
@@ -127,7 +132,8 @@ impl Going {
                 };
                 formats.insert(*name, (track.init, format));
             }
-            broadcast.restore(*name, recorded.segments.iter().map(|(segment, _)| segment.clone()));
+            let (segments, bytes) = listed(*name, recorded, &parts, &reader)?;
+            broadcast.restore(*name, segments, bytes);
             if let Some((last, _)) = recorded.segments.last() {
                 let timescale = recorded.tracks.first().map_or(1, |track| track.timescale);
                 end = end.max(time(last.begun.start + u64::from(last.duration), timescale));
@@ -208,11 +214,21 @@ impl Going {
             made = rest;
             let (shown, closed): (Vec<_>, Vec<_>) =
                 first.into_iter().partition(|(_, made)| !matches!(made, Made::Closed(_)));
+            self.note(&shown).await;
             self.on_air.broadcast.show(&shown);
             if !closed.is_empty() {
                 self.write_closed(&closed).await;
                 self.on_air.broadcast.show(&closed);
             }
+        }
+    }
+
+    /// Notes the parts that are about to be shown, if there are parts. What a disk does not take of them
+    /// would be missed after a crash only; that it takes nothing is told by [`write_closed`](Self::write_closed).
+    async fn note(&mut self, shown: &[(RenditionName, Made)]) {
+        if !shown.is_empty() && self.is_recorded && self.has_parts {
+            let shown = shown.to_vec();
+            let _ = self.with_spool(move |spool| spool.note(&shown)).await;
         }
     }
 
@@ -346,6 +362,58 @@ fn up_to_closed(
         }
         is_before
     })
+}
+
+/// The parts of the last segments as they were listed; what grew when the process was killed is closed,
+/// and written down.
+fn known_parts(
+    spool: &mut Spool,
+    record: &mut Record,
+) -> Result<BTreeMap<(RenditionName, u32), Vec<Part>>, LiveError> {
+    let names: Vec<RenditionName> = record.renditions.keys().copied().collect();
+    let shown = spool.shown(names.into_iter())?;
+    let mut parts = BTreeMap::new();
+    for (name, shown) in &shown {
+        parts.extend(shown.before.iter().map(|one| ((*name, one.begun.msn), one.parts.clone())));
+        parts.extend(shown.open.iter().map(|(one, _)| ((*name, one.begun.msn), one.parts.clone())));
+    }
+    if !record.ended {
+        let mended = shown::mend(record, &shown)?;
+        for line in spool.close(&mended)? {
+            if let Err(fault) = record.add(line) {
+                tracing::error!("a line of a live event is left out: {fault}");
+            }
+        }
+        parts.extend(mended.into_iter().map(|(name, segment, _)| ((name, segment.begun.msn), segment.parts)));
+    }
+    Ok(parts)
+}
+
+/// The segments of a rendition with the parts that are known, and the bytes of those that may be asked for.
+#[expect(clippy::type_complexity, reason = "segments, and the parts as a broadcast keeps them")]
+fn listed(
+    name: RenditionName,
+    recorded: &Recorded,
+    parts: &BTreeMap<(RenditionName, u32), Vec<Part>>,
+    reader: &Reader,
+) -> Result<(Vec<Segment>, Vec<(u32, u32, Bytes)>), LiveError> {
+    let (mut segments, mut pieces) = (Vec::with_capacity(recorded.segments.len()), Vec::new());
+    for (segment, offset) in &recorded.segments {
+        let msn = segment.begun.msn;
+        let parts = parts.get(&(name, msn)).cloned().unwrap_or_default();
+        let is_whole = parts.iter().map(|part| part.duration).sum::<u32>() == segment.duration;
+        let parts = if is_whole { parts } else { Vec::new() };
+        let segment = Segment { parts, ..segment.clone() };
+        if !segment.parts.is_empty()
+            && !segment.begun.gap
+            && let Some(bytes) = reader.segment(name, &segment, *offset)?
+        {
+            let cut = (0..).zip(shown::cut(&segment, &bytes)?).filter(|(_, bytes)| !bytes.is_empty());
+            pieces.extend(cut.map(|(number, bytes)| (msn, number, bytes)));
+        }
+        segments.push(segment);
+    }
+    Ok((segments, pieces))
 }
 
 /// When those segments begin that some renditions had when the process ended, and others had not.

@@ -124,7 +124,15 @@ impl Lane {
     pub(crate) fn pass(&mut self, duration: u32) {
         self.end += u64::from(duration);
         self.show();
-        self.made.push(Made::Part(Part { duration, size_bytes: 0, independent: false }, Bytes::new()));
+        // A gap has parts of at most their target, too (§4.4.4.9).
+        let mut rest = u64::from(duration);
+        while rest > 0 {
+            let lasts = rest.min(self.part_target.unwrap_or(rest).max(1));
+            rest -= lasts;
+            let duration = u32::try_from(lasts).unwrap_or(u32::MAX);
+            let part = Part { duration, size_bytes: 0, independent: false };
+            self.made.push(Made::Part(part, Bytes::new()));
+        }
     }
 
     /// The segment ends at `time`. If nothing came, it is a gap.
@@ -214,7 +222,7 @@ fn ticks(samples: &[(Sample, Bytes)]) -> u64 {
 }
 
 /// Head and payload of a fragment.
-fn assemble(sequence: u32, start: u64, samples: &[(Sample, Bytes)]) -> Result<Bytes, CmafError> {
+pub(super) fn assemble(sequence: u32, start: u64, samples: &[(Sample, Bytes)]) -> Result<Bytes, CmafError> {
     let described: Vec<Sample> = samples.iter().map(|(sample, _)| *sample).collect();
     let len = samples.iter().map(|(_, data)| data.len()).sum::<usize>();
     let head = match described.first() {
@@ -303,6 +311,16 @@ mod tests {
         assert_eq!(first.samples[..], segment.samples[..10]);
         let held: Vec<u8> = parts.iter().flat_map(|part| part[part.len() - 10..].to_vec()).collect();
         assert_eq!(held.chunks(10).map(|part| part[0]).collect::<Vec<_>>(), [9, 19, 29, 39, 49, 59]);
+    }
+
+    #[test]
+    fn a_long_gap_has_parts_of_their_usual_length() {
+        let mut lane = Lane::new(NAME, 90_000, Some(350));
+        lane.begin(begun(0, 0));
+        lane.close(180_000).unwrap();
+        let lasting = |made: Made| if let Made::Part(part, _) = made { Some(part.duration) } else { None };
+        let parts: Vec<u32> = lane.take().into_iter().filter_map(lasting).collect();
+        assert_eq!(parts, [31_500, 31_500, 31_500, 31_500, 31_500, 22_500]);
     }
 
     #[test]

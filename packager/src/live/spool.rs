@@ -8,12 +8,16 @@ use bytes::Bytes;
 use live::{Line, Record, RecordError, Segment};
 use model::RenditionName;
 
+use super::lane::Made;
+use super::shown::{Notes, Shown};
+
 /// The folder of one event: its log, and the bytes of its segments until they are in the store.
 ///
 /// ```text
 /// log                   live::Line…, each one durable before it is shown
 /// 720p-init-0.mp4       an initialisation segment
 /// 720p-00000030.reel    the bytes of thirty segments from this one on, back to back
+/// 720p.shown            the parts of the segment that grows
 /// ```
 #[derive(Debug)]
 pub(crate) struct Spool {
@@ -21,6 +25,8 @@ pub(crate) struct Spool {
     log: File,
     /// The reel that each rendition writes to: its number, the file, and its length.
     reels: BTreeMap<RenditionName, (u32, File, u64)>,
+    /// What is shown of each rendition.
+    notes: BTreeMap<RenditionName, Notes>,
 }
 
 /// Why a spool is of no use.
@@ -61,7 +67,7 @@ impl Spool {
         if let Some(parent) = folder.parent() {
             sync_folder(parent)?;
         }
-        Ok(Self { folder, log, reels: BTreeMap::new() })
+        Ok(Self { folder, log, reels: BTreeMap::new(), notes: BTreeMap::new() })
     }
 
     /// Goes on with the folder of an event; what a crash left half written is cut off.
@@ -72,7 +78,7 @@ impl Spool {
             Record::read(&bytes).map_err(|source| SpoolError::Record { path: folder.clone(), source })?;
         let log = OpenOptions::new().append(true).open(&path).map_err(at(&path))?;
         log.set_len(whole as u64).map_err(at(&path))?;
-        Ok((Self { folder, log, reels: BTreeMap::new() }, record))
+        Ok((Self { folder, log, reels: BTreeMap::new(), notes: BTreeMap::new() }, record))
     }
 
     /// Stores an initialisation segment, and then the line that says so.
@@ -89,6 +95,39 @@ impl Spool {
         self.append(std::slice::from_ref(line))
     }
 
+    /// What the process before had shown.
+    pub(crate) fn shown(
+        &mut self,
+        renditions: impl Iterator<Item = RenditionName>,
+    ) -> Result<BTreeMap<RenditionName, Shown>> {
+        let mut shown = BTreeMap::new();
+        for rendition in renditions {
+            let path = self.shown_path(rendition);
+            let read = match fs::read(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                read => Shown::read(&read.map_err(at(&path))?),
+            };
+            let open = read.open.iter().map(|(open, _)| open.clone());
+            let before: Vec<_> = read.before.iter().cloned().chain(open).collect();
+            self.notes.insert(rendition, Notes::create(&path, &before).map_err(at(&path))?);
+            shown.insert(rendition, read);
+        }
+        Ok(shown)
+    }
+
+    /// Notes what is about to be shown, without waiting for the disk.
+    pub(crate) fn note(&mut self, made: &[(RenditionName, Made)]) -> Result<()> {
+        for (rendition, made) in made {
+            let path = self.shown_path(*rendition);
+            if !self.notes.contains_key(rendition) {
+                self.notes.insert(*rendition, Notes::create(&path, &[]).map_err(at(&path))?);
+            }
+            let taken = self.notes.get_mut(rendition).map(|notes| notes.take(made));
+            taken.transpose().map_err(at(&path))?;
+        }
+        Ok(())
+    }
+
     /// Stores closed segments: first all bytes, then the lines that say so, which it returns.
     pub(crate) fn close(&mut self, segments: &[(RenditionName, Segment, Bytes)]) -> Result<Vec<Line>> {
         let mut lines = Vec::with_capacity(segments.len());
@@ -97,7 +136,8 @@ impl Spool {
                 true => 0,
                 false => self.write(*rendition, segment.begun.msn, bytes)?,
             };
-            lines.push(Line::Segment { rendition: *rendition, offset, segment: segment.clone() });
+            let segment = Segment { parts: Vec::new(), ..segment.clone() };
+            lines.push(Line::Segment { rendition: *rendition, offset, segment });
         }
         for (rendition, (number, file, _)) in &self.reels {
             file.sync_data().map_err(|source| at(&self.reel_path(*rendition, *number))(source))?;
@@ -141,6 +181,10 @@ impl Spool {
 
     fn reel_path(&self, rendition: RenditionName, number: u32) -> PathBuf {
         self.folder.join(format!("{rendition}-{number:08}.reel"))
+    }
+
+    fn shown_path(&self, rendition: RenditionName) -> PathBuf {
+        self.folder.join(format!("{rendition}.shown"))
     }
 
     fn init_path(&self, rendition: RenditionName, number: u32) -> PathBuf {

@@ -282,7 +282,10 @@ impl History {
         }
         let parts = self.begun.get(&msn).map(|begun| &begun.parts[..]).unwrap_or_default();
         // A segment that was a gap from its beginning has parts that are gaps, if any.
-        faults.unless(parts.iter().all(|part| part.gap == is.gap), Rule::Gap, || {
+        // Others may end in gaps.
+        let media = parts.iter().take_while(|part| !part.gap).count();
+        let is_right = if is.gap { media == 0 } else { parts.is_empty() || media > 0 };
+        faults.unless(is_right && parts[media..].iter().all(|part| part.gap), Rule::Gap, || {
             format!("segment {msn} has GAP {}, and its parts were {parts:?}", is.gap)
         });
         let sum: Micros = parts.iter().map(|part| part.duration).sum();
