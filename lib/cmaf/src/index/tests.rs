@@ -18,7 +18,7 @@ fn rendition(name: &str, chunks: Vec<Vec<(u32, u32)>>) -> RenditionIndex {
     };
     RenditionIndex {
         name,
-        codecs: "avc1.64000b".to_owned(),
+        codecs: if name.is_video() { "avc1.64000b" } else { "mp4a.40.2" }.to_owned(),
         timescale: 10,
         kind,
         bandwidth: Bandwidth::measure(10, chunks.iter().flat_map(|chunk| chunk.segments.clone())),
