@@ -151,3 +151,97 @@ fn taken(record: &Record, segments: &Range<u32>, video: VideoId, version: Versio
     });
     Record { video, version, timing: record.timing, renditions: renditions.collect(), ended: true }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use live::{Begun, Timing, Track};
+    use model::cell::Ratio;
+    use model::{RenditionName, Timestamp};
+
+    use super::*;
+
+    /// Segments of 2 s from this one on; those in `gaps` are empty.
+    fn rendition(name: RenditionName, msns: Range<u32>, gaps: &[u32]) -> (RenditionName, Recorded) {
+        let kind = cmaf::RenditionKind::Video { width: 640, height: 360, frame_rate: Ratio::new(30, 1) };
+        let track = Track {
+            rendition: name,
+            init: 0,
+            first_msn: msns.start,
+            codecs: String::new(),
+            timescale: 1000,
+            kind,
+        };
+        let segment = |msn: u32| {
+            let begun = Begun {
+                msn,
+                start: u64::from(msn) * 2000,
+                init: 0,
+                discontinuity: false,
+                gap: gaps.contains(&msn),
+            };
+            (Segment { begun, duration: 2000, size_bytes: 9, parts: Vec::new() }, 0)
+        };
+        let recorded =
+            Recorded { tracks: vec![track], segments: msns.map(segment).collect(), sealed: Vec::new() };
+        (name, recorded)
+    }
+
+    fn record(renditions: impl IntoIterator<Item = (RenditionName, Recorded)>) -> Record {
+        let zero = Timestamp::from_seconds(1_700_000_000);
+        let timing = Timing { zero, target_duration_s: 2, part_target_ms: None };
+        let (video, version) = (VideoId::from_bits(1), VersionId::from_bits(1));
+        let renditions: BTreeMap<_, _> = renditions.into_iter().collect();
+        Record { video, version, timing, renditions, ended: false }
+    }
+
+    const SMALL: RenditionName = RenditionName::Video { height: 144 };
+    const OWN: RenditionName = RenditionName::Video { height: 360 };
+
+    #[test]
+    fn a_stretch_is_in_whole_segments_that_are_there() {
+        let event = record([rendition(OWN, 0..5, &[3, 4])]);
+        let between = |from_ms, to_ms| ClipStretch::Between { from_ms, to_ms };
+        let not_there = Err(ClipRefusal::NotThere { from_ms: 0, to_ms: 10_000 });
+        let cases = [
+            ("within one", between(2500, 3500), Ok(1..2)),
+            ("over borders", between(1999, 4001), Ok(0..3)),
+            ("at borders", between(2000, 4000), Ok(1..2)),
+            ("into an outage", between(5000, 8000), Ok(2..4)),
+            ("nothing but an outage", between(6000, 9000), Err(ClipRefusal::Nothing)),
+            ("behind the end", between(9000, 10_001), not_there.clone()),
+            ("nothing at all", between(5000, 5000), not_there.clone()),
+            ("the last", ClipStretch::Last { ms: 5000 }, Ok(2..5)),
+            ("all", ClipStretch::Last { ms: 10_000 }, Ok(0..5)),
+            ("more than all", ClipStretch::Last { ms: 10_001 }, not_there),
+        ];
+        for (name, stretch, expected) in cases {
+            assert_eq!(segments_of(&event, stretch), expected, "{name}");
+        }
+        let nothing = segments_of(&record([]), ClipStretch::Last { ms: 1000 });
+        assert_eq!(nothing, Err(ClipRefusal::Nothing));
+    }
+
+    #[test]
+    fn renditions_that_lack_an_end_of_it_are_left_out() {
+        let (video, version) = (VideoId::from_bits(7), VersionId::from_bits(7));
+        let with = |other: (RenditionName, Recorded)| {
+            let event = record([rendition(OWN, 0..6, &[2]), other]);
+            let clip = taken(&event, &(2..5), video, version);
+            assert_eq!((clip.video, clip.version), (video, version));
+            assert_eq!(clip.renditions[&OWN].segments.len(), 3);
+            clip.renditions.contains_key(&SMALL)
+        };
+        let cases = [
+            ("all of it is there", 0..6, vec![2], true),
+            ("a gap in the middle is filled by what is before", 0..6, vec![2, 4], true),
+            ("its first segment is missing", 0..6, vec![2, 3], false),
+            ("it began later", 4..6, vec![], false),
+            ("its last segment is not there yet", 0..4, vec![2], false),
+        ];
+        for (name, msns, gaps, expected) in cases {
+            assert_eq!(with(rendition(SMALL, msns, &gaps)), expected, "{name}");
+        }
+    }
+}
