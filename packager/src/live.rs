@@ -39,6 +39,8 @@ mod shown;
 mod sound;
 mod spool;
 mod stills;
+#[cfg(test)]
+mod testing;
 mod timeline;
 mod verify;
 

@@ -1,7 +1,8 @@
 //! From the spool to the shelf: closed segments become chunks in the store, as they are.
 //!
 //! On the shelf the film has no outages: times are those of the event without what everybody lacked.
-//! What only one rendition lacks, its picture before lasts longer.
+//! What only one rendition lacks, its picture before lasts longer, or its first one if it came late. A
+//! picture that came too late or left too early stays away: all of a film's begin and end together.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,6 +41,9 @@ const CHUNK_S: u64 = 60;
 /// Segments behind the last chunk after which another is tried: those of a chunk, and one more.
 const ENOUGH: usize = 32;
 
+/// What a picture of the shelf may lack at its beginning or at its end, in seconds.
+const MOST_LACKING_S: u64 = 8;
+
 /// What comes next of a rendition.
 struct Pending {
     timescale: u64,
@@ -47,6 +51,8 @@ struct Pending {
     number: u32,
     /// and the beginning.
     start: u64,
+    /// What of the film was over when its first segment began, if that is to come.
+    late: u64,
     /// The event's segments, with where their bytes begin, and whether everybody lacks them.
     segments: Vec<(Segment, u64, Option<bool>)>,
 }
@@ -152,6 +158,10 @@ impl Archive {
             timescale: recorded.tracks.first().map_or(1, |track| u64::from(track.timescale)),
             number: u32::try_from(number).unwrap_or(u32::MAX),
             start: recorded.sealed.iter().map(|(_, chunk)| ticks(chunk)).sum(),
+            late: match leader {
+                Some(leader) if number == 0 => late(leader, recorded),
+                _ => 0,
+            },
             segments: segments.collect(),
         })
     }
@@ -162,7 +172,7 @@ impl Archive {
         name: RenditionName,
         last: bool,
     ) -> Result<Option<(u32, u64, Vec<Joined>)>, LiveError> {
-        let Some(Pending { timescale, number, start, segments }) = self.pending(name) else {
+        let Some(Pending { timescale, number, start, late, segments }) = self.pending(name) else {
             return Ok(None);
         };
         let mut joined: Vec<Joined> = Vec::new();
@@ -190,7 +200,7 @@ impl Archive {
                 (bytes, _) => bytes,
             };
             let bytes = bytes.ok_or(LiveError::Lost { rendition: name, msn })?;
-            let ReadSegment { samples, payload, .. } = read_part(&bytes)?;
+            let ReadSegment { mut samples, payload, .. } = read_part(&bytes)?;
             let begins = samples.first().is_some_and(|sample| sample.sync);
             // A chunk is of one format, and lasts a minute.
             let whole = joined.len() >= CHUNK_S as usize / 2
@@ -198,6 +208,9 @@ impl Archive {
                 || init.is_some_and(|init| init != segment.begun.init);
             if begins && whole && !joined.is_empty() {
                 return Ok(Some((number, start, joined)));
+            }
+            if let (true, true, Some(first)) = (begins, joined.is_empty(), samples.first_mut()) {
+                first.duration = first.duration.saturating_add(u32::try_from(late).unwrap_or(u32::MAX));
             }
             let lasts = samples.iter().map(|sample| u64::from(sample.duration)).sum::<u64>();
             init = Some(segment.begun.init);
@@ -239,15 +252,18 @@ impl Archive {
             return Ok(Some(bytes));
         }
         let Some(from) = from else { return Ok(None) };
-        let InStore { key, chunk, place, before } = from;
+        let InStore { key, chunk, place, late, before } = from;
         let index = self.store.get_range(&key, chunk.index_range()).await?;
         let index = read_chunk_index(&index)?;
         let at: u64 = chunk.segments[..place].iter().map(|one| u64::from(one.size_bytes)).sum();
         let range = at..at + u64::from(chunk.segments[place].size_bytes);
         let stored = self.store.get_range(&key, range).await?;
-        let samples = &index.segments[place].samples;
+        let mut samples = index.segments[place].samples.clone();
+        if let Some(first) = samples.first_mut() {
+            first.duration = first.duration.saturating_sub(late).max(1);
+        }
         let payload = index.segments[place].payload_offset as usize;
-        Ok(Some(cut_out(&segment, samples, &stored[payload..], before)?))
+        Ok(Some(cut_out(&segment, &samples, &stored[payload..], before)?))
     }
 
     /// Stores what is missing of the version that the event grew, its index last. `None` when there
@@ -299,17 +315,19 @@ impl Archive {
 }
 
 /// The renditions that go on the shelf. A film has one format for each: what was published in several
-/// is left out, as long as there is a picture in one.
+/// is left out, as long as there is a picture in one; so are pictures that lack too much. Sound stays:
+/// one that came late was silence.
 fn shelved(record: &Record) -> impl Iterator<Item = (&RenditionName, &Recorded)> {
-    let is_whole = |recorded: &Recorded| recorded.tracks.len() == 1;
-    let has_picture = record
-        .renditions
-        .iter()
-        .any(|(name, recorded)| name.is_video() && is_whole(recorded) && !recorded.sealed.is_empty());
-    let stays = move |(name, recorded): &(&RenditionName, &Recorded)| {
-        !recorded.sealed.is_empty() && (is_whole(recorded) || !(name.is_video() && has_picture))
+    let leader = leader(record);
+    let lacks_much = move |recorded: &Recorded| {
+        let most = leader.map_or(0, |leader| MOST_LACKING_S * timescale(leader));
+        leader.is_some_and(|leader| lacking(leader, recorded).into_iter().any(|ticks| ticks > most))
     };
-    record.renditions.iter().filter(stays)
+    let is_whole = |recorded: &Recorded| recorded.tracks.len() == 1;
+    let there = record.renditions.iter().filter(|(_, recorded)| !recorded.sealed.is_empty());
+    let is_good = move |recorded: &Recorded| is_whole(recorded) && !lacks_much(recorded);
+    let has_picture = there.clone().any(|(name, recorded)| name.is_video() && is_good(recorded));
+    there.filter(move |(name, recorded)| !name.is_video() || is_good(recorded) || !has_picture)
 }
 
 /// What there is of a rendition up to where its format changed, or all of it.
@@ -331,9 +349,34 @@ pub(super) fn leader(record: &Record) -> Option<&Recorded> {
     record.renditions.iter().max_by_key(|(name, _)| **name).map(|(_, recorded)| recorded)
 }
 
+/// Ticks per second of a rendition.
+fn timescale(recorded: &Recorded) -> u64 {
+    recorded.tracks.first().map_or(1, |track| u64::from(track.timescale.max(1)))
+}
+
 /// Ticks of a rendition in milliseconds.
 pub(super) fn ms_of(recorded: &Recorded, ticks: u64) -> u64 {
-    ticks * 1000 / recorded.tracks.first().map_or(1, |track| u64::from(track.timescale.max(1)))
+    ticks * 1000 / timescale(recorded)
+}
+
+/// What of `leader` is before the first segment of a rendition that is no gap, and behind its last
+/// segment, in the leader's ticks.
+fn lacking(leader: &Recorded, recorded: &Recorded) -> [u64; 2] {
+    let first = recorded.segments.iter().map(|(segment, _)| segment.begun).find(|begun| !begun.gap);
+    let last = recorded.segments.last().map(|(segment, _)| segment.begun.msn);
+    let there = leader.segments.iter().filter(|(segment, _)| !segment.begun.gap);
+    let sum = |is_lacking: &dyn Fn(u32) -> bool| {
+        let lacking = there.clone().filter(|(segment, _)| is_lacking(segment.begun.msn));
+        lacking.map(|(segment, _)| u64::from(segment.duration)).sum()
+    };
+    let before = sum(&|msn| first.is_none_or(|first| msn < first.msn));
+    [before, sum(&|msn| last.is_some_and(|last| msn > last))]
+}
+
+/// What of the film was over when the first segment of a rendition began, in the rendition's ticks.
+fn late(leader: &Recorded, recorded: &Recorded) -> u64 {
+    let [before, _] = lacking(leader, recorded);
+    before * timescale(recorded) / timescale(leader)
 }
 
 /// What there is of the event between its outages, in milliseconds from its zero.
@@ -367,6 +410,8 @@ struct InStore {
     chunk: ChunkRef,
     /// Which segment of the chunk,
     place: usize,
+    /// by how many ticks its first sample lasts longer there,
+    late: u32,
     /// and how many ticks of it are before.
     before: u64,
 }
@@ -378,7 +423,12 @@ fn in_store(record: &Record, recorded: &Recorded, rendition: RenditionName, msn:
         let before = (spans[place].0..msn).filter_map(|msn| find(recorded, msn));
         let before = before.map(|(segment, _)| u64::from(segment.duration)).sum();
         let key = ObjectKey::Chunk { video, version, rendition, number: chunk.number, hash: chunk.hash };
-        Some(InStore { key, chunk: chunk.clone(), place, before })
+        let late = match leader(record) {
+            Some(leader) if chunk.number == 0 && place == 0 => late(leader, recorded),
+            _ => 0,
+        };
+        let late = u32::try_from(late).unwrap_or(u32::MAX);
+        Some(InStore { key, chunk: chunk.clone(), place, late, before })
     })
 }
 
@@ -412,4 +462,64 @@ fn cut_out(segment: &Segment, samples: &[Sample], payload: &[u8], before: u64) -
 
 fn ticks(chunk: &ChunkRef) -> u64 {
     chunk.segments.iter().map(|segment| u64::from(segment.duration)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use live::Begun;
+
+    use super::*;
+    use crate::live::testing::{OWN, SMALL, record, rendition};
+
+    #[test]
+    fn what_came_late_or_left_early_is_known() {
+        let (_, own) = rendition(OWN, 0..10, &[4, 5]);
+        for (msns, gaps, expected) in [
+            (0..10, &[][..], [0, 0]),
+            (0..10, &[4, 5], [0, 0]),
+            // Its encoder began with the third segment, whether it was told of before or not.
+            (2..10, &[], [4000, 0]),
+            (0..10, &[0, 1], [4000, 0]),
+            (1..10, &[1], [4000, 0]),
+            // What everybody lacked is no part of the film.
+            (6..10, &[], [8000, 0]),
+            (0..7, &[6], [0, 6000]),
+            (0..0, &[], [16_000, 0]),
+        ] {
+            let (_, small) = rendition(SMALL, msns.clone(), gaps);
+            assert_eq!(lacking(&own, &small), expected, "{msns:?} without {gaps:?}");
+        }
+    }
+
+    #[test]
+    fn all_renditions_of_a_film_begin_and_end_together() {
+        for (msns, is_there) in [(0..20, true), (4..20, true), (5..20, false), (0..16, true), (0..15, false)]
+        {
+            let sealed = |(name, recorded): (RenditionName, Recorded)| {
+                let chunk = ChunkRef {
+                    number: 0,
+                    hash: ChunkHash::of(b""),
+                    size_bytes: 1,
+                    index_bytes: 1,
+                    segments: vec![],
+                };
+                (name, Recorded { sealed: vec![(vec![(0, 0)], chunk)], ..recorded })
+            };
+            let event = record([rendition(OWN, 0..20, &[]), rendition(SMALL, msns.clone(), &[])].map(sealed));
+            let names: Vec<_> = shelved(&event).map(|(name, _)| *name).collect();
+            assert_eq!(names.contains(&SMALL), is_there, "{msns:?}");
+            assert!(names.contains(&OWN));
+        }
+    }
+
+    #[test]
+    fn a_segment_is_cut_out_as_it_was() {
+        let sample = |duration| Sample { size: 1, duration, cts_offset: 0, sync: true };
+        let begun = Begun { msn: 1, start: 2000, init: 0, discontinuity: false, gap: false };
+        let segment = Segment { begun, duration: 2000, size_bytes: 9, parts: Vec::new() };
+        let joined = [1000, 1000, 1000, 1500].map(sample);
+        let bytes = cut_out(&segment, &joined, b"abcd", 2000).unwrap();
+        let ReadSegment { samples, payload, .. } = read_part(&bytes).unwrap();
+        assert_eq!((&samples[..], &bytes[payload]), (&[sample(1000), sample(1000)][..], &b"cd"[..]));
+    }
 }
