@@ -11,17 +11,19 @@ pub struct Broadcaster(Child);
 /// What is published.
 #[derive(Debug, Clone, Copy)]
 pub struct Signal {
-    /// Pixels, `640x360`.
+    /// Pixels, `640x360`; empty for no picture.
     pub size: &'static str,
     /// The source of the sound, in ffmpeg's words; empty for none.
     pub sound: &'static str,
     /// B-frames in a row.
     pub b_frames: u32,
+    /// The colour of its upper left corner, in ffmpeg's words; empty for that of the moving picture.
+    pub corner: &'static str,
 }
 
 impl Default for Signal {
     fn default() -> Self {
-        Self { size: "640x360", sound: "sine=440:r=48000", b_frames: 0 }
+        Self { size: "640x360", sound: "sine=440:r=48000", b_frames: 0, corner: "" }
     }
 }
 
@@ -31,11 +33,17 @@ impl Broadcaster {
     pub fn start(url: &str, signal: Signal, log: &Path) -> Self {
         let log = std::fs::File::create(log).expect("open the broadcaster's log");
         let mut ffmpeg = Command::new("ffmpeg");
-        ffmpeg.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-re", "-f", "lavfi", "-i"]);
-        ffmpeg.arg(format!("testsrc2=size={}:rate=30", signal.size));
-        if !signal.sound.is_empty() {
-            ffmpeg.args(["-f", "lavfi", "-i", signal.sound, "-c:a", "aac", "-b:a", "96k"]);
+        ffmpeg.args(["-nostdin", "-hide_banner", "-loglevel", "error"]);
+        let corner = match signal.corner {
+            "" => String::new(),
+            colour => format!(",drawbox=w=iw/4:h=ih/2:color={colour}:t=fill"),
+        };
+        let picture = format!("testsrc2=size={}:rate=30{corner}", signal.size);
+        let sources = [(signal.size, picture.as_str()), (signal.sound, signal.sound)];
+        for (_, source) in sources.iter().filter(|(is_there, _)| !is_there.is_empty()) {
+            ffmpeg.args(["-re", "-f", "lavfi", "-i", source]);
         }
+        let b_frames = signal.b_frames.to_string();
         ffmpeg.args([
             "-c:v",
             "libx264",
@@ -48,7 +56,8 @@ impl Broadcaster {
             "-b:v",
             "600k",
         ]);
-        ffmpeg.args(["-bf", &signal.b_frames.to_string(), "-pix_fmt", "yuv420p", "-f", "flv", url]);
+        ffmpeg
+            .args(["-bf", &b_frames, "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k", "-f", "flv", url]);
         ffmpeg.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Self(ffmpeg.spawn().expect("start ffmpeg"))
     }

@@ -95,9 +95,14 @@ impl Person {
 
     /// [`Person::send`] for a request that is put together.
     pub async fn execute(&self, request: Request) -> Answer {
-        let response = self.client.execute(request).await.expect("the server answers");
+        self.try_execute(request).await.expect("the server answers")
+    }
+
+    /// [`Person::execute`] where the server may be away.
+    pub async fn try_execute(&self, request: Request) -> Result<Answer, reqwest::Error> {
+        let response = self.client.execute(request).await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, body: response.bytes().await.expect("the body is whole") }
+        Ok(Answer { status, headers, body: response.bytes().await? })
     }
 
     /// [`Person::send`] for a task of its own.

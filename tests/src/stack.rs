@@ -256,6 +256,11 @@ impl Stack {
         command
     }
 
+    /// `cocuyo serve` with another role, with the data folder that it shares.
+    pub(crate) fn part(&self, role: &str) -> Command {
+        self.command("cocuyo", self.home.path(), role)
+    }
+
     fn command(&self, name: &str, data: &Path, roles: &str) -> Command {
         let config = self.config_file();
         let text = format!("admin_listen = \"127.0.0.1:0\"\n{}", with_free_rtmps(&self.settings));

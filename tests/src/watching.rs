@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use reqwest::Method;
+use reqwest::{Method, Request};
 use serde_json::Value;
 
 use crate::{Answer, Person, Stack};
@@ -47,14 +47,23 @@ impl Watching {
         self.ask(Method::GET, name).await
     }
 
+    /// [`Watching::get`] where the server may be away.
+    pub async fn try_get(&self, name: &str) -> Result<Answer, reqwest::Error> {
+        self.person.try_execute(self.request(Method::GET, name)).await
+    }
+
     /// A resource of the version, by another method.
     pub async fn ask(&self, method: Method, name: &str) -> Answer {
+        self.person.execute(self.request(method, name)).await
+    }
+
+    fn request(&self, method: Method, name: &str) -> Request {
         let request = self.person.request(method, &format!("{}{name}", self.folder));
         // Over the session that is in there already.
         let mut request = request.build().expect("a request");
         let bearer = format!("Bearer {}", self.grant).parse().expect("a token is ASCII");
         request.headers_mut().insert("authorization", bearer);
-        self.person.execute(request).await
+        request
     }
 
     /// A URL for programs that send no headers.

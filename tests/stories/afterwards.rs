@@ -16,7 +16,7 @@ async fn until_lasting(event: &Broadcast, viewer: &Watching, seconds: usize) {
     until("some more of the event", PATIENCE, async || {
         let listed = viewer.get("360p/playlist.m3u8").await.expect(200).text();
         let closed = listed.lines().filter(|line| line.starts_with("#EXTINF")).count();
-        if closed * 2 >= seconds { Ok(()) } else { Err((listed, event.complaints())) }
+        if closed * 2 >= seconds { Ok(()) } else { Err((listed, event.log())) }
     })
     .await;
 }

@@ -1,5 +1,6 @@
 //! Broadcasts, told with real encoders from the first picture to the shelf.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,11 @@ pub(crate) struct Broadcast {
 
 impl Broadcast {
     pub(crate) async fn create(stack: &Stack, min_tier: u8) -> Self {
+        Self::create_at(stack, stack.live_url(), min_tier).await
+    }
+
+    /// One that is published to a door of its own.
+    pub(crate) async fn create_at(stack: &Stack, server: String, min_tier: u8) -> Self {
         let ana = stack.person("ana", "creator", 0).await;
         let order = json!({ "title": "Desde el malecón", "visibility": "public", "min_tier": min_tier });
         let created = ana.post("/api/v1/events", order).await.expect(201).json();
@@ -29,7 +35,7 @@ impl Broadcast {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         Self {
             id: text(&created["id"]),
-            server: stack.live_url(),
+            server,
             key: text(&created["publish"]["key"]),
             log: folder.path().join("broadcaster.log"),
             _folder: folder,
@@ -37,13 +43,14 @@ impl Broadcast {
         }
     }
 
-    pub(crate) fn start(&self, signal: Signal) -> Broadcaster {
-        Broadcaster::start(&format!("{}/{}", self.server, self.key), signal, &self.log)
+    /// Where it is published to, with its key.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/{}", self.server, self.key)
     }
 
     /// Publishes eight seconds in other codecs, and keeps what it sent in the file `record`.
     pub(crate) fn start_enhanced(&self, codecs: &[&str], record: &Path) -> Broadcaster {
-        Broadcaster::enhanced(&format!("{}/{}", self.server, self.key), codecs, record, &self.log)
+        Broadcaster::enhanced(&self.url(), codecs, record, &self.log)
     }
 
     /// What encoders complained of.
@@ -51,8 +58,26 @@ impl Broadcast {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    pub(crate) fn start(&self, signal: Signal) -> Broadcaster {
+        Broadcaster::start(&self.url(), signal, &self.log)
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// From now on it is published to this server.
+    pub(crate) fn is_at(&mut self, server: String) {
+        self.server = server;
+    }
+
     pub(crate) async fn event(&self) -> Value {
         self.ana.get(&format!("/api/v1/events/{}", self.id)).await.expect(200).json()
+    }
+
+    /// How its feed is, as the studio shows it.
+    pub(crate) async fn health(&self) -> Value {
+        self.ana.get(&format!("/api/v1/events/{}/health", self.id)).await.expect(200).json()
     }
 
     pub(crate) async fn until_on_air(&self) {
@@ -71,9 +96,20 @@ impl Broadcast {
         .await;
     }
 
-    /// What its encoder complained of.
-    pub(crate) fn complaints(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+    /// The names of the renditions that are offered now.
+    pub(crate) async fn offered(&self, viewer: &Watching) -> BTreeSet<String> {
+        let text = viewer.get("multivariant.m3u8").await.expect(200).text();
+        let names = text.split(['"', '\n']).filter_map(|word| word.strip_suffix("/playlist.m3u8"));
+        names.map(str::to_owned).collect()
+    }
+
+    /// The same once its cell has begun.
+    pub(crate) async fn until_encoded(&self, viewer: &Watching) -> BTreeSet<String> {
+        until("all renditions", PATIENCE, async || {
+            let offered = self.offered(viewer).await;
+            if offered.contains("144p") { Ok(offered) } else { Err(offered) }
+        })
+        .await
     }
 
     pub(crate) async fn end(&self) {
@@ -116,7 +152,7 @@ async fn playlist(viewer: &Watching, name: &str) -> Listed {
 }
 
 /// Every file below `folder` that holds `text`.
-fn holding(folder: &Path, text: &str) -> Vec<PathBuf> {
+pub(crate) fn holding(folder: &Path, text: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("list a folder") {
         let path = entry.expect("an entry").path();
@@ -235,7 +271,7 @@ async fn a_killed_server_goes_on_with_its_broadcast() {
     stack.kill_server();
     drop(publisher);
     stack.start_server().await;
-    event.server = stack.live_url();
+    event.is_at(stack.live_url());
     let _again = event.start(Signal::default());
     let after = until("pictures again", PATIENCE, async || {
         let answer = viewer.get("360p/playlist.m3u8").await;
