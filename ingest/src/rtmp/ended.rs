@@ -133,9 +133,12 @@ impl Ended {
                 "The stream key was replaced, or another program publishes, or the event is over.".to_owned(),
             ),
             Self::Over(FeedOver::EventEnded) => (FAILED, "The event has been ended.".to_owned()),
-            Self::Over(FeedOver::Unsupported) => {
-                (FAILED, "What is sent cannot be packaged: send H.264 with AAC.".to_owned())
-            }
+            Self::Over(FeedOver::Unsupported) => (
+                FAILED,
+                "What is sent cannot be packaged: send a picture no greater than at the event's beginning, and AAC-LC \
+                 or Opus in one or two channels."
+                    .to_owned(),
+            ),
             Self::Over(FeedOver::TooMuch) => (FAILED, "More is sent than the event may have.".to_owned()),
             Self::Over(FeedOver::Malformed) => {
                 (FAILED, "What is sent contradicts itself; start the program anew.".to_owned())

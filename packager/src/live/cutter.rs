@@ -187,6 +187,14 @@ impl Cutter {
         Ok(at)
     }
 
+    /// Nothing comes any more: what was shown of the last segment is all of it.
+    ///
+    /// # Errors
+    /// When a value does not fit its box.
+    pub(crate) fn end(&mut self) -> Result<(), CmafError> {
+        self.followers.values_mut().try_for_each(|one| one.lane.end())
+    }
+
     /// In a gap: it lasts until `now` at least. Returns up to where it was cut.
     ///
     /// # Errors

@@ -537,6 +537,7 @@ impl Driver {
             let end = going.cutter.outage()?;
             going.away = Some(Away { cut: end, began: end, since: Instant::now() });
         }
+        going.cutter.end()?;
         let made = going.cutter.take();
         going.show(made).await;
         // A disk that does not take the end now is asked again: the event stays as it is until then.

@@ -160,6 +160,14 @@ impl Lane {
         Ok(())
     }
 
+    /// The segment ends where it is, if anybody has heard of it.
+    ///
+    /// # Errors
+    /// When a value does not fit its box.
+    pub(crate) fn end(&mut self) -> Result<(), CmafError> {
+        if self.is_shown { self.close(self.expected_end()) } else { Ok(()) }
+    }
+
     /// Lets go of the frame that is held: it lasts until `time`.
     fn let_go(&mut self, time: u64) -> Result<(), CmafError> {
         let Some(Frame { time: start, cts_offset, key, data }) = self.held.take() else { return Ok(()) };

@@ -160,6 +160,24 @@ fn an_outage_is_a_gap_in_all_renditions_and_what_follows_is_the_next_segment() {
 }
 
 #[test]
+fn what_was_shown_of_the_last_gap_stays_when_the_event_ends() {
+    for (away, gaps) in [(0, 0), (SECOND, 1), (3 * SECOND, 2)] {
+        let mut publisher = Publisher::new();
+        publisher.send(0, 5 * SECOND, 60, true);
+        let end = publisher.cutter.outage().unwrap();
+        publisher.cutter.pass(end, end + away).unwrap();
+        publisher.cutter.end().unwrap();
+        let all = publisher.made();
+        assert_aligned(&all);
+        for name in [PICTURE, SOUND] {
+            let closed = of(&all, name);
+            assert_eq!(closed.iter().filter(|told| told.begun.gap).count(), gaps, "{away}: {closed:?}");
+            assert_eq!(closed.len(), 3 + gaps, "{away}: {closed:?}");
+        }
+    }
+}
+
+#[test]
 fn a_return_within_a_moment_leaves_no_gap_of_nothing() {
     let mut publisher = Publisher::new();
     publisher.send(0, 4 * SECOND, 60, true);
