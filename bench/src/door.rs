@@ -223,6 +223,13 @@ impl Door {
         &self.session
     }
 
+    /// Has whose session this is told of their events at `url`.
+    pub(crate) fn call_back(&self, session: &str, url: &str) -> anyhow::Result<()> {
+        let request = self.client.put(self.url("/api/v1/webhook")).bearer_auth(session);
+        self.send(request.json(&json!({ "url": url })))?;
+        Ok(())
+    }
+
     /// Ends an event of whose session this is.
     pub(crate) fn end(&self, session: &str, id: &str) -> anyhow::Result<()> {
         let url = self.url(&format!("/api/v1/events/{id}/end"));

@@ -1,5 +1,6 @@
 //! An event and what its encoder needs.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -44,6 +45,12 @@ impl Event {
             }
         }
         Ok(events)
+    }
+
+    /// Has the owners of these events told of them at `url`.
+    pub(super) fn call_back(events: &[Self], installation: &Installation, url: &str) -> anyhow::Result<()> {
+        let sessions: BTreeSet<&str> = events.iter().map(|event| event.session.as_str()).collect();
+        sessions.into_iter().try_for_each(|session| installation.door().call_back(session, url))
     }
 
     /// Where it is published to.

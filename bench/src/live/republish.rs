@@ -1,6 +1,7 @@
 //! How soon an encoder that comes back is let in, whatever became of its connection before; and whether
 //! any is ever locked out.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,8 +46,14 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let keys = bench.size(bench.options.keys, 250, 12) as usize;
     let capture = Capture::make("320x180", 250)?;
     let mut installation = Installation::start(Setup::on(Engines::Folder))?;
-    installation.configure("[http]\nmax_connections = 20000\n[packager]\nlive_cores = 0\n")?;
+    installation.configure(
+        "[http]\nmax_connections = 20000\n[packager]\nlive_cores = 0\n\
+         [webhooks]\nallowed_networks = [\"127.0.0.0/8\"]\n",
+    )?;
     let events = Event::announce_many(&installation, keys)?;
+    // Who is to be told of them all takes connections and answers nothing.
+    let deaf = TcpListener::bind("127.0.0.1:0")?;
+    Event::call_back(&events, &installation, &format!("http://{}/", deaf.local_addr()?))?;
     let rtmp: Arc<str> = installation.rtmp().into();
     let first = bench.runtime.block_on(join_all(events.iter().enumerate().map(async |(n, event)| {
         tokio::time::sleep(Duration::from_millis(n as u64 * 20)).await;
