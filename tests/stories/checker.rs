@@ -233,8 +233,8 @@ fn each_rule_is_missed_when_it_is_broken() {
         ),
         (
             "a part that is too short",
-            |seen| replace(seen, "0.33333,URI=\"50.0", "0.2,URI=\"50.0"),
-            &[Rule::PartDuration, Rule::Stable],
+            |seen| replace(seen, "0.33333,URI=\"49.2", "0.2,URI=\"49.2"),
+            &[Rule::PartDuration, Rule::PartsAreSegment, Rule::Stable],
         ),
         (
             "a part too few",

@@ -27,6 +27,9 @@ pub(crate) enum Made {
     Closed(Bytes),
 }
 
+/// Of their target parts last as much at least, if they are not the last of their segment (§4.4.4.9).
+const LEAST_PERCENT: u64 = 85;
+
 /// One rendition on its way into parts and segments.
 ///
 /// A frame lasts until the next one, so the last is held until that is known.
@@ -170,25 +173,53 @@ impl Lane {
 
     /// Lets go of the frame that is held: it lasts until `time`.
     fn let_go(&mut self, time: u64) -> Result<(), CmafError> {
-        let Some(Frame { time: start, cts_offset, key, data }) = self.held.take() else { return Ok(()) };
-        let duration = u32::try_from(time.saturating_sub(start)).unwrap_or(u32::MAX).max(1);
+        let Some(Frame { time: mut start, mut cts_offset, key, data }) = self.held.take() else {
+            return Ok(());
+        };
+        let mut duration = u32::try_from(time.saturating_sub(start)).unwrap_or(u32::MAX).max(1);
         let size = u32::try_from(data.len()).unwrap_or(u32::MAX);
         if self.lacks_room_for(duration) {
+            let later = self.fill(duration.saturating_sub(self.usual));
+            (start, duration) = (start + u64::from(later), duration - later);
+            cts_offset = cts_offset.saturating_sub_unsigned(later);
             self.part()?;
         }
         self.samples.push((Sample { size, duration, cts_offset, sync: key }, data));
         (self.end, self.usual) = (start + u64::from(duration), duration);
         // The next one will most likely last as long.
-        if self.lacks_room_for(duration) {
+        if self.lacks_room_for(duration) && self.parting() >= self.least() {
             self.part()?;
         }
         Ok(())
     }
 
+    /// How long the part is so far.
+    fn parting(&self) -> u64 {
+        self.samples[self.parted..].iter().map(|(sample, _)| u64::from(sample.duration)).sum()
+    }
+
+    /// How long a part lasts at least that is not the last of its segment.
+    fn least(&self) -> u64 {
+        self.part_target.map_or(0, |target| (target * LEAST_PERCENT).div_ceil(100))
+    }
+
     fn lacks_room_for(&self, duration: u32) -> bool {
-        let parts = &self.samples[self.parted..];
-        let lasts: u64 = parts.iter().map(|(sample, _)| u64::from(sample.duration)).sum();
-        !parts.is_empty() && self.part_target.is_some_and(|target| lasts + u64::from(duration) > target)
+        let lasts = self.parting();
+        lasts > 0 && self.part_target.is_some_and(|target| lasts + u64::from(duration) > target)
+    }
+
+    /// A part ends before a frame that lasts too long for it. So that it is not too short itself
+    /// (§4.4.4.9), its last frame takes up to `most` of the next one's time, which is shown when it was
+    /// to be, and decoded later. Returns by how much.
+    fn fill(&mut self, most: u32) -> u32 {
+        let lacking = u32::try_from(self.least().saturating_sub(self.parting())).unwrap_or(u32::MAX);
+        match self.samples.last_mut() {
+            Some((sample, _)) if lacking <= most => {
+                sample.duration += lacking;
+                lacking
+            }
+            _ => 0,
+        }
     }
 
     /// Ends the part.
@@ -267,6 +298,43 @@ mod tests {
             _ => None,
         };
         lane.take().iter().filter_map(part).collect()
+    }
+
+    /// The publisher was cut off, or a picture was lost on the way.
+    #[test]
+    fn a_frame_that_lasts_long_leaves_no_part_too_short() {
+        let durations = |lasts: &[u64]| {
+            let mut lane = Lane::new(NAME, 90_000, Some(350));
+            lane.begin(begun(0, 0));
+            let mut time = 0;
+            for (n, ms) in lasts.iter().enumerate() {
+                let data = Bytes::from_static(b"frame");
+                lane.push(Frame { time, cts_offset: 100 * 90, key: n == 0, data }).unwrap();
+                time += ms * 90;
+            }
+            lane.close(time).unwrap();
+            let mut parts = Vec::new();
+            let mut at = 0;
+            let mut shown = Vec::new();
+            for made in lane.take() {
+                let Made::Part(part, bytes) = made else { continue };
+                parts.push(part.duration / 90);
+                for sample in cmaf::read_part(&bytes).unwrap().samples {
+                    shown.push((at + i64::from(sample.cts_offset)) / 90 - 100);
+                    at += i64::from(sample.duration);
+                }
+            }
+            let expected: Vec<i64> =
+                (0..lasts.len()).map(|n| lasts[..n].iter().sum::<u64>() as i64).collect();
+            assert_eq!(shown, expected, "each is shown when it was to be");
+            parts
+        };
+        let usual = |count: usize| vec![33; count];
+        assert_eq!(durations(&[usual(8), vec![133]].concat()), [297, 99]);
+        assert_eq!(durations(&[usual(4), vec![133], usual(6)].concat()), [331, 132]);
+        assert_eq!(durations(&[usual(3), vec![300], usual(6)].concat()), [297, 299]);
+        // Nothing is to be had of frames that all last as long.
+        assert_eq!(durations(&[200, 200, 200]), [200, 200, 200]);
     }
 
     #[test]
