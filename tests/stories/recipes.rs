@@ -73,7 +73,7 @@ async fn every_command_line_of_the_studio_broadcasts() {
         let program = command.split(' ').next().expect("a program").to_owned();
         let running = Pasted::run(&command, folder.path());
         let path = format!("/api/v1/events/{id}/health");
-        // Of GStreamer the studio is told two key frames 20 ms apart, again and again.
+        // Its first group may be shorter.
         let health = until("groups of pictures of two seconds", PATIENCE, async || {
             let health = ana.get(&path).await.expect(200).json();
             let log = std::fs::read_to_string(folder.path().join("log"));

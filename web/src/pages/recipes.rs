@@ -38,8 +38,8 @@ pub(crate) fn recipes(server: &str, key: &str, language: Language) -> Vec<Recipe
             Some(format!(
                 "gst-launch-1.0 -e flvmux name=mux streamable=true ! rtmp2sink location='{address}' \
                  videotestsrc is-live=true ! video/x-raw,width=1280,height=720,framerate=30/1 ! videoconvert ! \
-                 x264enc tune=zerolatency speed-preset=veryfast bitrate=2500 key-int-max=60 ! \
-                 video/x-h264,profile=main ! h264parse ! queue ! mux. \
+                 x264enc tune=zerolatency speed-preset=veryfast bitrate=2500 key-int-max=60 \
+                 option-string=scenecut=0 ! video/x-h264,profile=main ! h264parse ! queue ! mux. \
                  audiotestsrc is-live=true ! audio/x-raw,rate=48000,channels=2 ! audioconvert ! avenc_aac ! \
                  aacparse ! queue ! mux."
             )),
