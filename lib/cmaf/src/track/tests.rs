@@ -57,6 +57,36 @@ fn sizes_come_from_the_configuration() {
     assert!(VideoConfig::Av1(AV1C[..4].to_vec()).size().is_err());
 }
 
+/// A sequence parameter set of 64 by 48 pixels, as x264 makes them.
+const SPS: &[u8] = &[
+    0x67, 0x64, 0x00, 0x0a, 0xac, 0xd9, 0x44, 0x7b, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00,
+    0x03, 0x00, 0xa0, 0xf1, 0x22, 0x59, 0x60,
+];
+
+/// A record of H.264 that ends in `sets`.
+fn avc(sets: &[&[u8]]) -> VideoConfig {
+    VideoConfig::Avc([&[1, 0x64, 0, 0x0a, 0xff], &sets.concat()[..]].concat())
+}
+
+#[test]
+fn parameter_sets_without_bytes_are_none() {
+    for sets in [
+        // One of a picture; one of a sequence, behind which a count looks like its first byte.
+        &[&[0xe0, 1, 0, 0][..]][..],
+        &[&[0xe1, 0, 0, 0]],
+        &[&[0xe1, 0, 0, 7]],
+        &[&[0xe1, 0, 0, 1, 0, 0]],
+        &[&[0xe2, 0, 0, 0, 24], SPS, &[0]],
+        // One of a picture in the place of a sequence's.
+        &[&[0xe1, 0, 4, 0x68, 0xea, 0xe1, 0xfd, 0]],
+    ] {
+        assert!(avc(sets).size().is_err(), "{sets:02x?}");
+    }
+    for pictures in [&[0][..], &[1, 0, 0], &[1, 0, 2, 0x68, 0xea]] {
+        assert_eq!(avc(&[&[0xe1, 0, 24], SPS, pictures]).size().unwrap(), (64, 48), "{pictures:02x?}");
+    }
+}
+
 /// The bits of a text of 0 and 1, blanks left out, as bytes.
 fn bits(text: &str) -> Vec<u8> {
     let bits: Vec<u8> =
@@ -90,12 +120,14 @@ fn a_sequence_header_may_say_more_before_the_size() {
 
 #[test]
 fn damaged_configurations_are_refused_or_say_something() {
-    for config in [VideoConfig::Hevc(HVCC.to_vec()), VideoConfig::Av1(AV1C.to_vec())] {
+    let avc = avc(&[&[0xe1, 0, 24], SPS, &[1, 0, 2, 0x68, 0xea]]);
+    for config in [avc, VideoConfig::Hevc(HVCC.to_vec()), VideoConfig::Av1(AV1C.to_vec())] {
         let (VideoConfig::Avc(bytes) | VideoConfig::Hevc(bytes) | VideoConfig::Av1(bytes)) = &config;
         mutants(bytes, 20_000, |mutant| {
             let mutant = match config {
+                VideoConfig::Avc(_) => VideoConfig::Avc(mutant.to_vec()),
+                VideoConfig::Hevc(_) => VideoConfig::Hevc(mutant.to_vec()),
                 VideoConfig::Av1(_) => VideoConfig::Av1(mutant.to_vec()),
-                _ => VideoConfig::Hevc(mutant.to_vec()),
             };
             let _ = (mutant.size(), mutant.codecs());
         });
