@@ -48,7 +48,10 @@ impl Add for Bandwidth {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { peak_bps: self.peak_bps + other.peak_bps, average_bps: self.average_bps + other.average_bps }
+        Self {
+            peak_bps: self.peak_bps.saturating_add(other.peak_bps),
+            average_bps: self.average_bps.saturating_add(other.average_bps),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! `cargo +nightly fuzz run version_index`: every segment of an index that was read can be found.
+//! `cargo +nightly fuzz run version_index`: every segment of an index that was read can be found, and its
+//! numbers can be added up.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,6 +11,14 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(rendition.segments().count(), count as usize);
             assert!(rendition.segment(count).is_none());
             rendition.target_duration_s();
+            index.variant_bandwidth(rendition);
+            let (mut bytes, mut ticks) = (u64::from(rendition.init_size), 0);
+            for segment in rendition.segments() {
+                bytes += segment.range.end - segment.range.start;
+                ticks += u64::from(segment.duration);
+            }
+            assert_eq!((rendition.size_bytes(), rendition.duration()), (bytes, ticks));
+            assert!(rendition.chunks.iter().all(|chunk| chunk.index_range().end == chunk.size_bytes));
         }
     }
 });

@@ -116,3 +116,16 @@ fn a_picture_is_measured_with_its_sound() {
     assert_eq!(index.videos().map(|video| video.name).collect::<Vec<_>>(), [name("144p"), name("480p")]);
     assert_eq!(index.audios().map(|audio| audio.name).collect::<Vec<_>>(), [name("a32"), name("a64")]);
 }
+
+#[test]
+fn rates_that_are_too_great_stay_the_greatest() {
+    let mut index =
+        version(vec![rendition("a32", vec![vec![(10, 40)]]), rendition("144p", vec![vec![(9, 40)]])]);
+    let greatest = Bandwidth { peak_bps: u64::MAX, average_bps: u64::MAX };
+    index.renditions[1].bandwidth = greatest;
+    let index = VersionIndex::from_json(&index.to_json()).unwrap();
+    assert_eq!(index.variant_bandwidth(&index.renditions[1]), greatest);
+    // Four gibibytes in the smallest of moments.
+    let segment = SegmentRef { size_bytes: u32::MAX, duration: 1 };
+    assert_eq!(Bandwidth::measure(u32::MAX, [segment]), greatest);
+}
