@@ -36,7 +36,7 @@ impl Tape {
         let file = folder.path().join("tape.flv");
         let (sources, flv) = (["testsrc2=size=640x360:rate=30", "sine=440:r=48000"], file.to_string_lossy());
         let arguments = format!(
-            "-nostdin -loglevel error -f lavfi -i {} -f lavfi -i {} -t 9 -c:v libx264 -preset ultrafast -bf 2 \
+            "-nostdin -loglevel error -f lavfi -i {} -f lavfi -i {} -t 9 -c:v libx264 -preset ultrafast -bf 0 \
              -g 60 -sc_threshold 0 -b:v 500k -pix_fmt yuv420p -c:a aac -b:a 96k {flv}",
             sources[0], sources[1],
         );

@@ -179,10 +179,9 @@ impl Lane {
         let mut duration = u32::try_from(time.saturating_sub(start)).unwrap_or(u32::MAX).max(1);
         let size = u32::try_from(data.len()).unwrap_or(u32::MAX);
         if self.lacks_room_for(duration) {
-            let later = self.fill(duration.saturating_sub(self.usual));
+            let later = self.fill(duration.saturating_sub(self.usual), cts_offset);
             (start, duration) = (start + u64::from(later), duration - later);
-            // Nothing is shown before it is decoded that was not before.
-            cts_offset = cts_offset.saturating_sub_unsigned(later).max(cts_offset.min(0));
+            cts_offset = cts_offset.saturating_sub_unsigned(later).max(0.min(cts_offset));
             self.part()?;
         }
         self.samples.push((Sample { size, duration, cts_offset, sync: key }, data));
@@ -210,12 +209,14 @@ impl Lane {
     }
 
     /// A part ends before a frame that lasts too long for it. So that it is not too short itself
-    /// (§4.4.4.9), its last frame takes up to `most` of the next one's time, which is decoded later, and
-    /// shown when it was to be as far as that can be. Returns by how much.
-    fn fill(&mut self, most: u32) -> u32 {
+    /// (§4.4.4.9), its last frame takes up to `most` of the next one's time, which is decoded later.
+    /// Returns by how much: not at all if pictures were shown in another order then.
+    fn fill(&mut self, most: u32, cts_offset: i32) -> u32 {
         let lacking = u32::try_from(self.least().saturating_sub(self.parting())).unwrap_or(u32::MAX);
+        let is_in_order = self.samples.iter().all(|(sample, _)| sample.cts_offset == cts_offset);
+        let can_wait = is_in_order || i64::from(cts_offset) >= i64::from(lacking);
         match self.samples.last_mut() {
-            Some((sample, _)) if lacking <= most => {
+            Some((sample, _)) if lacking <= most && can_wait => {
                 sample.duration += lacking;
                 lacking
             }
