@@ -21,6 +21,7 @@ mod person;
 mod plain;
 mod process;
 mod replayer;
+pub mod rtmp;
 mod server;
 mod stack;
 mod tape;

@@ -2,13 +2,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::BufMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::tape::{Tag, VIDEO, message};
-use crate::{Tape, until};
+use crate::tape::VIDEO;
+use crate::{Tape, rtmp, until};
 
 /// Publishes a [`Tape`] round and round in real time, with times and key frames as a story wants them.
 /// The connection is cut when this is dropped.
@@ -28,9 +27,6 @@ struct Course {
     has_no_keys: AtomicBool,
 }
 
-/// Bytes of a chunk, at first and when another number was said.
-const FIRST_CHUNK: usize = 128;
-const CHUNK: usize = 4096;
 /// Between two looks at what is due.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -39,7 +35,7 @@ impl Replayer {
     pub async fn start(url: &str, tape: &Arc<Tape>, first_ms: u32) -> Self {
         let (server, key) = url.rsplit_once('/').expect("a key behind the server");
         let address = server.strip_prefix("rtmp://").and_then(|rest| rest.strip_suffix("/live"));
-        let stream = publish(address.expect("rtmp://HOST:PORT/live"), key).await;
+        let stream = rtmp::publish(address.expect("rtmp://HOST:PORT/live"), key).await.expect("publish");
         let first = AtomicI64::new(first_ms.into());
         let course = Course { sound: AtomicI64::new(first_ms.into()), pictures: first, ..Course::default() };
         let course = Arc::new(course);
@@ -81,7 +77,7 @@ impl Replayer {
 async fn send(mut stream: TcpStream, tape: Arc<Tape>, course: Arc<Course>) {
     let began = Instant::now();
     let mut heard = vec![0; 4096];
-    let mut out: Vec<u8> = tape.headers().iter().flat_map(|tag| of_tag(tag, 0)).collect();
+    let mut out: Vec<u8> = tape.headers().iter().flat_map(|tag| tag.chunks(0)).collect();
     let mut next = 0;
     loop {
         let now = began.elapsed().as_millis() as u64;
@@ -94,8 +90,8 @@ async fn send(mut stream: TcpStream, tape: Arc<Tape>, course: Arc<Course>) {
             // Thirty-two bits that go round.
             let time = (at.cast_signed() + shift.load(Ordering::Relaxed)) as u32;
             match course.has_no_keys.load(Ordering::Relaxed) {
-                true => out.extend(of_tag(&tag.without_key(), time)),
-                false => out.extend(of_tag(tag, time)),
+                true => out.extend(tag.without_key().chunks(time)),
+                false => out.extend(tag.chunks(time)),
             }
             next += 1;
         }
@@ -109,47 +105,4 @@ async fn send(mut stream: TcpStream, tape: Arc<Tape>, course: Arc<Course>) {
         }
         tokio::time::sleep(TICK).await;
     }
-}
-
-fn of_tag(tag: &Tag, time: u32) -> Vec<u8> {
-    message(if tag.kind == VIDEO { 6 } else { 4 }, tag.kind, time, 1, &tag.body, CHUNK)
-}
-
-/// Connects, and says what encoders say; whoever is refused is a failed story.
-async fn publish(address: &str, key: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.expect("connect");
-    let mut out = vec![3];
-    out.extend([7; 1536]);
-    stream.write_all(&out).await.expect("say hello");
-    let mut hello = vec![0; 1 + 2 * 1536];
-    stream.read_exact(&mut hello).await.expect("hear hello");
-    let mut out = hello[1..=1536].to_vec();
-    out.extend(message(2, 1, 0, 0, &(CHUNK as u32).to_be_bytes(), FIRST_CHUNK));
-    let app = [&[3, 0, 3][..], b"app", &text("live"), &[0, 0, 9]].concat();
-    for (stream, call) in [
-        (0, [text("connect"), number(1.0), app].concat()),
-        (0, [text("createStream"), number(2.0), vec![5]].concat()),
-        (1, [text("publish"), number(3.0), vec![5], text(key), text("live")].concat()),
-    ] {
-        out.extend(message(3, 20, 0, stream, &call, CHUNK));
-    }
-    stream.write_all(&out).await.expect("ask to publish");
-    let mut heard = Vec::new();
-    let is_let_in = |heard: &[u8]| heard.windows(23).any(|words| words == b"NetStream.Publish.Start");
-    while !is_let_in(&heard) {
-        let read = stream.read_buf(&mut heard).await.expect("hear");
-        assert!(read > 0, "refused: {}", String::from_utf8_lossy(&heard));
-    }
-    stream
-}
-
-fn text(text: &str) -> Vec<u8> {
-    let mut out = vec![2];
-    out.put_u16(text.len() as u16);
-    out.put_slice(text.as_bytes());
-    out
-}
-
-fn number(number: f64) -> Vec<u8> {
-    [&[0][..], &number.to_be_bytes()].concat()
 }

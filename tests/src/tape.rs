@@ -1,16 +1,19 @@
+use std::sync::Arc;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use tempfile::TempDir;
 
+use crate::rtmp::{CHUNK_SIZE, message};
 use crate::run;
 
 /// What ffmpeg published once, to be published again at other times: eight seconds of moving pictures,
 /// a key frame every two, and of a tone, which can be repeated without a seam.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tape {
     /// What decoders must know.
-    headers: Vec<Tag>,
+    headers: Arc<[Tag]>,
     /// Everything else, by time.
-    media: Vec<Tag>,
+    media: Arc<[Tag]>,
 }
 
 /// The body of an FLV tag, and when it is sent.
@@ -23,7 +26,7 @@ pub(crate) struct Tag {
     pub(crate) body: Bytes,
 }
 
-pub(crate) const AUDIO: u8 = 8;
+const AUDIO: u8 = 8;
 pub(crate) const VIDEO: u8 = 9;
 /// Its length in milliseconds, and how many frames of AAC at 48 kHz these are.
 const LENGTH_MS: u32 = 8000;
@@ -44,7 +47,8 @@ impl Tape {
         Self::read(&std::fs::read(&file).expect("ffmpeg wrote it"))
     }
 
-    fn read(flv: &[u8]) -> Self {
+    /// Eight seconds out of a file that ffmpeg wrote, which has nine, H.264 and AAC at 48 kHz.
+    pub fn read(flv: &[u8]) -> Self {
         // A header of nine bytes, and the length of no tag.
         let mut rest = &flv[13..];
         let (mut headers, mut pictures, mut sounds) = (Vec::new(), Vec::new(), Vec::new());
@@ -54,7 +58,7 @@ impl Tape {
             let tag = Tag { kind: head[0], at, body: Bytes::copy_from_slice(&after[..length]) };
             // AVC and AAC say in their second byte whether this is media.
             match (tag.kind, tag.body[1]) {
-                (AUDIO | VIDEO, 0) => headers.push(tag),
+                (AUDIO | VIDEO, 0) => headers.push(Tag { at: 0, ..tag }),
                 (AUDIO, 1) => sounds.push(tag),
                 (VIDEO, 1) => pictures.push(tag),
                 _ => {}
@@ -67,11 +71,30 @@ impl Tape {
         }
         pictures.retain(|tag| tag.at < LENGTH_MS);
         sounds.truncate(SOUNDS);
+        assert!(headers.len() == 2 && sounds.len() == SOUNDS, "not what was to be recorded");
         let mut media = [pictures, sounds].concat();
         media.sort_by_key(|tag| tag.at);
-        Self { headers, media }
+        Self { headers: headers.into(), media: media.into() }
     }
 
+    /// Puts chunks of the messages from the `from`th on that are due at `now` ms behind `out`; where the
+    /// next goes on. Before the first come the headers.
+    pub fn due(&self, from: usize, now: u32, out: &mut BytesMut) -> usize {
+        if from == 0 {
+            self.headers.iter().for_each(|tag| out.put_slice(&tag.chunks(0)));
+        }
+        let mut next = from;
+        loop {
+            let (at, tag) = self.tag(next);
+            if at > u64::from(now) {
+                return next;
+            }
+            out.put_slice(&tag.chunks(at as u32));
+            next += 1;
+        }
+    }
+
+    /// What decoders must know.
     pub(crate) fn headers(&self) -> &[Tag] {
         &self.headers
     }
@@ -84,6 +107,11 @@ impl Tape {
 }
 
 impl Tag {
+    /// Its message at `at`, in chunks.
+    pub(crate) fn chunks(&self, at: u32) -> Vec<u8> {
+        message(if self.kind == VIDEO { 6 } else { 4 }, self.kind, at, 1, &self.body, CHUNK_SIZE)
+    }
+
     /// As a picture that says of itself that decoding cannot begin with it.
     pub(crate) fn without_key(&self) -> Self {
         let mut body = BytesMut::from(&self.body[..]);
@@ -95,29 +123,22 @@ impl Tag {
     }
 }
 
-/// A message in chunks of `chunk_size`, the first with its whole header (RTMP 1.0 §5.3.1).
-pub(crate) fn message(
-    chunk_stream: u8,
-    kind: u8,
-    at: u32,
-    stream: u32,
-    body: &[u8],
-    chunk_size: usize,
-) -> Vec<u8> {
-    const EXTENDED: u32 = 0xff_ffff;
-    let mut out = vec![chunk_stream];
-    out.put_uint(at.min(EXTENDED).into(), 3);
-    out.put_uint(body.len() as u64, 3);
-    out.put_u8(kind);
-    out.put_u32_le(stream);
-    for (n, chunk) in body.chunks(chunk_size).enumerate() {
-        if n > 0 {
-            out.put_u8(0xc0 | chunk_stream);
-        }
-        if at >= EXTENDED {
-            out.put_u32(at);
-        }
-        out.put_slice(chunk);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tape_goes_round() {
+        let tag = |kind, at, second| Tag { kind, at, body: Bytes::copy_from_slice(&[0x17, second, 5]) };
+        let tape = Tape {
+            headers: [tag(VIDEO, 0, 0)].into(),
+            media: [tag(VIDEO, 0, 1), tag(AUDIO, 10, 1), tag(VIDEO, 4000, 1)].into(),
+        };
+        let mut out = BytesMut::new();
+        assert_eq!(tape.due(0, 10, &mut out), 2);
+        assert_eq!(out.len(), 3 * (12 + 3));
+        let mut out = BytesMut::new();
+        assert_eq!(tape.due(2, 8010, &mut out), 5);
+        assert_eq!(&out[15..19], &[6, 0, 0x1f, 0x40], "8000 ms");
     }
-    out
 }

@@ -14,7 +14,7 @@ use nix::sys::socket::sockopt::ReceiveTimestampns;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt};
 
 use super::Bench;
-use super::capture::Capture;
+use super::capture::capture;
 use super::event::Event;
 use super::listing::{Listing, query};
 use super::publisher::{Publisher, Publishing};
@@ -28,7 +28,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let mut installation = Installation::start(Setup::on(Engines::Folder))?;
     installation.configure("[http]\nmax_connections = 20000\n[packager]\nlive_cores = 0\n")?;
     let event = Event::announce(&installation)?;
-    let capture = Capture::make("640x360", 600)?;
+    let capture = capture("640x360", 600)?;
     let publishing = bench.runtime.block_on(async {
         let publisher = Publisher::connect(installation.rtmp(), &event.key).await?;
         anyhow::Ok(publisher.send(&capture, Duration::from_millis(10)))

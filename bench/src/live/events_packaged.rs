@@ -6,7 +6,7 @@ use futures::future::join_all;
 use tests::checker::{Checker, Look};
 
 use super::Bench;
-use super::capture::Capture;
+use super::capture::capture;
 use super::event::Event;
 use super::listing::Listing;
 use super::poller::Poller;
@@ -25,7 +25,7 @@ const LATE: Duration = Duration::from_millis(333);
 pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let steps: &[usize] = if bench.options.quick { &[4] } else { &STEPS };
     let hold = Duration::from_secs(bench.size(None, 20, 8).into());
-    let capture = Capture::make("854x480", 3000)?;
+    let capture = capture("854x480", 3000)?;
     let mut installation = Installation::start(Setup::on(Engines::Folder))?;
     installation.configure("[http]\nmax_connections = 20000\n[packager]\nlive_cores = 0\n")?;
     let events = Event::announce_many(&installation, steps.last().copied().unwrap_or_default())?;

@@ -11,8 +11,10 @@ use anyhow::{Context, ensure};
 use futures::future::join_all;
 use tempfile::TempDir;
 
+use tests::Tape;
+
 use super::Bench;
-use super::capture::Capture;
+use super::capture::capture;
 use super::event::Event;
 use super::publisher::{Publisher, Publishing};
 use super::sink::Sink;
@@ -34,7 +36,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let pairs = bench.size(bench.options.pairs, 5, 1);
     let publishers = bench.size(None, 300, 40) as usize;
     let seconds = bench.size(None, 30, 8);
-    let capture = Capture::make("640x360", 600)?;
+    let capture = capture("640x360", 600)?;
     let installation = Installation::start(Setup::on(Engines::Folder))?;
     let events = Event::announce_many(&installation, publishers)?;
     let keys: Vec<String> = events.into_iter().map(|event| event.key).collect();
@@ -75,7 +77,7 @@ fn pin(cores: &str) -> anyhow::Result<()> {
 fn cocuyo(
     bench: &Bench,
     installation: &Installation,
-    capture: &Capture,
+    capture: &Tape,
     keys: &[String],
     seconds: u32,
 ) -> anyhow::Result<f64> {
@@ -92,7 +94,7 @@ fn cocuyo(
 }
 
 /// nginx-rtmp with one worker, that lets everybody in and has nobody to send to.
-fn nginx(bench: &Bench, capture: &Capture, keys: &[String], seconds: u32) -> anyhow::Result<f64> {
+fn nginx(bench: &Bench, capture: &Tape, keys: &[String], seconds: u32) -> anyhow::Result<f64> {
     ensure!(Path::new(MODULE).exists(), "`{MODULE}` is missing: `make tools-bench` installs it");
     let folder = TempDir::with_prefix("cocuyo-nginx-").context("make a folder")?;
     // Free now, and nobody else here takes ports.
@@ -140,7 +142,7 @@ fn measure(
     bench: &Bench,
     server: u32,
     address: &str,
-    capture: &Capture,
+    capture: &Tape,
     keys: &[String],
     seconds: u32,
 ) -> anyhow::Result<f64> {

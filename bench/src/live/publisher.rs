@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
-use bytes::{BufMut, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use anyhow::Context;
+use bytes::BytesMut;
+use tests::Tape;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
-
-use super::capture::{CHUNK_SIZE, Capture, message};
 
 /// Somebody who may publish, and has not begun.
 #[derive(Debug)]
@@ -33,11 +32,6 @@ struct Progress {
     is_frozen: AtomicBool,
 }
 
-/// Sizes of the handshake, and what it says first.
-const PACKET: usize = 1536;
-const VERSION: u8 = 3;
-/// Bytes of a chunk, until another number is said.
-const FIRST_CHUNK_SIZE: usize = 128;
 /// Writes that are remembered: of some seconds.
 const REMEMBERED: usize = 256;
 /// Longest wait for an answer: what takes longer is stuck.
@@ -46,60 +40,12 @@ pub(super) const STUCK: Duration = Duration::from_secs(10);
 impl Publisher {
     /// Connects and asks to publish with this key.
     pub(super) async fn connect(address: &str, key: &str) -> anyhow::Result<Self> {
-        tokio::time::timeout(STUCK, Self::begin(address, key)).await.context("no answer")?
-    }
-
-    async fn begin(address: &str, key: &str) -> anyhow::Result<Self> {
-        let mut stream = TcpStream::connect(address).await.context("connect")?;
-        stream.set_nodelay(true)?;
-        let mut hello = vec![VERSION];
-        hello.resize(1 + PACKET, 0);
-        stream.write_all(&hello).await.context("say hello")?;
-        let mut answer = vec![0; 1 + 2 * PACKET];
-        stream.read_exact(&mut answer).await.context("hear hello")?;
-        let mut out = BytesMut::from(&answer[1..=PACKET]);
-        message(2, 1, 0, 0, &(CHUNK_SIZE as u32).to_be_bytes(), FIRST_CHUNK_SIZE, &mut out);
-        let mut connect = BytesMut::new();
-        text(&mut connect, "connect");
-        number(&mut connect, 1.0);
-        connect.put_u8(0x03);
-        let url = format!("rtmp://{address}/live");
-        for (name, value) in [("app", "live"), ("flashVer", "FMLE/3.0 (compatible; bench)"), ("tcUrl", &url)]
-        {
-            connect.put_u16(name.len() as u16);
-            connect.put_slice(name.as_bytes());
-            text(&mut connect, value);
-        }
-        connect.put_slice(&[0, 0, 9]);
-        message(3, 20, 0, 0, &connect, CHUNK_SIZE, &mut out);
-        let mut create = BytesMut::new();
-        text(&mut create, "createStream");
-        number(&mut create, 2.0);
-        create.put_u8(0x05);
-        message(3, 20, 0, 0, &create, CHUNK_SIZE, &mut out);
-        // The first stream of a connection is called 1 by everybody.
-        let mut publish = BytesMut::new();
-        text(&mut publish, "publish");
-        number(&mut publish, 3.0);
-        publish.put_u8(0x05);
-        text(&mut publish, key);
-        text(&mut publish, "live");
-        message(3, 20, 0, 1, &publish, CHUNK_SIZE, &mut out);
-        stream.write_all(&out).await.context("ask to publish")?;
-        let mut heard = Vec::new();
-        loop {
-            ensure!(stream.read_buf(&mut heard).await.context("hear")? > 0, "hung up: {}", shown(&heard));
-            if holds(&heard, "NetStream.Publish.Start") {
-                return Ok(Self(stream));
-            }
-            if holds(&heard, "NetStream.Publish.") || holds(&heard, "Rejected") {
-                bail!("refused: {}", shown(&heard));
-            }
-        }
+        let publish = tests::rtmp::publish(address, key);
+        Ok(Self(tokio::time::timeout(STUCK, publish).await.context("no answer")??))
     }
 
     /// Sends the capture round and round in real time, what is due every `tick`.
-    pub(super) fn send(self, capture: &Capture, tick: Duration) -> Publishing {
+    pub(super) fn send(self, capture: &Tape, tick: Duration) -> Publishing {
         let (capture, progress) = (capture.clone(), Arc::new(Progress::default()));
         let told = Arc::clone(&progress);
         let task = tokio::spawn(async move {
@@ -159,24 +105,4 @@ impl Drop for Publishing {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-fn text(out: &mut BytesMut, text: &str) {
-    out.put_u8(0x02);
-    out.put_u16(text.len() as u16);
-    out.put_slice(text.as_bytes());
-}
-
-fn number(out: &mut BytesMut, number: f64) {
-    out.put_u8(0x00);
-    out.put_f64(number);
-}
-
-fn holds(heard: &[u8], word: &str) -> bool {
-    heard.windows(word.len()).any(|window| window == word.as_bytes())
-}
-
-/// What can be read of an answer.
-fn shown(heard: &[u8]) -> String {
-    heard.iter().filter(|byte| (0x20..0x7f).contains(*byte)).map(|byte| char::from(*byte)).collect()
 }

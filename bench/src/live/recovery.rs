@@ -8,8 +8,10 @@ use anyhow::{Context, ensure};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use tests::Tape;
+
 use super::Bench;
-use super::capture::Capture;
+use super::capture::capture;
 use super::event::{Event, renditions};
 use super::listing::{Listing, Place};
 use super::poller::Poller;
@@ -30,14 +32,14 @@ const TRANSCODER: &str = "cocuyo-transcod";
 
 pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let kills = bench.size(None, 5, 1);
-    let capture = Capture::make("640x360", 600)?;
+    let capture = capture("640x360", 600)?;
     let mut lines = whole(bench, &capture, kills)?;
     lines.extend(apart(bench, &capture, kills)?);
     Ok(lines)
 }
 
 /// The cell, and the process that does everything.
-fn whole(bench: &Bench, capture: &Capture, kills: u32) -> anyhow::Result<Vec<Line>> {
+fn whole(bench: &Bench, capture: &Tape, kills: u32) -> anyhow::Result<Vec<Line>> {
     let mut installation = Installation::start(Setup::on(Engines::Folder))?;
     let event = Event::announce(&installation)?;
     let encoder = Loyal::start(bench, installation.rtmp(), &event, capture);
@@ -71,7 +73,7 @@ fn whole(bench: &Bench, capture: &Capture, kills: u32) -> anyhow::Result<Vec<Lin
 }
 
 /// Ingest, packager and edge, each a process of its own.
-fn apart(bench: &Bench, capture: &Capture, kills: u32) -> anyhow::Result<Vec<Line>> {
+fn apart(bench: &Bench, capture: &Tape, kills: u32) -> anyhow::Result<Vec<Line>> {
     let installation = Installation::start(Setup { roles: Some("web"), ..Setup::on(Engines::Folder) })?;
     let home = installation.data().display().to_string();
     let credential = installation.data().join("credential");
@@ -197,7 +199,7 @@ struct Loyal {
 }
 
 impl Loyal {
-    fn start(bench: &Bench, address: &str, event: &Event, capture: &Capture) -> Self {
+    fn start(bench: &Bench, address: &str, event: &Event, capture: &Tape) -> Self {
         let (address, key, capture) = (address.to_owned(), event.key.clone(), capture.clone());
         let (told, accepted) = watch::channel(None);
         let is_gone = Arc::new(AtomicBool::new(true));

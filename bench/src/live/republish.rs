@@ -9,8 +9,10 @@ use anyhow::{Context, ensure};
 use futures::future::join_all;
 use reqwest::Client;
 
+use tests::Tape;
+
 use super::Bench;
-use super::capture::Capture;
+use super::capture::capture;
 use super::event::Event;
 use super::listing::{Listing, Place};
 use super::publisher::{Publisher, Publishing, STUCK};
@@ -44,7 +46,7 @@ struct Back {
 
 pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let keys = bench.size(bench.options.keys, 250, 12) as usize;
-    let capture = Capture::make("320x180", 250)?;
+    let capture = capture("320x180", 250)?;
     let mut installation = Installation::start(Setup::on(Engines::Folder))?;
     installation.configure(
         "[http]\nmax_connections = 20000\n[packager]\nlive_cores = 0\n\
@@ -113,7 +115,7 @@ async fn come_back(
     url: &str,
     before: Before,
     old: Option<Publishing>,
-    capture: &Capture,
+    capture: &Tape,
 ) -> Back {
     let kept = match (before, old) {
         (Before::Goes, old) => old,

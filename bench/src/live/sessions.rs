@@ -8,8 +8,10 @@ use futures::StreamExt;
 use reqwest::Client;
 use serde_json::{Value, json};
 
+use tests::Tape;
+
 use super::Bench;
-use super::capture::Capture;
+use super::capture::capture;
 use super::listing::Listing;
 use super::publisher::Publisher;
 use crate::installation::{Engines, Installation, Setup};
@@ -26,7 +28,7 @@ const LINGER: Duration = Duration::from_secs(135);
 pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let sessions = bench.size(bench.options.sessions, 2000, 40);
     let warm = bench.size(None, 200, 20);
-    let capture = Capture::make("320x180", 250)?;
+    let capture = capture("320x180", 250)?;
     let mut installation = Installation::start(Setup::on(Engines::Folder))?;
     installation.configure("[packager]\nlive_cores = 0\n")?;
     let work = Arc::new(Work {
@@ -59,7 +61,7 @@ struct Work {
     session: String,
     rtmp: String,
     client: Client,
-    capture: Capture,
+    capture: Tape,
 }
 
 fn hold(bench: &Bench, work: &Arc<Work>, sessions: u32) -> anyhow::Result<()> {
