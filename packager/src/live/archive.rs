@@ -359,17 +359,18 @@ pub(super) fn ms_of(recorded: &Recorded, ticks: u64) -> u64 {
     ticks * 1000 / timescale(recorded)
 }
 
-/// What of `leader` is before the first segment of a rendition that is no gap, and behind its last
-/// segment, in the leader's ticks.
+/// What of `leader` is before the first segment of a rendition that is no gap, and behind the last
+/// one, in the leader's ticks.
 fn lacking(leader: &Recorded, recorded: &Recorded) -> [u64; 2] {
-    let first = recorded.segments.iter().map(|(segment, _)| segment.begun).find(|begun| !begun.gap);
-    let last = recorded.segments.last().map(|(segment, _)| segment.begun.msn);
+    let mut real = recorded.segments.iter().filter(|(segment, _)| !segment.begun.gap);
+    let first = real.next().map(|(segment, _)| segment.begun.msn);
+    let last = real.next_back().map(|(segment, _)| segment.begun.msn).or(first);
     let there = leader.segments.iter().filter(|(segment, _)| !segment.begun.gap);
     let sum = |is_lacking: &dyn Fn(u32) -> bool| {
         let lacking = there.clone().filter(|(segment, _)| is_lacking(segment.begun.msn));
         lacking.map(|(segment, _)| u64::from(segment.duration)).sum()
     };
-    let before = sum(&|msn| first.is_none_or(|first| msn < first.msn));
+    let before = sum(&|msn| first.is_none_or(|first| msn < first));
     [before, sum(&|msn| last.is_some_and(|last| msn > last))]
 }
 
@@ -483,7 +484,10 @@ mod tests {
             (1..10, &[1], [4000, 0]),
             // What everybody lacked is no part of the film.
             (6..10, &[], [8000, 0]),
-            (0..7, &[6], [0, 6000]),
+            (0..7, &[], [0, 6000]),
+            // Its encoder was given up, and it had gaps until the end.
+            (0..7, &[6], [0, 8000]),
+            (0..10, &[6, 7, 8, 9], [0, 8000]),
             (0..0, &[], [16_000, 0]),
         ] {
             let (_, small) = rendition(SMALL, msns.clone(), gaps);
