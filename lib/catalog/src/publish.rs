@@ -43,10 +43,14 @@ impl Catalog {
         let growing = growing::Entity::find_by_id(version.clone()).one(&transaction).await?;
         let reencode = growing.as_ref().map(growing::Model::reencode).transpose()?.flatten();
         let trimmed = trims::published(&transaction, &version, &video).await?;
-        let ready = match reencode.map(|reencode| reencode.from).or(trimmed) {
+        let improved = reencode.map(|reencode| reencode.from);
+        if let Some(from) = improved {
+            // What a trim made plays on in better; a trim itself is one of its own.
+            trims::goes_on_in(&transaction, from, &version).await?;
+        }
+        let ready = match improved.or(trimmed) {
             Some(from) => {
                 versions::replace(&transaction, from, now).await?;
-                trims::goes_on_in(&transaction, from, &version).await?;
                 video.state()?.replaced(now, new.version)?
             }
             None => video.state()?.ready(now, new.version)?,

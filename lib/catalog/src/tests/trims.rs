@@ -90,6 +90,22 @@ on_both_engines! {
         assert!(catalog.forget_video(film, late + Duration::from_secs(60)).await.unwrap());
     }
 
+    async fn a_film_is_trimmed_twice_and_both_can_be_undone(test: &TestDatabase) {
+        let catalog = open(test).await;
+        let film = publish(&catalog, 1).await;
+        for (from, to) in [(1, 2), (2, 3)] {
+            catalog.start_trim(film, id(to), &trim(from), after(1)).await.unwrap();
+            let job = claim(&catalog, after(2)).await.unwrap();
+            catalog.publish(job.id, job.attempt, &trimmed(to), after(3)).await.unwrap();
+            assert_eq!(video(&catalog, film).await.version(), Some(id(to)));
+        }
+        for playing in [2, 1] {
+            catalog.undo_trim(film, after(4)).await.unwrap();
+            assert_eq!(video(&catalog, film).await.version(), Some(id(playing)));
+        }
+        assert_eq!(refused(catalog.undo_trim(film, after(5)).await).0, ErrorKind::Conflict);
+    }
+
     async fn a_trim_that_fails_or_is_cancelled_leaves_the_film_as_it_was(test: &TestDatabase) {
         let catalog = open(test).await;
         let film = publish(&catalog, 1).await;
