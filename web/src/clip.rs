@@ -22,7 +22,7 @@ pub(crate) struct Draft<'a> {
 ///
 /// # Errors
 ///
-/// `Invalid` for a stretch that is not there, `Conflict` for an event that is not on air,
+/// `Forbidden` for who may not upload, `Invalid` for a stretch that is not there, `Conflict` for an event that is not on air,
 /// `Unavailable` where no packager is in this process.
 pub(crate) async fn create(
     state: &State,
@@ -31,6 +31,9 @@ pub(crate) async fn create(
     draft: Draft<'_>,
     now: Timestamp,
 ) -> Result<Video, WebError> {
+    if !person.role.may_upload() {
+        return Err(ErrorKind::Forbidden.into());
+    }
     let title = title(draft.title)?;
     let clips = state.clips.as_ref().ok_or(ErrorKind::Unavailable)?;
     let (video, version) = {
