@@ -6,6 +6,9 @@ export function currentOf(chapters: Chapter[], atMs: number): number {
   return chapters.filter(({ start_ms: start }) => start <= atMs).length - 1;
 }
 
+/** Behind the end of every film: older browsers take no cue without an end. */
+const LATE_MS = 1e9;
+
 /** Marks the chapters on the seek bar, which shows those of the film's text tracks. */
 export function mark(video: HTMLVideoElement, chapters: Chapter[]): void {
   if (chapters.length === 0) return;
@@ -13,7 +16,7 @@ export function mark(video: HTMLVideoElement, chapters: Chapter[]): void {
   // Disabled tracks have no cues.
   track.mode = 'hidden';
   chapters.forEach(({ start_ms: start, title }, n) => {
-    const end = chapters[n + 1]?.start_ms ?? Infinity;
+    const end = chapters[n + 1]?.start_ms ?? LATE_MS;
     track.addCue(new VTTCue(start / 1000, end / 1000, title));
   });
 }
