@@ -24,7 +24,8 @@ pub(super) struct Rungs {
     working: Option<Working>,
     /// How cells kept up.
     pub(super) history: LagHistory,
-    /// Cells that ended by themselves, and from when on another may begin.
+    /// Cells in a row that ended by themselves before they had worked for long, and from when on another
+    /// may begin.
     ended: u32,
     not_before: Option<Instant>,
     /// Nothing can be made of this feed.
@@ -88,7 +89,7 @@ impl Rungs {
             }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "start the cell of an event");
-                self.pause();
+                self.pause(Duration::ZERO);
             }
         }
     }
@@ -174,7 +175,7 @@ impl Rungs {
     }
 
     fn end(&mut self, ending: LiveEnding) {
-        self.working = None;
+        let worked = self.working.take().map_or(Duration::ZERO, |working| working.began.elapsed());
         match ending {
             LiveEnding::Finished | LiveEnding::Stopped => {}
             LiveEnding::Refused { reason, detail } => {
@@ -183,15 +184,21 @@ impl Rungs {
             }
             ending => {
                 tracing::warn!(?ending, "the cell of an event is gone; another one comes");
-                self.pause();
+                self.pause(worked);
             }
         }
     }
 
-    fn pause(&mut self) {
-        self.ended += 1;
+    /// Lets no other cell begin for a while; the one that ended had `worked` for so long.
+    fn pause(&mut self, worked: Duration) {
+        self.ended = ended_after(self.ended, worked);
         self.not_before = Some(Instant::now() + restart_after(self.ended));
     }
+}
+
+/// How many cells ended in a row when one more does: one that had worked is the first.
+fn ended_after(before: u32, worked: Duration) -> u32 {
+    if worked >= WARM_UP { 1 } else { before + 1 }
 }
 
 /// What a cell makes of a feed, whose own renditions these are; nothing without cores.
@@ -263,5 +270,19 @@ impl Working {
         let sound = audio.and_then(|audio| audio.rungs.iter().find(|sound| sound.rendition == name));
         // Four bytes of boxes for a frame, and the frames of a constant rate vary a bit.
         sound.map_or(0, |sound| u64::from(sound.bit_rate_bps) * 21 / 20 + 2_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_cells_that_end_soon_after_each_other_are_waited_for() {
+        let mut ended = 0;
+        for (worked_s, waited_ms) in [(3600, 0), (0, 500), (5, 1000), (6, 0), (6, 0), (60, 0), (1, 500)] {
+            ended = ended_after(ended, Duration::from_secs(worked_s));
+            assert_eq!(restart_after(ended).as_millis(), waited_ms, "after {worked_s} s");
+        }
     }
 }
