@@ -7,7 +7,7 @@ import { start } from '../../web/ui/src/live/engine.ts';
 const BITS = 40;
 const BLOCK = 16;
 
-const seen = { engines: 0, fatal: [], errors: 0, stalls: 0, stalledMs: 0, since: null, failure: null, first: null };
+const seen = { engines: 0, fatal: [], errors: 0, last: [], stalls: 0, stalledMs: 0, since: null, failure: null, first: null };
 
 /** The player keeps its hls.js to itself. */
 const { loadSource } = Hls.prototype;
@@ -17,6 +17,8 @@ Hls.prototype.loadSource = function (url) {
   seen.engines += 1;
   this.on(Hls.Events.ERROR, (_event, data) => {
     seen.errors += 1;
+    const why = data.reason ?? data.error?.message ?? data.response?.code ?? '';
+    seen.last = [...seen.last.slice(-19), `${video.currentTime.toFixed(3)} ${data.details} ${why}`];
     if (data.fatal) seen.fatal.push(`${data.details} ${data.response?.code ?? ''} ${data.error?.message ?? ''}`);
   });
   return loadSource.call(this, url);
@@ -103,6 +105,7 @@ function look() {
     stalledMs: seen.stalledMs + (since === null ? 0 : performance.now() - since),
     age: seen.first === null ? null : age(),
     time: video.currentTime,
+    buffered: Array.from({ length: video.buffered.length }, (_, n) => [video.buffered.start(n), video.buffered.end(n)]),
     height: video.videoHeight,
     latency: hls?.latency ?? null,
     target: hls?.targetLatency ?? null,

@@ -30,6 +30,8 @@ pub(super) struct Look {
     pub(super) failure: Option<String>,
     /// Milliseconds since the picture on screen was drawn, if its clock can be read.
     pub(super) age_ms: Option<f64>,
+    /// Where it is, what it has, and the last errors of hls.js: for a report of what went wrong.
+    pub(super) state: Value,
 }
 
 impl Player {
@@ -72,6 +74,7 @@ impl Player {
             height: seen["height"].as_u64().unwrap_or_default(),
             failure: seen["failure"].as_str().map(str::to_owned),
             age_ms: seen["age"].as_f64(),
+            state: json!({ "time": seen["time"], "buffered": seen["buffered"], "last": seen["last"] }),
         })
     }
 

@@ -27,6 +27,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let (mut ok, mut back, mut before) = (0, Vec::new(), player.look()?);
     for pull in 1..=pulls {
         std::thread::sleep(REST);
+        let lines = player.look()?.height;
         encoder.kill()?;
         std::thread::sleep(away);
         let since = Instant::now();
@@ -42,7 +43,11 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
             ok += 1;
             back.push(took);
         }
-        say(format!("pull {pull}: {}, {took:.1} s, {after:?}", if is_fine { "ok" } else { "NOT ok" }));
+        let (how, lines) = (if is_fine { "ok" } else { "NOT ok" }, format!("{lines} lines before it"));
+        say(format!("pull {pull}: {how}, {took:.1} s, {lines}"));
+        if !is_fine {
+            say(format!("{after:#?}\n{:#}", after.state));
+        }
         before = after;
         if seen.is_none() {
             player.join(&event.id, false)?;
