@@ -2,7 +2,7 @@ use std::io;
 
 use catalog::CatalogError;
 use cmaf::CmafError;
-use model::{ErrorKind, ObjectKey, VersionId, VideoId};
+use model::{ErrorKind, ObjectKey, VersionId};
 use storage::StorageError;
 
 /// Why the packager, the sweeper or the doctor could not do their work.
@@ -32,9 +32,6 @@ pub enum PackagerError {
     /// Nobody announced the initialisation segments of a version in time.
     #[error("wait for the announcement of version `{0}`")]
     Unannounced(VersionId),
-    /// Another version of the film is made first.
-    #[error("wait for the trim of video `{0}`")]
-    Trimmed(VideoId),
     /// All work on a version is done, and its rows do not add up to it.
     #[error("finish the version")]
     Unfinished(#[source] CmafError),
@@ -59,7 +56,7 @@ impl PackagerError {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
                 _ => ErrorKind::Unavailable,
             },
-            Self::Start(_) | Self::Unread | Self::Unannounced(_) | Self::Trimmed(_) => ErrorKind::Unavailable,
+            Self::Start(_) | Self::Unread | Self::Unannounced(_) => ErrorKind::Unavailable,
             Self::Stranger => ErrorKind::Conflict,
             Self::Missing(_) => ErrorKind::NotFound,
             Self::Worker(_) | Self::Unfinished(_) | Self::Damaged(_) => ErrorKind::Internal,

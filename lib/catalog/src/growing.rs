@@ -362,6 +362,19 @@ pub(crate) async fn abandon(connection: &impl ConnectionTrait, video: &str, now:
     delete_of_video(connection, video).await
 }
 
+/// Gives up this version, if it is in the making.
+pub(crate) async fn abandon_version(
+    connection: &impl ConnectionTrait,
+    version: &str,
+    now: Timestamp,
+) -> Result<()> {
+    if Entity::find_by_id(version.to_owned()).one(connection).await?.is_none() {
+        return Ok(());
+    }
+    crate::revocations::revoke(connection, [version.to_owned()], now).await?;
+    delete(connection, version).await
+}
+
 /// Forgets what there is of a video's versions in the making.
 pub(crate) async fn delete_of_video(connection: &impl ConnectionTrait, video: &str) -> Result<()> {
     for row in of_video(connection, video).await? {

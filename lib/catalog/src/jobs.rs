@@ -28,7 +28,7 @@ use crate::{CatalogError, growing};
 pub(crate) use again::{begin_again, delete_of_version, forget_ended};
 pub use claim::Claim;
 pub(crate) use end::end_others;
-pub(crate) use ladder::{enqueue_ladder, put_ladder_off};
+pub(crate) use ladder::{enqueue_ladder, put_ladder_off, queue_ladder_again};
 pub(crate) use parts::{begin, enqueue_finish, is_complete};
 pub(crate) use queue::places;
 pub(crate) use trims::{enqueue_trim, is_trimmed, is_trimmed_into};
@@ -145,6 +145,9 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Those that begin versions are the video's, and may be queued again; all others are a version's.
+    const BEGINNING: [&str; 2] = [Self::Plan.as_str(), Self::Ladder.as_str()];
+
     const ALL: [Self; 8] = [
         Self::Plan,
         Self::Ladder,
@@ -355,21 +358,24 @@ pub(crate) async fn of_version(connection: &impl ConnectionTrait, version: &str)
     Ok(Entity::find().filter(Column::Version.eq(version)).all(connection).await?)
 }
 
-/// Ends the jobs of a video. A running one keeps its worker and the end of its lease, see
-/// [`may_be_running`].
+/// Ends the jobs of a video.
 pub(crate) async fn end_of_video(
     connection: &impl ConnectionTrait,
     video: &str,
     now: Timestamp,
 ) -> Result<()> {
     growing::lock_of_video(connection, video).await?;
+    end(connection, Condition::all().add(Column::Video.eq(video)), now).await
+}
+
+/// Ends some jobs. A running one keeps its worker and the end of its lease, see [`may_be_running`].
+async fn end(connection: &impl ConnectionTrait, which: Condition, now: Timestamp) -> Result<()> {
     let change = ActiveModel {
         state: Set(JobState::Failed.as_str().to_owned()),
         updated_at: Set(now.as_millis()),
         ..Default::default()
     };
-    let of_video = Condition::all().add(Column::Video.eq(video)).add(open());
-    Entity::update_many().set(change).filter(of_video).exec(connection).await?;
+    Entity::update_many().set(change).filter(which.add(open())).exec(connection).await?;
     Ok(())
 }
 
@@ -392,11 +398,13 @@ pub(crate) async fn delete_of_video(connection: &impl ConnectionTrait, video: &s
     Ok(())
 }
 
-/// Deletes what a published version no longer needs: all its jobs but the plan, which may be
-/// tried again, and the one that published it.
+/// Deletes what a published version no longer needs: all its jobs but what began it, and the one that
+/// published it.
 pub(crate) async fn delete_parts(connection: &impl ConnectionTrait, version: &str) -> Result<()> {
-    let kept = [Kind::Plan.as_str(), Kind::Trim.as_str(), Kind::Finish.as_str()];
-    let parts = Condition::all().add(Column::Version.eq(version)).add(Column::Kind.is_not_in(kept));
+    let parts = Condition::all()
+        .add(Column::Version.eq(version))
+        .add(Column::Kind.is_not_in(Kind::BEGINNING))
+        .add(Column::Kind.is_not_in([Kind::Trim.as_str(), Kind::Finish.as_str()]));
     Entity::delete_many().filter(parts).exec(connection).await?;
     Ok(())
 }

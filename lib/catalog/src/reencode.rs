@@ -75,6 +75,8 @@ impl Catalog {
         now: Timestamp,
     ) -> Result<()> {
         let transaction = self.begin().await?;
+        // The ladder waits for what somebody asks for.
+        jobs::put_ladder_off(&transaction, &id.to_string(), now).await?;
         // Its lock: of two that start at once the second sees the first.
         let video = videos::find(&transaction, &id.to_string()).await?;
         let VideoState::Ready { version: from, .. } = video.state()? else {

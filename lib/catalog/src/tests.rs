@@ -5,6 +5,7 @@ mod events;
 pub(crate) mod film;
 mod growing;
 mod jobs;
+mod ladder;
 mod migrations;
 mod progress;
 mod reencode;

@@ -94,13 +94,13 @@ impl Catalog {
         now: Timestamp,
     ) -> Result<()> {
         let transaction = self.begin().await?;
+        // The ladder waits for what somebody asks for, and is made of what is left of the film.
+        jobs::put_ladder_off(&transaction, &id.to_string(), now).await?;
         // Its lock: of two that start at once the second sees the first.
         let video = videos::find(&transaction, &id.to_string()).await?;
         if !matches!(video.state()?, VideoState::Ready { version, .. } if version == trim.from) {
             return Err(TrimRefusal::NotReady.into());
         }
-        // Hours of encoding would be in the way; they are done for what is left of the film.
-        jobs::put_ladder_off(&transaction, &video.id, now).await?;
         refuse_another(&transaction, &video.id).await?;
         abandon(&transaction, &video.id).await?;
         let row = ActiveModel {
@@ -125,17 +125,18 @@ impl Catalog {
     }
 
     /// Lets the version play again that the last trim has taken something of, with the chapters that
-    /// it had. Who watches the trimmed one goes on with that.
+    /// it had. Who watches the trimmed one goes on with that. The ladder that was made behind the trim
+    /// goes with it, and is queued again.
     ///
     /// # Errors
     ///
     /// `NotFound` for an absent video, else the [`TrimRefusal`].
     pub async fn undo_trim(&self, id: VideoId, now: Timestamp) -> Result<()> {
         let transaction = self.begin().await?;
+        jobs::queue_ladder_again(&transaction, &id.to_string(), now).await?;
         let video = videos::find(&transaction, &id.to_string()).await?;
         let state = video.state()?;
         let VideoState::Ready { version, .. } = state else { return Err(TrimRefusal::NotReady.into()) };
-        jobs::put_ladder_off(&transaction, &video.id, now).await?;
         refuse_another(&transaction, &video.id).await?;
         let trim = Entity::find_by_id(version.to_string()).one(&transaction).await?;
         let trim = trim.ok_or(TrimRefusal::NothingToUndo)?;
@@ -147,6 +148,7 @@ impl Catalog {
         videos::change_state(&transaction, &video, state.replaced(now, earlier)?, now).await?;
         videos::restore_chapters(&transaction, &video.id, trim.chapters).await?;
         transaction.commit().await?;
+        self.announce_job();
         self.announce_change();
         Ok(())
     }

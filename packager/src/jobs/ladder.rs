@@ -5,16 +5,12 @@ use catalog::Job;
 use model::cell::EncodePlan;
 
 use super::plan;
-use crate::PackagerError;
 use crate::attempt::Attempt;
 use crate::halt::Halt;
 
 pub(super) async fn carry_out(attempt: Attempt<'_>) -> Result<(), Halt> {
     let Job { id, attempt: number, video, .. } = *attempt.job;
     let film = attempt.tell(|_| attempt.catalog.video(video)).await?.ok_or(Halt::Lost)?;
-    if film.trim.as_ref().is_some_and(|trim| trim.is_under_way) {
-        return Err(PackagerError::Trimmed(video).into());
-    }
     let adds = |plan: &EncodePlan| {
         let pictures = plan.video.iter().flat_map(|video| video.renditions());
         let sounds = plan.audio.iter().flat_map(|audio| audio.rungs.iter().map(|rung| rung.rendition));

@@ -44,7 +44,7 @@ pub(crate) async fn begin_again(
     Ok(())
 }
 
-/// Deletes the ended jobs of a video, its plan excepted, that no worker may still be writing for.
+/// Deletes the ended parts of a video's versions that no worker may still be writing for.
 pub(crate) async fn forget_ended(
     connection: &impl ConnectionTrait,
     video: &str,
@@ -54,15 +54,15 @@ pub(crate) async fn forget_ended(
     let ended = Condition::all()
         .add(Column::Video.eq(video))
         .add(in_state(model::JobState::Failed))
-        .add(Column::Kind.ne(Kind::Plan.as_str()))
+        .add(Column::Kind.is_not_in(Kind::BEGINNING))
         .add(unheld);
     Entity::delete_many().filter(ended).exec(connection).await?;
     Ok(())
 }
 
-/// Deletes the jobs of a version that is no more; the plan is the video's, and may be tried again.
+/// Deletes the jobs of a version that is no more, but for the one that began it.
 pub(crate) async fn delete_of_version(connection: &impl ConnectionTrait, version: &str) -> Result<()> {
     let jobs = Entity::delete_many().filter(Column::Version.eq(version));
-    jobs.filter(Column::Kind.ne(Kind::Plan.as_str())).exec(connection).await?;
+    jobs.filter(Column::Kind.is_not_in(Kind::BEGINNING)).exec(connection).await?;
     Ok(())
 }

@@ -9,12 +9,16 @@ use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, SimpleExpr};
 use sea_orm::{QueryOrder, QuerySelect, Select};
 
 use super::end::{give_up, put_off, set_aside};
+use super::ladder::waits;
 use super::retry::{Next, after_crash};
 use super::wanted::forget_wants;
 use super::{ActiveModel, Column, Entity, Job, Kind, Model, Rank, held, open, update_unchanged};
 use crate::convert::{moment, number};
 use crate::error::Result;
 use crate::{Catalog, CatalogError, progress, videos};
+
+/// How soon it is looked again whether the ladder still waits for another version.
+const WAITING: Duration = Duration::from_secs(10);
 
 /// Which jobs a worker takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +174,11 @@ async fn take(
         forget_wants(connection, row, now).await?;
         return Ok(None);
     }
+    if row.kind == Kind::Ladder.as_str() && waits(connection, row).await? {
+        let change = ActiveModel { due_at: Set((now + WAITING).as_millis()), ..Default::default() };
+        update_unchanged(connection, row, change).await?;
+        return Ok(None);
+    }
     let (attempt, lease_until) = (row.attempt()? + 1, now + lease);
     let change = ActiveModel {
         state: Set(JobState::Running.as_str().to_owned()),
@@ -210,7 +219,7 @@ fn is_defect(error: &CatalogError) -> bool {
 
 /// Whether it starts a version.
 fn begins(row: &Model) -> bool {
-    is_plan(row) || row.kind == Kind::Ladder.as_str()
+    Kind::BEGINNING.contains(&&*row.kind)
 }
 
 fn is_plan(row: &Model) -> bool {

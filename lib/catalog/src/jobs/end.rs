@@ -96,8 +96,8 @@ impl Catalog {
     }
 
     /// Stops the work on a video, as its owner asks: it fails with [`FailureReason::Cancelled`],
-    /// and what there was of it no longer plays. One that is being re-encoded or
-    /// trimmed plays on as it was.
+    /// and what there was of it no longer plays. One that is being re-encoded, trimmed, or given its
+    /// ladder plays on as it was; a ladder that only waits for the others is made then.
     ///
     /// # Errors
     ///
@@ -106,7 +106,9 @@ impl Catalog {
         let transaction = self.begin().await?;
         let id = id.to_string();
         let is_trimmed = super::is_trimmed(&transaction, &id).await?;
-        super::end_of_video(&transaction, &id, now).await?;
+        growing::lock_of_video(&transaction, &id).await?;
+        let under_way = Condition::all().add(Column::Video.eq(&id)).add(waiting_ladder().not());
+        super::end(&transaction, under_way, now).await?;
         let video = videos::find(&transaction, &id).await?;
         let is_reencoded = !growing::of_video(&transaction, &id).await?.is_empty();
         match video.state()? {
@@ -158,16 +160,15 @@ pub(super) async fn give_up(
     growing::abandon(connection, &row.video, now).await
 }
 
-/// Ends all jobs of the same video but this one.
+/// Ends all jobs of the same video but this one, and the ladder that waits for their end.
 pub(crate) async fn end_others(connection: &impl ConnectionTrait, row: &Model, now: Timestamp) -> Result<()> {
-    let others = Condition::all().add(Column::Video.eq(&row.video)).add(Column::Id.ne(&row.id)).add(open());
-    let change = ActiveModel {
-        state: Set(JobState::Failed.as_str().to_owned()),
-        updated_at: Set(now.as_millis()),
-        ..Default::default()
-    };
-    Entity::update_many().set(change).filter(others).exec(connection).await?;
-    Ok(())
+    let others = Condition::all().add(Column::Video.eq(&row.video)).add(Column::Id.ne(&row.id));
+    super::end(connection, others.add(waiting_ladder().not()), now).await
+}
+
+/// A ladder of which nothing is begun: it is no part of what is under way.
+fn waiting_ladder() -> Condition {
+    Condition::all().add(Column::Kind.eq(Kind::Ladder.as_str())).add(Column::Version.is_null())
 }
 
 /// Fails the job alone.

@@ -4,15 +4,15 @@ use model::{Chapter, ErrorKind, VideoState, Visibility};
 use super::*;
 use crate::{NewClip, Trim, Trimmed, VideoEdit, Work};
 
-fn id(n: u128) -> VersionId {
+pub(super) fn id(n: u128) -> VersionId {
     VersionId::from_bits(n)
 }
 
-fn trim(from: u128) -> Trim {
+pub(super) fn trim(from: u128) -> Trim {
     Trim { from: id(from), ms: 4000..20_000 }
 }
 
-fn trimmed(n: u128) -> NewVersion {
+pub(super) fn trimmed(n: u128) -> NewVersion {
     NewVersion {
         version: id(n),
         duration_ms: 16_000,
@@ -25,7 +25,7 @@ fn chapters(all: &[(u64, &str)]) -> Vec<Chapter> {
     all.iter().map(|(start_ms, title)| Chapter { start_ms: *start_ms, title: (*title).to_owned() }).collect()
 }
 
-async fn video(catalog: &Catalog, id: VideoId) -> crate::Video {
+pub(super) async fn video(catalog: &Catalog, id: VideoId) -> crate::Video {
     catalog.video(id).await.unwrap().unwrap()
 }
 
@@ -34,7 +34,7 @@ async fn set_chapters(catalog: &Catalog, id: VideoId, all: &[(u64, &str)]) {
     catalog.edit_video(id, edit, NOW).await.unwrap();
 }
 
-fn refused<T: std::fmt::Debug>(result: crate::error::Result<T>) -> (ErrorKind, String) {
+pub(super) fn refused<T: std::fmt::Debug>(result: crate::error::Result<T>) -> (ErrorKind, String) {
     let error = result.unwrap_err();
     (error.kind(), error.to_string())
 }
@@ -149,46 +149,5 @@ on_both_engines! {
         let late = NewClip { video: video_id(8), ..clip };
         assert_eq!(refused(catalog.create_clip(&late, &version(8), after(8)).await).0, ErrorKind::NotFound);
         assert_eq!(video(&catalog, made.id).await.version(), Some(id(7)), "it outlives the event");
-    }
-
-    async fn a_film_that_was_an_event_gets_its_ladder_beside_what_plays(test: &TestDatabase) {
-        let catalog = open(test).await;
-        let (event, _) = events::on_air(&catalog, 1, NOW).await;
-        catalog.event_ended(event, Some(&version(1)), after(5)).await.unwrap();
-        let job = claim(&catalog, after(6)).await.unwrap();
-        assert_eq!((job.video, job.work.clone(), job.is_urgent), (event, Work::Ladder, false));
-        let plan = film::plan(8);
-        catalog.start_version(job.id, job.attempt, film::id(5), &plan, after(6)).await.unwrap();
-        assert_eq!(video(&catalog, event).await.version(), Some(id(1)), "it plays as it did");
-
-        // A trim goes first; the ladder begins anew from what is left.
-        catalog.start_trim(event, id(2), &trim(1), after(7)).await.unwrap();
-        assert_eq!(catalog.growing(film::id(5)).await.unwrap(), None);
-        let trimming = claim(&catalog, after(8)).await.unwrap();
-        assert_eq!(trimming.work, Work::Trim { version: id(2) });
-        catalog.publish(trimming.id, trimming.attempt, &trimmed(2), after(9)).await.unwrap();
-        let again = claim(&catalog, after(10)).await.unwrap();
-        assert_eq!((again.work.clone(), again.started), (Work::Ladder, None));
-        catalog.start_version(again.id, again.attempt, film::id(6), &plan, after(10)).await.unwrap();
-        catalog.announce(again.id, again.attempt, film::id(6), &film::inits(), after(10)).await.unwrap();
-        catalog.finish_job(again.id, again.attempt, after(10)).await.unwrap();
-        while let Some(job) = claim(&catalog, after(11)).await {
-            film::carry_out(&catalog, &job, after(11)).await;
-        }
-        let shown = video(&catalog, event).await;
-        assert_eq!(shown.version(), Some(film::id(6)));
-        assert!(shown.trim.is_some_and(|trim| trim.undo_until.is_some()), "the trim can still be undone");
-        catalog.undo_trim(event, after(12)).await.unwrap();
-        assert_eq!(video(&catalog, event).await.version(), Some(id(1)));
-    }
-
-    async fn a_film_that_lacks_nothing_is_left_alone(test: &TestDatabase) {
-        let catalog = open(test).await;
-        let (event, _) = events::on_air(&catalog, 1, NOW).await;
-        catalog.event_ended(event, Some(&version(1)), after(5)).await.unwrap();
-        let job = claim(&catalog, after(6)).await.unwrap();
-        catalog.drop_ladder(job.id, job.attempt, after(7)).await.unwrap();
-        assert_eq!(claim(&catalog, after(99)).await, None);
-        assert_eq!(video(&catalog, event).await.version(), Some(id(1)));
     }
 }
