@@ -31,7 +31,7 @@ pub(crate) use end::end_others;
 pub(crate) use ladder::{enqueue_ladder, put_ladder_off, queue_ladder_again};
 pub(crate) use parts::{begin, enqueue_finish, is_complete};
 pub(crate) use queue::places;
-pub(crate) use trims::{enqueue_trim, is_trimmed, is_trimmed_into};
+pub(crate) use trims::{enqueue_trim, is_trimmed, trimmed_into};
 
 /// Work that was claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use model::{Timestamp, VersionId, VideoId, VideoState};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 
-use crate::convert::{Row, moment, number};
+use crate::convert::{Row, number};
 use crate::error::Result;
 use crate::{Catalog, growing, jobs, versions, videos};
 
@@ -205,17 +205,18 @@ pub(crate) async fn of_videos(
         return Ok(HashMap::new());
     }
     let ids: Vec<&str> = playing.keys().map(String::as_str).collect();
-    let rows = Entity::find().filter(Column::Video.is_in(ids)).all(connection).await?;
+    let under_way = jobs::trimmed_into(connection, &ids).await?;
+    let mut rows = Entity::find().filter(Column::Video.is_in(ids)).all(connection).await?;
+    let plays = |row: &Model| playing.get(&row.video) == Some(&row.version);
+    rows.retain(|row| plays(row) || under_way.contains(&row.version));
+    let earlier: Vec<&str> = rows.iter().map(|row| row.from_version.as_str()).collect();
+    let played_until = versions::played_until(connection, &earlier).await?;
     let mut all = HashMap::new();
     for row in rows {
-        let plays = playing.get(&row.video) == Some(&row.version);
-        let is_under_way = !plays && jobs::is_trimmed_into(connection, &row.version).await?;
-        if !plays && !is_under_way {
-            continue;
-        }
-        let earlier = versions::Entity::find_by_id(row.from_version.clone()).one(connection).await?;
-        let undo_until = earlier.and_then(|version| version.played_until).map(moment);
-        let trimmed = Trimmed { ms: row.ms()?, is_under_way, undo_until: undo_until.filter(|_| plays) };
+        let (plays, ms) = (plays(&row), row.ms()?);
+        let undo_until = played_until.get(&row.from_version).copied().filter(|_| plays);
+        let is_under_way = !plays;
+        let trimmed = Trimmed { ms, is_under_way, undo_until };
         // What goes on is told rather than what was.
         if is_under_way || !all.contains_key(&row.video) {
             all.insert(row.video, trimmed);

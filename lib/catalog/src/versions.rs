@@ -8,7 +8,7 @@ use sea_orm::QueryOrder;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::ExprTrait;
 
-use crate::convert::{Row, number};
+use crate::convert::{Row, moment, number};
 use crate::error::{Result, one_row};
 use crate::{CatalogError, RenditionSummary, renditions};
 
@@ -145,6 +145,19 @@ pub(crate) async fn durations(
         Ok((row.id, ms))
     };
     rows.into_iter().map(duration).collect()
+}
+
+/// Until when these versions can be watched, of those that are kept behind the one that plays.
+pub(crate) async fn played_until(
+    connection: &impl ConnectionTrait,
+    ids: &[&str],
+) -> Result<HashMap<String, Timestamp>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = Entity::find().filter(Column::Id.is_in(ids.iter().copied())).all(connection).await?;
+    let until = |row: Model| Some((row.id, moment(row.played_until?)));
+    Ok(rows.into_iter().filter_map(until).collect())
 }
 
 pub(crate) async fn delete_of_video(connection: &impl ConnectionTrait, video: &str) -> Result<()> {

@@ -1,7 +1,10 @@
 //! The job of a trim.
 
+use std::collections::HashSet;
+
 use model::{Timestamp, VersionId};
 use sea_orm::ActiveValue::Set;
+use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;
 
 use super::parts::id_of;
@@ -27,9 +30,15 @@ pub(crate) async fn is_trimmed(connection: &impl ConnectionTrait, video: &str) -
     Ok(trims().filter(Column::Video.eq(video)).count(connection).await? > 0)
 }
 
-/// Whether this version is still to be made so.
-pub(crate) async fn is_trimmed_into(connection: &impl ConnectionTrait, version: &str) -> Result<bool> {
-    Ok(trims().filter(Column::Version.eq(version)).count(connection).await? > 0)
+/// The versions that are still to be made so of these videos.
+pub(crate) async fn trimmed_into(
+    connection: &impl ConnectionTrait,
+    videos: &[&str],
+) -> Result<HashSet<String>> {
+    let versions = trims().filter(Column::Video.is_in(videos.iter().copied()));
+    let versions: Vec<Option<String>> =
+        versions.select_only().column(Column::Version).into_tuple().all(connection).await?;
+    Ok(versions.into_iter().flatten().collect())
 }
 
 fn trims() -> Select<Entity> {
