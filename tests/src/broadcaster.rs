@@ -1,8 +1,9 @@
+use std::future::ready;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::project_file;
+use crate::{project_file, until};
 
 /// A real ffmpeg that publishes a moving picture and a tone, in real time, until it is let go.
 #[derive(Debug)]
@@ -88,11 +89,8 @@ impl Broadcaster {
 
     /// Waits until it has ended by itself.
     pub async fn until_ended(&mut self, patience: Duration) {
-        let deadline = Instant::now() + patience;
-        while !self.has_ended() {
-            assert!(Instant::now() < deadline, "ffmpeg goes on");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until("ffmpeg to end", patience, || ready(if self.has_ended() { Ok(()) } else { Err("it goes on") }))
+            .await;
     }
 
     /// Whether it has ended by itself.
