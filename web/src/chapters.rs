@@ -119,7 +119,7 @@ fn check(
 /// As long as a film may be of which the length is not known yet: a week.
 const LONGEST_MS: u64 = 7 * 24 * 3600 * 1000;
 
-/// Reads `1:02:03`, `62:03` or `62:03.5`.
+/// Reads `1:02:03`, `62:03` or `62:03.5`, to a thousandth at most.
 pub(crate) fn read_clock(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, "0"));
     let number = |text: &str| {
@@ -132,8 +132,8 @@ pub(crate) fn read_clock(text: &str) -> Option<u64> {
         [hours, minutes, seconds] if minutes < 60 && seconds < 60 => (hours * 60 + minutes) * 60 + seconds,
         _ => return None,
     };
-    let ms = number(fraction.get(..3).unwrap_or(fraction))? * 10u64.pow(3 - fraction.len().min(3) as u32);
-    Some(seconds * 1000 + ms)
+    let places = u32::try_from(fraction.len()).ok().filter(|places| *places <= 3)?;
+    Some(seconds * 1000 + number(fraction)? * 10u64.pow(3 - places))
 }
 
 /// The same, written; thousandths only where there are some.
@@ -170,6 +170,8 @@ mod tests {
             ("12 a", 1, Flaw::Time),
             ("1:0x a", 1, Flaw::Time),
             ("0:00.x a", 1, Flaw::Time),
+            ("0:00.5000 a", 1, Flaw::Time),
+            ("0:00. a", 1, Flaw::Time),
             ("99999999999:00 a", 1, Flaw::Time),
             ("0:00", 1, Flaw::Title),
             (&long, 1, Flaw::Title),
