@@ -76,8 +76,9 @@ pub(crate) async fn put_on_shelf(
     now: Timestamp,
 ) -> Result<()> {
     versions::insert(connection, video.id()?, attempt, new, plan, now).await?;
-    if let Some(stretches) = &new.stretches {
-        videos::cut_chapters(connection, video, stretches).await?;
-    }
+    // While it was on air, or not probed yet, nobody could say where it ends.
+    let whole = 0..new.duration_ms;
+    let stretches = new.stretches.as_deref().unwrap_or(std::slice::from_ref(&whole));
+    videos::cut_chapters(connection, video, stretches).await?;
     videos::change_state(connection, video, ready, now).await
 }

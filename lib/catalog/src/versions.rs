@@ -22,7 +22,7 @@ pub struct NewVersion {
     /// Its renditions, in the order in which lists shall show them.
     pub renditions: Vec<RenditionSummary>,
     /// Where it is not all of the broadcast: the stretches of it that it is made of, in order, in
-    /// milliseconds. Chapters go with what they name.
+    /// milliseconds. Chapters go with what they name; those that lie behind its end are gone anyway.
     pub stretches: Option<Vec<Range<u64>>>,
 }
 

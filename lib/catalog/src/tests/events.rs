@@ -118,6 +118,26 @@ on_both_engines! {
         assert_eq!(event(&catalog, id).await.state.began(), Some(after(3)));
     }
 
+    async fn chapters_behind_the_end_are_gone_when_it_is_known(test: &TestDatabase) {
+        let catalog = open(test).await;
+        let named = |all: &[(u64, &str)]| -> Vec<Chapter> {
+            all.iter().map(|(start_ms, title)| Chapter { start_ms: *start_ms, title: (*title).to_owned() }).collect()
+        };
+        let chapters = Some(named(&[(0, "Intro"), (61_000, "Adiós"), (61_234, "Nunca"), (90_000, "Jamás")]));
+        let edit = VideoEdit { chapters, ..VideoEdit::default() };
+        // An event without outages, and an upload that was not probed yet.
+        let (event, _) = on_air(&catalog, 1, NOW).await;
+        catalog.edit_video(event, edit.clone(), after(10)).await.unwrap();
+        catalog.event_ended(event, Some(&version(1)), after(62)).await.unwrap();
+        let upload = queue(&catalog, 2).await;
+        catalog.edit_video(upload, edit, after(63)).await.unwrap();
+        let job = claim(&catalog, after(64)).await.unwrap();
+        catalog.publish(job.id, job.attempt, &super::version(2), after(65)).await.unwrap();
+        for id in [event, upload] {
+            assert_eq!(video(&catalog, id).await.chapters, named(&[(0, "Intro"), (61_000, "Adiós")]));
+        }
+    }
+
     async fn of_two_publishers_the_later_one_has_the_turn(test: &TestDatabase) {
         let catalog = open(test).await;
         let (id, first) = on_air(&catalog, 1, NOW).await;
