@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod events;
 mod format;
+mod fault;
 mod frame;
 mod home;
 mod preferences;

@@ -12,10 +12,12 @@ use catalog::{
     Catalog, Claim, Job, JobFailure, NewEvent, NewUpload, NewVersion, RenditionSummary, UploadLimits,
     VideoEdit,
 };
+use cmaf::{Bandwidth, ChunkRef, RenditionIndex, RenditionKind, SegmentRef, VersionIndex};
 use database::testing::TestDatabase;
 use futures::TryStreamExt;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
+use model::cell::Ratio;
 use model::{
     AccountId, ChunkHash, Clock, EventPolicy, FailureReason, ManualClock, ObjectKey, Role, StreamKey, Tier,
     Timestamp, UploadId, VersionId, VideoId, Visibility, WorkerId,
@@ -222,6 +224,28 @@ impl Site {
         let min_tier = Some(Tier::try_from(min_tier).unwrap());
         let edit = VideoEdit { visibility: Some(visibility), min_tier, ..VideoEdit::default() };
         self.state.catalog.edit_video(video, edit, now).await.unwrap();
+        video
+    }
+
+    /// A public film of fifteen segments of 4 s, and its index.
+    pub(crate) async fn film_of_segments(&self, owner: &Somebody) -> VideoId {
+        let video = self.video(owner, Visibility::Public, 0).await;
+        let version = self.state.catalog.video(video).await.unwrap().unwrap().version().unwrap();
+        let hash = ChunkHash::of(b"chunk");
+        let segments = vec![SegmentRef { size_bytes: 10, duration: 4000 }; 15];
+        let rendition = RenditionIndex {
+            name: "360p".parse().unwrap(),
+            codecs: String::new(),
+            timescale: 1000,
+            kind: RenditionKind::Video { width: 640, height: 360, frame_rate: Ratio::new(25, 1) },
+            bandwidth: Bandwidth::default(),
+            init_size: 1,
+            init_hash: hash,
+            chunks: vec![ChunkRef { number: 0, hash, size_bytes: 155, index_bytes: 5, segments }],
+        };
+        let (format, renditions) = (VersionIndex::FORMAT, vec![rendition]);
+        let index = VersionIndex { format, video, version, duration_ms: 60_000, renditions };
+        self.state.store.put(&ObjectKey::Index { video, version }, index.to_json()).await.unwrap();
         video
     }
 

@@ -7,19 +7,21 @@ use axum::extract::rejection::FormRejection;
 use axum::response::{IntoResponse, Redirect, Response};
 use catalog::{Event, EventEdit, Video, VideoEdit};
 use http::{HeaderMap, StatusCode};
+use listener::Language;
 use model::{ErrorKind, EventPolicy, StreamKey, Tier, Timestamp, VideoId, Visibility};
 use serde::{Deserialize, Serialize};
 
 use super::assets::Island;
 use super::broadcast::{self, EventFigures, moment_in_words};
 use super::choices::{self, Choice};
+use super::fault::Fault;
 use super::format::{minute_iso, moment_of_form};
 use super::frame::{Frame, Member, Visit, inline_json, show};
 use super::recipes::{Recipe, recipes};
 use super::text;
 use crate::event::{self, EventView};
 use crate::playback::moment_of_change;
-use crate::{State, WebError, access, chapters, words};
+use crate::{State, WebError, access, chapters, problems, words};
 
 #[derive(Template)]
 #[template(path = "event.html")]
@@ -28,8 +30,8 @@ struct Page {
     event: EventView,
     figures: EventFigures,
     notice: Option<String>,
-    /// Why what was typed is not saved.
-    fault: Option<String>,
+    /// Why what was typed is not done.
+    fault: Fault,
     starts: Option<(String, String)>,
     /// As a form takes it.
     starts_value: String,
@@ -89,7 +91,7 @@ impl Given {
         }
         let zone = if self.zone.is_empty() { Some(0) } else { self.zone.parse().ok() };
         let at = zone.and_then(|minutes| moment_of_form(&self.starts, minutes));
-        at.map(Some).ok_or_else(|| ErrorKind::Invalid.into())
+        at.map(Some).ok_or_else(|| problems::invalid_start().into())
     }
 
     /// The event as it is typed, to be typed on.
@@ -97,8 +99,45 @@ impl Given {
         let (title, description) = (self.title.clone(), self.description.clone());
         let (visibility, min_tier) = (self.visibility, self.min_tier()?);
         let video = Video { title, description, visibility, min_tier, ..video };
-        let event = Event { policy: self.policy()?, starts_at: self.starts_at()?, ..event };
-        Ok((video, event))
+        Ok((video, Event { policy: self.policy()?, ..event }))
+    }
+
+    /// What is meant of the words, or the first field with which something is wrong.
+    fn words(&self, video: &Video, min_tier: Tier, language: Language) -> Result<VideoEdit, Fault> {
+        let told = |field: &'static str| move |refusal: WebError| Fault::told(field, &refusal, language);
+        let chapters = chapters::typed(&self.chapters, video.duration_ms);
+        let told_of_line =
+            |fault: chapters::Fault| Fault::new("chapters", fault.sentence("chapters_line", language));
+        Ok(VideoEdit {
+            title: Some(words::title(&self.title).map_err(told("title"))?),
+            description: Some(words::description(&self.description).map_err(told("description"))?),
+            visibility: Some(self.visibility),
+            min_tier: Some(min_tier),
+            chapters: Some(chapters.map_err(told_of_line)?),
+        })
+    }
+
+    /// The change of the event that is meant, or the first field with which something is wrong.
+    fn checked(
+        &self,
+        (video, event): (&Video, &Event),
+        policy: EventPolicy,
+        min_tier: Tier,
+        now: Timestamp,
+        language: Language,
+    ) -> Result<EventEdit, Fault> {
+        let video = self.words(video, min_tier, language)?;
+        if event.state.is_ended() {
+            return Ok(EventEdit { video, ..EventEdit::default() });
+        }
+        let told = |refusal: WebError| Fault::told("starts", &refusal, language);
+        // A start that nobody touched may lie further back than a new one may.
+        let starts_at = match self.starts_at().map_err(told)? {
+            Some(at) if Some(at) != event.starts_at => Some(event::start(at, now).map_err(told)?),
+            as_it_was => as_it_was,
+        };
+        let EventPolicy { dvr_s, record } = policy;
+        Ok(EventEdit { video, starts_at: Some(starts_at), dvr_s: Some(dvr_s), record: Some(record) })
     }
 }
 
@@ -111,12 +150,15 @@ pub(crate) async fn page(
     member: Member,
 ) -> Result<Response, WebError> {
     let found = editable(&state, &id, &member).await?;
-    let notice = match query.as_deref() {
-        Some("saved") => Some("studio_saved"),
-        Some("ended") => Some("event_was_ended"),
+    let query = query.unwrap_or_default();
+    let notice = match query.as_str() {
+        "saved" => Some("studio_saved"),
+        "ended" => Some("event_was_ended"),
         _ => None,
     };
-    show_event(&state, &member.visit, &headers, found, None, notice).await
+    let mut page = page_of(&state, &member.visit, &headers, found, None).await?;
+    page.notice = notice.map(|key| text::say(member.visit.language(), key).to_owned());
+    Ok(show(StatusCode::OK, &page.frame, &page))
 }
 
 /// `POST /my/events/{event}`.
@@ -130,35 +172,16 @@ pub(crate) async fn save(
     let (video, event) = editable(&state, &id, &member).await?;
     let now = member.visit.visitor.now;
     let Ok(Form(given)) = form else { return Err(ErrorKind::Invalid.into()) };
-    let chapters = match chapters::typed(&given.chapters, video.duration_ms) {
-        Ok(chapters) => chapters,
+    let language = member.visit.language();
+    let (policy, min_tier) = (given.policy()?, given.min_tier()?);
+    let edit = match given.checked((&video, &event), policy, min_tier, now, language) {
+        Ok(edit) => edit,
         Err(fault) => {
             let typed = given.typed(video, event)?;
             let mut page = page_of(&state, &member.visit, &headers, typed, None).await?;
-            page.fault = Some(fault.sentence("chapters_line", member.visit.language()));
-            page.chapters = given.chapters;
+            (page.fault, page.chapters, page.starts_value) = (fault, given.chapters, given.starts);
             return Ok(show(StatusCode::BAD_REQUEST, &page.frame, &page));
         }
-    };
-    let video_edit = VideoEdit {
-        title: Some(words::title(&given.title)?),
-        description: Some(words::description(&given.description)?),
-        visibility: Some(given.visibility),
-        min_tier: Some(given.min_tier()?),
-        chapters: Some(chapters),
-    };
-    let edit = if event.state.is_ended() {
-        EventEdit { video: video_edit, ..EventEdit::default() }
-    } else {
-        let (policy, starts_at) = (given.policy()?, given.starts_at()?);
-        // A start that nobody touched may lie further back than a new one may.
-        let is_new = starts_at != event.starts_at;
-        let starts_at = match starts_at {
-            Some(at) if is_new => Some(event::start(at, now)?),
-            as_it_was => as_it_was,
-        };
-        let (dvr_s, record) = (Some(policy.dvr_s), Some(policy.record));
-        EventEdit { video: video_edit, starts_at: Some(starts_at), dvr_s, record }
     };
     state.catalog.edit_event(video.id, edit, moment_of_change(&video, now)).await?;
     Ok(Redirect::to(&format!("/my/events/{}?saved", video.id)).into_response())
@@ -174,7 +197,7 @@ pub(crate) async fn rotate(
     let (video, _) = editable(&state, &id, &member).await?;
     let key = event::rotate(&state, video.id, member.visit.visitor.now).await?;
     let found = editable(&state, &id, &member).await?;
-    show_event(&state, &member.visit, &headers, found, Some(&key), None).await
+    show_event(&state, &member.visit, &headers, found, Some(&key)).await
 }
 
 /// `POST /my/events/{event}/end`.
@@ -195,10 +218,8 @@ pub(crate) async fn show_event(
     headers: &HeaderMap,
     found: (Video, Event),
     key: Option<&StreamKey>,
-    notice: Option<&str>,
 ) -> Result<Response, WebError> {
-    let mut page = page_of(state, visit, headers, found, key).await?;
-    page.notice = notice.map(|key| text::say(visit.language(), key).to_owned());
+    let page = page_of(state, visit, headers, found, key).await?;
     Ok(show(StatusCode::OK, &page.frame, &page))
 }
 
@@ -216,11 +237,12 @@ async fn page_of(
     let key = key.map(|key| key.expose());
     let shown = key.clone().unwrap_or_else(|| text::say(language, "event_key_here").to_owned());
     let is_open = event.state != "ended";
+    let frame = Frame::new(visit, &event.video.title, Some(Island::Broadcast));
     Ok(Page {
-        frame: Frame::new(visit, &event.video.title, Some(Island::Broadcast)),
+        frame,
         figures: broadcast::figures(&event, language),
         notice: None,
-        fault: None,
+        fault: Fault::default(),
         chapters,
         starts: event.starts_at.map(|at| (minute_iso(at), moment_in_words(at, language))),
         starts_value: event.starts_at.map(|at| minute_iso(at).replace('Z', "")).unwrap_or_default(),

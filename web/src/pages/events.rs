@@ -89,5 +89,5 @@ pub(crate) async fn create(
         policy: given.policy()?,
     };
     let (created, key) = event::create(&state, &person, draft, visit.visitor.now).await?;
-    show_event(&state, &visit, &headers, created, Some(&key), None).await
+    show_event(&state, &visit, &headers, created, Some(&key)).await
 }

@@ -305,6 +305,84 @@ async fn an_owner_edits_and_deletes_by_forms() {
     assert_eq!(get(&site, &path, &cookie).await.status, StatusCode::NOT_FOUND);
 }
 
+/// What stands at a field: what is wrong with it, and nothing else of the page.
+fn fault_at<'a>(page: &'a str, field: &str) -> Option<&'a str> {
+    assert!(page.matches(r#"class="fault""#).count() < 2, "one thing is told: {page}");
+    let (_, after) = page.split_once(&format!(r#"id="{field}-fault" role="alert">"#))?;
+    Some(after.split_once('<').unwrap().0)
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_form_stands_at_its_field() {
+    let site = Site::open().await;
+    let ana = site.somebody("ana", Role::Creator, 0).await;
+    let video = film(&site, &ana, "Antes", Visibility::Draft, 0).await;
+    let cookie = sign_in(&site, "ana").await;
+    let path = format!("/my/videos/{video}");
+    let rest = "visibility=public&min_tier=2";
+    let long = "x".repeat(5001);
+    for (typed, field, told) in [
+        ("title=+&description=Hola&chapters=0:00+Intro", "title", "De 1 a 200 caracteres"),
+        (&format!("title=Otro&description={long}&chapters=0:00+Intro"), "description", "Hasta 5000"),
+        ("title=Otro&description=Hola&chapters=0:00.1234+Intro", "chapters", "milésimas como mucho"),
+    ] {
+        let refused = post(&site, &path, &cookie, &format!("{typed}&{rest}")).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{field}");
+        let html = text(&refused);
+        let marked = format!(r#"aria-invalid="true" aria-describedby="{field}-fault""#);
+        assert_eq!(html.matches(&marked).count(), 1, "{html}");
+        assert_eq!(html.matches("aria-invalid").count(), 1, "{html}");
+        assert!(fault_at(&html, field).is_some_and(|sentence| sentence.contains(told)), "{html}");
+        // The form is as it was filled, and the other one was not touched.
+        assert!(
+            html.contains("Intro</textarea>") && html.contains(r#"<option value="2" selected>"#),
+            "{html}"
+        );
+        assert!(html.contains(r#"<details class="confirm plain">"#), "{html}");
+    }
+    let row = site.state.catalog.video(video).await.unwrap().unwrap();
+    assert_eq!((row.title.as_str(), row.min_tier), ("Antes", Tier::NONE), "nothing was saved");
+}
+
+#[tokio::test]
+async fn ends_are_trimmed_and_undone_by_forms_that_say_what_is_wrong() {
+    let site = Site::open().await;
+    let ana = site.somebody("ana", Role::Creator, 0).await;
+    let video = site.film_of_segments(&ana).await;
+    let cookie = sign_in(&site, "ana").await;
+    let path = format!("/my/videos/{video}");
+    let refused = async |form: &str, status: StatusCode, field: &str| {
+        let answer = post(&site, &format!("{path}/trim"), &cookie, form).await;
+        assert_eq!(answer.status, status, "{form}");
+        let html = text(&answer);
+        let told = fault_at(&html, field).unwrap_or_else(|| panic!("{field}: {html}")).to_owned();
+        assert!(html.contains(r#"<details class="confirm plain" open>"#), "{html}");
+        (told, html)
+    };
+    let (told, html) = refused("from=mucho&to=0:50", StatusCode::BAD_REQUEST, "from").await;
+    assert!(told.contains("1:05.250"), "{told}");
+    assert!(html.contains(r#"name="from" value="mucho""#) && html.contains(r#"name="to" value="0:50""#));
+    refused("from=0:08&to=0:50.00001", StatusCode::BAD_REQUEST, "to").await;
+    let (told, html) = refused("from=0:50&to=0:08", StatusCode::BAD_REQUEST, "ends").await;
+    assert!(told.contains("dentro del video"), "{told}");
+    assert_eq!(html.matches(r#"aria-describedby="ends-fault""#).count(), 2, "{html}");
+    // Nothing typed is all of the film.
+    refused("from=&to=", StatusCode::BAD_REQUEST, "ends").await;
+    let undone = post(&site, &format!("{path}/trim/undo"), &cookie, "").await;
+    assert_eq!(undone.status, StatusCode::CONFLICT);
+    assert_eq!(fault_at(&text(&undone), "undo"), Some("No hay recorte que deshacer"));
+
+    let begun = post(&site, &format!("{path}/trim"), &cookie, "from=0:09&to=").await;
+    assert_eq!((begun.status, header(&begun, LOCATION)), (StatusCode::SEE_OTHER, path.as_str()));
+    let shown = page(&site, &path, &cookie).await;
+    assert!(shown.contains("Se está recortando: quedará de 0:08 a 1:00."), "{shown}");
+    let (told, html) = refused("from=0:20&to=0:40", StatusCode::CONFLICT, "ends").await;
+    assert_eq!(told, "Ya se está preparando otra versión del video");
+    assert!(html.contains(r#"name="from" value="0:20""#), "{html}");
+    site.state.catalog.cancel_video(video, site.clock.now()).await.unwrap();
+    assert!(!page(&site, &path, &cookie).await.contains("recortando"));
+}
+
 #[tokio::test]
 async fn a_failure_is_told_in_plain_words_with_another_try() {
     let site = Site::open().await;

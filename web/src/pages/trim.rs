@@ -5,11 +5,13 @@ use axum::extract;
 use axum::extract::rejection::FormRejection;
 use axum::response::{IntoResponse, Redirect, Response};
 use catalog::{Trimmed, Video};
-use listener::{Language, Text};
+use http::StatusCode;
+use listener::Language;
 use model::{ErrorKind, Timestamp};
 use serde::Deserialize;
 
 use super::broadcast::moment_in_words;
+use super::fault::Fault;
 use super::frame::Member;
 use super::video::{editable, refused};
 use super::{clock, text};
@@ -24,6 +26,8 @@ pub(crate) struct Ends {
     pub(crate) sentence: Option<String>,
     pub(crate) can_trim: bool,
     pub(crate) can_undo: bool,
+    /// Whether something was typed that was not done.
+    pub(crate) is_typed: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,6 +46,7 @@ impl Ends {
             sentence: video.trim.as_ref().map(|trim| sentence(trim, undo_until, language)),
             can_trim: video.version().is_some() && !is_under_way,
             can_undo: undo_until.is_some(),
+            is_typed: false,
         }
     }
 }
@@ -66,27 +71,30 @@ pub(crate) async fn begin(
 ) -> Result<Response, WebError> {
     let video = editable(&state, &id, &member).await?;
     let Ok(Form(given)) = form else { return Err(ErrorKind::Invalid.into()) };
-    let language = member.visit.language();
-    let seconds = |typed: &str, otherwise: f64| match typed.trim() {
-        "" => Some(otherwise),
-        typed => chapters::read_clock(typed).map(|ms| ms as f64 / 1000.0),
+    let (language, now) = (member.visit.language(), member.visit.visitor.now);
+    let (status, fault) = match given.seconds(language) {
+        Ok((from, to)) => match trim::trim(&state, &video, from, to, now).await {
+            Ok(_) => return Ok(Redirect::to(&format!("/my/videos/{}", video.id)).into_response()),
+            Err(refusal) => Fault::of_form("ends", refusal, language)?,
+        },
+        Err(fault) => (StatusCode::BAD_REQUEST, fault),
     };
-    let (from, to) = (seconds(&given.from, 0.0), seconds(&given.to, f64::from(u32::MAX) / 10.0));
-    let begun = match from.zip(to) {
-        Some((from, to)) => trim::trim(&state, &video, Some(from), Some(to), member.visit.visitor.now).await,
-        None => {
-            let fault = text::say(language, "trim_no_time").to_owned();
-            return Ok(refused(&member, video, fault, Some((given.from, given.to))));
-        }
-    };
-    match begun {
-        Ok(_) => Ok(Redirect::to(&format!("/my/videos/{}", video.id)).into_response()),
-        Err(WebError::Refused(problem)) => {
-            let told: &Text = problem.detail.as_ref().unwrap_or(&problem.title);
-            let fault = told.in_language(language).to_owned();
-            Ok(refused(&member, video, fault, Some((given.from, given.to))))
-        }
-        Err(other) => Err(other),
+    let Given { from, to } = given;
+    let ends = Ends { from, to, can_trim: true, is_typed: true, ..Ends::of(&video, now, language) };
+    Ok(refused(status, &member, video, fault, ends))
+}
+
+impl Given {
+    /// The ends in seconds, where they are not those of the film; or the field that is no time.
+    fn seconds(&self, language: Language) -> Result<(Option<f64>, Option<f64>), Fault> {
+        let read = |field, typed: &str| match typed.trim() {
+            "" => Ok(None),
+            typed => match chapters::read_clock(typed) {
+                Some(ms) => Ok(Some(ms as f64 / 1000.0)),
+                None => Err(Fault::new(field, text::say(language, "trim_no_time"))),
+            },
+        };
+        Ok((read("from", &self.from)?, read("to", &self.to)?))
     }
 }
 
@@ -97,6 +105,13 @@ pub(crate) async fn undo(
     member: Member,
 ) -> Result<Response, WebError> {
     let video = editable(&state, &id, &member).await?;
-    state.catalog.undo_trim(video.id, member.visit.visitor.now).await?;
-    Ok(Redirect::to(&format!("/my/videos/{}", video.id)).into_response())
+    let (language, now) = (member.visit.language(), member.visit.visitor.now);
+    match state.catalog.undo_trim(video.id, now).await {
+        Ok(()) => Ok(Redirect::to(&format!("/my/videos/{}", video.id)).into_response()),
+        Err(refusal) => {
+            let (status, fault) = Fault::of_form("undo", refusal.into(), language)?;
+            let ends = Ends { can_undo: true, ..Ends::of(&video, now, language) };
+            Ok(refused(status, &member, video, fault, ends))
+        }
+    }
 }

@@ -7,10 +7,12 @@ use axum::extract::rejection::FormRejection;
 use axum::response::{IntoResponse, Redirect, Response};
 use catalog::{Video, VideoEdit};
 use http::StatusCode;
-use model::{ErrorKind, VideoId, Visibility};
+use listener::Language;
+use model::{ErrorKind, Tier, VideoId, Visibility};
 use serde::Deserialize;
 
 use super::choices::{self, Choice};
+use super::fault::Fault;
 use super::frame::{Frame, Member, show};
 use super::text;
 use super::trim::Ends;
@@ -24,8 +26,8 @@ struct Edit {
     video: Video,
     /// One on each line, as its owner has typed them.
     chapters: String,
-    /// Why what was typed is not saved.
-    fault: Option<String>,
+    /// Why what was typed is not done.
+    fault: Fault,
     ends: Ends,
     is_saved: bool,
     visibilities: Vec<Choice>,
@@ -63,7 +65,7 @@ impl Edit {
             frame: Frame::new(&member.visit, text::say(language, "studio_edit_title"), None),
             ends: Ends::of(&video, member.visit.visitor.now, language),
             is_saved: false,
-            fault: None,
+            fault: Fault::default(),
             chapters: chapters::lines(&video.chapters),
             visibilities: choices::visibilities(video.visibility, language),
             tiers: choices::tiers(video.min_tier, language),
@@ -72,18 +74,35 @@ impl Edit {
     }
 }
 
-/// The page with what was typed of the ends, and what is wrong with it.
+impl Changes {
+    /// The change of `video` that is meant, or the first field with which something is wrong.
+    fn checked(&self, video: &Video, min_tier: Tier, language: Language) -> Result<VideoEdit, Fault> {
+        let told = |field: &'static str| move |refusal: WebError| Fault::told(field, &refusal, language);
+        let chapters = chapters::typed(&self.chapters, video.duration_ms);
+        Ok(VideoEdit {
+            title: Some(words::title(&self.title).map_err(told("title"))?),
+            // Browsers send line ends as CR LF (HTML, form submission); rows have LF.
+            description: Some(words::description(&self.description).map_err(told("description"))?),
+            visibility: Some(self.visibility),
+            min_tier: Some(min_tier),
+            chapters: Some(
+                chapters
+                    .map_err(|fault| Fault::new("chapters", fault.sentence("chapters_line", language)))?,
+            ),
+        })
+    }
+}
+
+/// The page of a video of which something else was asked than to save it, with what is wrong with that.
 pub(crate) fn refused(
+    status: StatusCode,
     member: &Member,
     video: Video,
-    fault: String,
-    typed: Option<(String, String)>,
+    fault: Fault,
+    ends: Ends,
 ) -> Response {
-    let mut edit = Edit { fault: Some(fault), ..Edit::of(video, member) };
-    if let Some((from, to)) = typed {
-        (edit.ends.from, edit.ends.to) = (from, to);
-    }
-    show(StatusCode::BAD_REQUEST, &edit.frame, &edit)
+    let edit = Edit { fault, ends, ..Edit::of(video, member) };
+    show(status, &edit.frame, &edit)
 }
 
 /// `POST /my/videos/{video}`.
@@ -96,24 +115,14 @@ pub(crate) async fn save(
     let video = editable(&state, &id, &member).await?;
     let Ok(Form(changes)) = form else { return Err(ErrorKind::Invalid.into()) };
     let min_tier = changes.min_tier.parse().map_err(|_| WebError::from(ErrorKind::Invalid))?;
-    let chapters = match chapters::typed(&changes.chapters, video.duration_ms) {
-        Ok(chapters) => chapters,
+    let edit = match changes.checked(&video, min_tier, member.visit.language()) {
+        Ok(edit) => edit,
         Err(fault) => {
-            let (title, description) = (changes.title, changes.description);
-            let typed = Video { title, description, visibility: changes.visibility, min_tier, ..video };
-            let fault = fault.sentence("chapters_line", member.visit.language());
-            let (fault, chapters) = (Some(fault), changes.chapters);
+            let Changes { title, description, chapters, visibility, .. } = changes;
+            let typed = Video { title, description, visibility, min_tier, ..video };
             let edit = Edit { fault, chapters, ..Edit::of(typed, &member) };
             return Ok(show(StatusCode::BAD_REQUEST, &edit.frame, &edit));
         }
-    };
-    let edit = VideoEdit {
-        title: Some(words::title(&changes.title)?),
-        // Browsers send line ends as CR LF (HTML, form submission); rows have LF.
-        description: Some(words::description(&changes.description.replace("\r\n", "\n"))?),
-        visibility: Some(changes.visibility),
-        min_tier: Some(min_tier),
-        chapters: Some(chapters),
     };
     let at = moment_of_change(&video, member.visit.visitor.now);
     state.catalog.edit_video(video.id, edit, at).await?;

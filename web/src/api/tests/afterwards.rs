@@ -2,9 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use catalog::NewVersion;
-use cmaf::{Bandwidth, ChunkRef, RenditionIndex, RenditionKind, SegmentRef, VersionIndex};
-use model::cell::Ratio;
-use model::{ChunkHash, ClipRefusal, ClipStretch, ObjectKey, Role, VersionId, VideoId, Visibility};
+use model::{ClipRefusal, ClipStretch, Role, VersionId, VideoId, Visibility};
 use serde_json::{Value, json};
 
 use crate::LiveClips;
@@ -74,34 +72,12 @@ async fn a_clip_is_its_makers_and_says_what_there_is() {
     assert_eq!(site.post(&path, None, last(5)).await.refusal().0, 401);
 }
 
-/// A film of fifteen segments of 4 s, and its index.
-async fn film(site: &Site, owner: &crate::testing::Somebody) -> VideoId {
-    let video = site.video(owner, Visibility::Public, 0).await;
-    let version = site.state.catalog.video(video).await.unwrap().unwrap().version().unwrap();
-    let hash = ChunkHash::of(b"chunk");
-    let segments = vec![SegmentRef { size_bytes: 10, duration: 4000 }; 15];
-    let rendition = RenditionIndex {
-        name: "360p".parse().unwrap(),
-        codecs: String::new(),
-        timescale: 1000,
-        kind: RenditionKind::Video { width: 640, height: 360, frame_rate: Ratio::new(25, 1) },
-        bandwidth: Bandwidth::default(),
-        init_size: 1,
-        init_hash: hash,
-        chunks: vec![ChunkRef { number: 0, hash, size_bytes: 155, index_bytes: 5, segments }],
-    };
-    let (format, renditions) = (VersionIndex::FORMAT, vec![rendition]);
-    let index = VersionIndex { format, video, version, duration_ms: 60_000, renditions };
-    site.state.store.put(&ObjectKey::Index { video, version }, index.to_json()).await.unwrap();
-    video
-}
-
 #[tokio::test]
 async fn a_trim_says_what_is_left_and_is_told_to_its_owner_only() {
     let site = Site::open().await;
     let (ana, eva) =
         (site.somebody("ana", Role::Creator, 0).await, site.somebody("eva", Role::Creator, 0).await);
-    let video = film(&site, &ana).await;
+    let video = site.film_of_segments(&ana).await;
     let path = format!("/api/v1/videos/{video}/trim");
     for wrong in [
         json!({}),
