@@ -1,5 +1,6 @@
 //! A whole site without its doors, for tests: real rows, objects in memory, a clock moved by hand.
 
+mod clips;
 mod growing;
 
 use std::sync::Arc;
@@ -29,6 +30,8 @@ use subscriptions::{NewAccount, Subscriptions};
 use tower::ServiceExt;
 
 use crate::{Config, LiveClips, LiveHealth, State, Viewers, router};
+
+pub(crate) use clips::TenSeconds;
 
 /// The password of every account.
 pub(crate) const PASSWORD: &str = "correct horse";

@@ -1,36 +1,9 @@
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use catalog::NewVersion;
-use model::{ClipRefusal, ClipStretch, Role, VersionId, VideoId, Visibility};
+use model::{Role, Visibility};
 use serde_json::{Value, json};
 
-use crate::LiveClips;
-use crate::testing::Site;
-
-/// Of an event there are ten seconds.
-#[derive(Debug)]
-struct TenSeconds;
-
-#[async_trait]
-impl LiveClips for TenSeconds {
-    async fn clip(
-        &self,
-        _: VideoId,
-        stretch: ClipStretch,
-        _: VideoId,
-        version: VersionId,
-    ) -> Option<Result<NewVersion, ClipRefusal>> {
-        let made = NewVersion { version, duration_ms: 4000, renditions: Vec::new(), stretches: None };
-        Some(match stretch {
-            ClipStretch::Between { from_ms, to_ms: ..=10_000 } if from_ms < 10_000 => Ok(made),
-            ClipStretch::Last { ms: 1000..=10_000 } => Ok(made),
-            ClipStretch::Last { ms: 66_000 } => return None,
-            ClipStretch::Last { ms: 77_000 } => Err(ClipRefusal::NotOnAir),
-            _ => Err(ClipRefusal::NotThere { from_ms: 0, to_ms: 10_000 }),
-        })
-    }
-}
+use crate::testing::{Site, TenSeconds};
 
 #[tokio::test]
 async fn a_clip_is_its_makers_and_says_what_there_is() {
@@ -70,6 +43,24 @@ async fn a_clip_is_its_makers_and_says_what_there_is() {
     assert_eq!(told["detail"], "Of the event there is 0:00 to 0:10");
     assert_eq!(site.post(&path, Some(&eva), last(5)).await.refusal().0, 403);
     assert_eq!(site.post(&path, None, last(5)).await.refusal().0, 401);
+}
+
+#[tokio::test]
+async fn who_may_not_upload_makes_no_clips() {
+    let mut site = Site::open().await;
+    site.with_clips(Arc::new(TenSeconds));
+    let (ana, root) =
+        (site.somebody("ana", Role::Creator, 0).await, site.somebody("root1", Role::Admin, 0).await);
+    let (event, _) = site.event(&ana, Visibility::Public, 0).await;
+    let path = format!("/api/v1/events/{event}/clips");
+    let order = || json!({"title": "Gol", "last_s": 5});
+    assert_eq!(site.post(&path, Some(&ana), order()).await.status, 201);
+    // The event is still hers.
+    let demoted = site.patch("/api/v1/accounts/ana", Some(&root), json!({"role": "viewer"})).await;
+    assert_eq!(demoted.status, 200);
+    assert_eq!(site.post(&path, Some(&ana), order()).await.refusal(), (403, "forbidden".to_owned()));
+    let videos = site.state.catalog.videos_of(ana.account, &catalog::Page::default()).await.unwrap();
+    assert_eq!(videos.items.len(), 2, "the event and the first clip");
 }
 
 #[tokio::test]
