@@ -311,6 +311,7 @@ fn web(config: &Config, parts: &Parts, packaged: Option<Live>, rtmp_port: Option
         health: packaged.clone().map(|live| Arc::new(live::Pulse(live)) as Arc<dyn LiveHealth>),
         clips: packaged.map(|live| Arc::new(live::Scissors(live)) as Arc<dyn LiveClips>),
         rtmp_port,
+        max_total_bytes: config.uploads.max_total_bytes,
         audience: web::Viewers::default(),
     };
     Arc::new(OnRuntime::new(web::WebDoor::new(state), Handle::current()))

@@ -5,6 +5,7 @@ use model::{ClipStretch, ErrorKind, Tier, Timestamp, VersionId, VideoId, Visibil
 use rand::rngs::StdRng;
 use subscriptions::SignedIn;
 
+use crate::erase::delete_objects;
 use crate::trim::stretch;
 use crate::words::title;
 use crate::{State, WebError, problems};
@@ -22,8 +23,9 @@ pub(crate) struct Draft<'a> {
 ///
 /// # Errors
 ///
-/// `Forbidden` for who may not upload, `Invalid` for a stretch that is not there, `Conflict` for an event that is not on air,
-/// `Unavailable` where no packager is in this process.
+/// `Forbidden` for who may not upload, `Invalid` for a stretch that is not there, `Conflict` for an event
+/// that is not on air, `TooMany` where the account has no room for it, `Unavailable` where no packager is
+/// in this process.
 pub(crate) async fn create(
     state: &State,
     person: &SignedIn,
@@ -44,7 +46,17 @@ pub(crate) async fn create(
     let made = made.map_err(problems::no_clip)?;
     let Draft { visibility, min_tier, .. } = draft;
     let clip = NewClip { video, event, owner: person.account, title, visibility, min_tier };
-    let video = state.catalog.create_clip(&clip, &made, now).await?;
+    let created = state.catalog.create_clip(&clip, &made, state.max_total_bytes, now).await;
+    let video = match created {
+        Ok(video) => video,
+        Err(refusal) => {
+            // Only where no row can name them: an answer may be lost on its way.
+            if matches!(refusal.kind(), ErrorKind::TooMany | ErrorKind::NotFound) {
+                delete_objects(&*state.store, video).await?;
+            }
+            return Err(refusal.into());
+        }
+    };
     tracing::info!(video.id = %video.id, "video `{}` is a clip of `{event}`", video.id);
     Ok(video)
 }

@@ -58,11 +58,17 @@ async fn finish(
     video: VideoId,
     now: Timestamp,
 ) -> Result<(), WebError> {
-    let listed = store.list(&ObjectKey::video_prefix(video));
-    let keys = listed.try_filter_map(async |object| Ok(object.name.parse::<ObjectKey>().ok()));
-    keys.try_for_each_concurrent(AT_ONCE, async |key| store.delete(&key).await).await?;
+    delete_objects(store, video).await?;
     if catalog.forget_video(video, now).await? {
         tracing::info!(video.id = %video, "erased video `{video}`");
     }
+    Ok(())
+}
+
+/// Deletes the objects of a video that no row names any more, or yet.
+pub(crate) async fn delete_objects(store: &dyn ObjectStore, video: VideoId) -> Result<(), WebError> {
+    let listed = store.list(&ObjectKey::video_prefix(video));
+    let keys = listed.try_filter_map(async |object| Ok(object.name.parse::<ObjectKey>().ok()));
+    keys.try_for_each_concurrent(AT_ONCE, async |key| store.delete(&key).await).await?;
     Ok(())
 }

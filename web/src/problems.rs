@@ -64,6 +64,13 @@ pub(crate) fn of_catalog(error: &CatalogError) -> Problem {
                 Text::new("No hay recorte que deshacer", "There is no trim to undo"),
             );
         }
+        CatalogError::QuotaExceeded { used_bytes, limit_bytes, .. } => {
+            let no_room = Text::new("No queda espacio en la cuenta", "The account has no space left");
+            return plain.named("quota_exceeded", no_room).because(Text {
+                es: format!("Se usan {used_bytes} de {limit_bytes} bytes").into(),
+                en: format!("{used_bytes} of {limit_bytes} bytes are used").into(),
+            });
+        }
         CatalogError::TooManyEvents { .. } => {
             return plain.named(
                 "too_many_events",

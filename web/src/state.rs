@@ -25,6 +25,8 @@ pub struct State {
     pub health: Option<Arc<dyn LiveHealth>>,
     /// Who can make clips of live events; `None` where nobody in this process can.
     pub clips: Option<Arc<dyn LiveClips>>,
+    /// Bytes of all uploads and clips of one account together.
+    pub max_total_bytes: u64,
     /// Where this process takes live streams by RTMP; `None` where it takes none.
     pub rtmp_port: Option<u16>,
     /// Who watches live events, as far as this process has heard.

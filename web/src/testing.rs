@@ -31,7 +31,7 @@ use tower::ServiceExt;
 
 use crate::{Config, LiveClips, LiveHealth, State, Viewers, router};
 
-pub(crate) use clips::TenSeconds;
+pub(crate) use clips::{SixHundredBytes, TenSeconds};
 
 /// The password of every account.
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -98,6 +98,7 @@ impl Site {
             config: Arc::new(config),
             health: None,
             clips: None,
+            max_total_bytes: 1000,
             rtmp_port: None,
             audience: Viewers::default(),
         };

@@ -6,7 +6,7 @@ use sea_orm::entity::prelude::*;
 
 use crate::error::Result;
 use crate::videos::{self, NewVideo};
-use crate::{Catalog, NewVersion, Video, publish};
+use crate::{Catalog, NewVersion, Video, publish, uploads};
 
 /// A clip to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +26,23 @@ pub struct NewClip {
 }
 
 impl Catalog {
-    /// Creates a video whose objects are all stored, and returns it.
+    /// Creates a video whose objects are all stored, and returns it. It counts like an upload of as many
+    /// bytes; all of its owner's together may be `max_total_bytes`.
     ///
     /// # Errors
     ///
-    /// `NotFound` when the event is absent or deleted.
-    pub async fn create_clip(&self, clip: &NewClip, version: &NewVersion, now: Timestamp) -> Result<Video> {
+    /// `NotFound` when the event is absent or deleted, `TooMany` when there is no room for it.
+    pub async fn create_clip(
+        &self,
+        clip: &NewClip,
+        version: &NewVersion,
+        max_total_bytes: u64,
+        now: Timestamp,
+    ) -> Result<Video> {
         let transaction = self.begin().await?;
+        let size_bytes = version.renditions.iter().map(|rendition| rendition.size_bytes).sum();
+        uploads::one_at_a_time(self, &transaction, clip.owner).await?;
+        uploads::leave_room(&transaction, clip.owner, size_bytes, max_total_bytes).await?;
         videos::find(&transaction, &clip.event.to_string()).await?;
         let new = NewVideo {
             id: clip.video,
@@ -40,7 +50,7 @@ impl Catalog {
             title: &clip.title,
             description: "",
             filename: "",
-            size_bytes: 0,
+            size_bytes,
             visibility: clip.visibility,
             min_tier: clip.min_tier,
             state: VideoState::Queued { since: now },

@@ -36,7 +36,7 @@ pub struct UploadLimits {
     pub max_size_bytes: u64,
     /// How many unfinished uploads at once.
     pub max_open: u32,
-    /// Bytes of all originals together, those still coming in included.
+    /// Bytes of all originals together, those still coming in included, and of clips.
     pub max_total_bytes: u64,
 }
 
@@ -121,11 +121,7 @@ impl Catalog {
         if open >= u64::from(limits.max_open) {
             return Err(CatalogError::TooManyUploads { open });
         }
-        let used_bytes = videos::bytes_of(&transaction, owner).await?;
-        let limit_bytes = limits.max_total_bytes;
-        if used_bytes.saturating_add(size_bytes) > limit_bytes {
-            return Err(CatalogError::QuotaExceeded { size_bytes, used_bytes, limit_bytes });
-        }
+        leave_room(&transaction, owner, size_bytes, limits.max_total_bytes).await?;
         let video = videos::NewVideo {
             id: new.video,
             owner,
@@ -330,6 +326,20 @@ pub(crate) async fn one_at_a_time(
         let backend = transaction.get_database_backend();
         let statement = Statement::from_sql_and_values(backend, lock, [owner.to_string().into()]);
         transaction.execute_raw(statement).await?;
+    }
+    Ok(())
+}
+
+/// Refuses `size_bytes` more of an owner than all of their videos may have; see [`one_at_a_time`].
+pub(crate) async fn leave_room(
+    connection: &impl ConnectionTrait,
+    owner: AccountId,
+    size_bytes: u64,
+    limit_bytes: u64,
+) -> Result<()> {
+    let used_bytes = videos::bytes_of(connection, owner).await?;
+    if used_bytes.saturating_add(size_bytes) > limit_bytes {
+        return Err(CatalogError::QuotaExceeded { size_bytes, used_bytes, limit_bytes });
     }
     Ok(())
 }

@@ -37,9 +37,9 @@ pub struct Video {
     pub title: String,
     /// Description, as its owner wrote it.
     pub description: String,
-    /// Name of the uploaded file on its owner's disk; empty for an event.
+    /// Name of the uploaded file on its owner's disk; empty for an event and for a clip.
     pub filename: String,
-    /// Length of the uploaded file in bytes; 0 for an event.
+    /// Length of the uploaded file in bytes; of a clip that of its renditions, 0 for an event.
     pub size_bytes: u64,
     /// Who may find it.
     pub visibility: Visibility,
@@ -418,7 +418,7 @@ pub(crate) async fn shown_of(connection: &impl ConnectionTrait, ids: &[String]) 
     with_renditions(connection, alive().filter(Column::Id.is_in(ids)).all(connection).await?).await
 }
 
-/// Bytes of an owner's originals: complete, coming in, and deleted but not yet forgotten.
+/// Bytes of an owner's originals: complete, coming in, and deleted but not yet forgotten; and of clips.
 pub(crate) async fn bytes_of(connection: &impl ConnectionTrait, owner: AccountId) -> Result<u64> {
     // PostgreSQL adds BIGINTs up to a NUMERIC.
     let sum = Expr::col(Column::SizeBytes).sum().cast_as(Alias::new("BIGINT"));

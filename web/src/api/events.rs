@@ -269,9 +269,10 @@ pub(super) async fn edit(
         (status = CREATED, body = VideoView),
         (status = BAD_REQUEST, description = "`invalid_clip`, `clip_not_there` (with what there is), `clip_empty`.", body = ProblemView),
         (status = UNAUTHORIZED, body = ProblemView),
-        (status = FORBIDDEN, description = "It is somebody else's.", body = ProblemView),
+        (status = FORBIDDEN, description = "It is somebody else's, or you may not upload.", body = ProblemView),
         (status = NOT_FOUND, body = ProblemView),
         (status = CONFLICT, description = "`not_on_air`.", body = ProblemView),
+        (status = TOO_MANY_REQUESTS, description = "`quota_exceeded`: the account has no room for it.", body = ProblemView),
         (status = SERVICE_UNAVAILABLE, description = "The event is packaged by another process.", body = ProblemView)
     )
 )]

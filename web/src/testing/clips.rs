@@ -1,8 +1,12 @@
 //! Packagers that make clips of nothing.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use catalog::NewVersion;
-use model::{ClipRefusal, ClipStretch, VersionId, VideoId};
+use bytes::Bytes;
+use catalog::{NewVersion, RenditionSummary};
+use model::{ClipRefusal, ClipStretch, ObjectKey, VersionId, VideoId};
+use storage::ObjectStore;
 
 use crate::LiveClips;
 
@@ -27,5 +31,34 @@ impl LiveClips for TenSeconds {
             ClipStretch::Last { ms: 77_000 } => Err(ClipRefusal::NotOnAir),
             _ => Err(ClipRefusal::NotThere { from_ms: 0, to_ms: 10_000 }),
         })
+    }
+}
+
+/// Makes clips of 600 bytes, and stores something of them.
+#[derive(Debug)]
+pub(crate) struct SixHundredBytes(pub(crate) Arc<dyn ObjectStore>);
+
+#[async_trait]
+impl LiveClips for SixHundredBytes {
+    async fn clip(
+        &self,
+        _: VideoId,
+        _: ClipStretch,
+        video: VideoId,
+        version: VersionId,
+    ) -> Option<Result<NewVersion, ClipRefusal>> {
+        let name = "360p".parse().unwrap();
+        let key = ObjectKey::Init { video, version, rendition: name };
+        self.0.put(&key, Bytes::from_static(b"init")).await.unwrap();
+        let size = Some(360);
+        let rendition = RenditionSummary {
+            name,
+            width: size,
+            height: size,
+            bandwidth_bps: 1,
+            average_bandwidth_bps: 1,
+            size_bytes: 600,
+        };
+        Some(Ok(NewVersion { version, duration_ms: 4000, renditions: vec![rendition], stretches: None }))
     }
 }

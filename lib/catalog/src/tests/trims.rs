@@ -139,7 +139,15 @@ on_both_engines! {
             visibility: Visibility::Public,
             min_tier: model::Tier::ALL[1],
         };
-        let made = catalog.create_clip(&clip, &version(7), after(5)).await.unwrap();
+        // It counts like an upload of what it takes.
+        let room = 3 * 123_456;
+        assert_eq!(refused(catalog.create_clip(&clip, &version(7), room - 1, after(5)).await).0, ErrorKind::TooMany);
+        let made = catalog.create_clip(&clip, &version(7), room, after(5)).await.unwrap();
+        assert_eq!(made.size_bytes, room);
+        let another = NewClip { video: video_id(9), ..clip.clone() };
+        assert_eq!(refused(catalog.create_clip(&another, &version(9), room, after(5)).await).0, ErrorKind::TooMany);
+        let limits = crate::UploadLimits { max_total_bytes: room + SIZE - 1, ..NO_LIMITS };
+        assert_eq!(refused(catalog.create_upload(new_upload(5), &limits, after(5)).await).0, ErrorKind::TooMany);
         assert_eq!(made.state, VideoState::Ready { version: id(7), at: after(5) });
         assert_eq!((made.published_at, made.duration_ms), (Some(after(5)), Some(61_234)));
         let known = catalog.known_video(made.id).await.unwrap().unwrap();
@@ -147,7 +155,7 @@ on_both_engines! {
         assert_eq!(claim(&catalog, after(6)).await, None, "nothing is to be done");
         catalog.delete_video(event, after(7)).await.unwrap();
         let late = NewClip { video: video_id(8), ..clip };
-        assert_eq!(refused(catalog.create_clip(&late, &version(8), after(8)).await).0, ErrorKind::NotFound);
+        assert_eq!(refused(catalog.create_clip(&late, &version(8), u64::MAX, after(8)).await).0, ErrorKind::NotFound);
         assert_eq!(video(&catalog, made.id).await.version(), Some(id(7)), "it outlives the event");
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use model::{Role, Visibility};
 use serde_json::{Value, json};
 
-use crate::testing::{Site, TenSeconds};
+use crate::testing::{Site, SixHundredBytes, TenSeconds};
 
 #[tokio::test]
 async fn a_clip_is_its_makers_and_says_what_there_is() {
@@ -61,6 +61,21 @@ async fn who_may_not_upload_makes_no_clips() {
     assert_eq!(site.post(&path, Some(&ana), order()).await.refusal(), (403, "forbidden".to_owned()));
     let videos = site.state.catalog.videos_of(ana.account, &catalog::Page::default()).await.unwrap();
     assert_eq!(videos.items.len(), 2, "the event and the first clip");
+}
+
+#[tokio::test]
+async fn clips_count_like_uploads_and_one_too_many_leaves_nothing() {
+    let mut site = Site::open().await;
+    site.with_clips(Arc::new(SixHundredBytes(site.state.store.clone())));
+    let ana = site.somebody("ana", Role::Creator, 0).await;
+    let (event, _) = site.event(&ana, Visibility::Public, 0).await;
+    let path = format!("/api/v1/events/{event}/clips");
+    let clip = site.post(&path, Some(&ana), json!({"title": "Gol", "last_s": 5})).await;
+    assert_eq!(clip.status, 201);
+    let refused = site.post(&path, Some(&ana), json!({"title": "Otro", "last_s": 5})).await;
+    assert_eq!(refused.refusal(), (429, "quota_exceeded".to_owned()));
+    assert_eq!(refused.json()["detail"], "600 of 1000 bytes are used");
+    assert_eq!(site.objects().await.len(), 1, "of the second there is nothing");
 }
 
 #[tokio::test]
