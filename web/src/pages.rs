@@ -4,13 +4,14 @@
 mod assets;
 mod broadcast;
 mod choices;
+mod clip;
 mod cost;
 mod erasure;
 mod error;
 mod event;
 mod events;
-mod format;
 mod fault;
+mod format;
 mod frame;
 mod home;
 mod preferences;
@@ -54,6 +55,7 @@ pub(crate) fn router() -> Router<State> {
         .route("/my/events/{event}", get(event::page).post(event::save))
         .route("/my/events/{event}/key", post(event::rotate))
         .route("/my/events/{event}/end", post(event::end))
+        .route("/my/events/{event}/clips", post(clip::make))
         .route("/preferences", post(preferences::submit))
         .fallback(error::not_found)
         .layer(axum::middleware::from_fn(error::tell))

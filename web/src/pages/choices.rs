@@ -39,6 +39,14 @@ pub(crate) fn tiers(chosen: Tier, language: Language) -> Vec<Choice> {
     Tier::ALL.map(choice).into()
 }
 
+/// Which part of an event a clip is of: the last seconds, or that between two moments.
+pub(crate) fn clip_lengths(chosen: &str, language: Language) -> Vec<Choice> {
+    let last = [30, 60, 120].map(|n| (n.to_string(), fill(language, "clip_last", &[("n", &n)])));
+    let between = (String::new(), say(language, "clip_between").to_owned());
+    let all = last.into_iter().chain([between]);
+    all.map(|(value, text)| Choice { is_chosen: value == chosen, value, text }).collect()
+}
+
 /// How far back viewers of an event may go, in seconds.
 pub(crate) fn rewinds(chosen: u32, language: Language) -> Vec<Choice> {
     let choice = |seconds: u32| Choice {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::assets::Island;
 use super::broadcast::{self, EventFigures, moment_in_words};
 use super::choices::{self, Choice};
+use super::clip::ClipForm;
 use super::fault::Fault;
 use super::format::{minute_iso, moment_of_form};
 use super::frame::{Frame, Member, Visit, inline_json, show};
@@ -40,6 +41,10 @@ struct Page {
     key: Option<String>,
     /// One on each line.
     chapters: String,
+    /// Where clips can be made.
+    clip: Option<ClipForm>,
+    /// A clip that was just made: its id and its title.
+    made: Option<(VideoId, String)>,
     recipes: Vec<Recipe>,
     visibilities: Vec<Choice>,
     tiers: Vec<Choice>,
@@ -158,6 +163,11 @@ pub(crate) async fn page(
     };
     let mut page = page_of(&state, &member.visit, &headers, found, None).await?;
     page.notice = notice.map(|key| text::say(member.visit.language(), key).to_owned());
+    if let Some(id) = query.strip_prefix("clip=").and_then(|id| id.parse().ok()) {
+        let clip = state.catalog.video(id).await?;
+        let clip = clip.filter(|clip| access::may_edit(clip, Some(&member.person)));
+        page.made = clip.map(|clip| (clip.id, clip.title));
+    }
     Ok(show(StatusCode::OK, &page.frame, &page))
 }
 
@@ -223,6 +233,21 @@ pub(crate) async fn show_event(
     Ok(show(StatusCode::OK, &page.frame, &page))
 }
 
+/// The page of an event of which a clip was asked for that there is not, with what was typed.
+pub(crate) async fn show_refused_clip(
+    state: &State,
+    member: &Member,
+    headers: &HeaderMap,
+    found: (Video, Event),
+    status: StatusCode,
+    fault: Fault,
+    form: ClipForm,
+) -> Result<Response, WebError> {
+    let page = page_of(state, &member.visit, headers, found, None).await?;
+    let page = Page { fault, clip: Some(form), ..page };
+    Ok(show(status, &page.frame, &page))
+}
+
 async fn page_of(
     state: &State,
     visit: &Visit,
@@ -238,8 +263,12 @@ async fn page_of(
     let shown = key.clone().unwrap_or_else(|| text::say(language, "event_key_here").to_owned());
     let is_open = event.state != "ended";
     let frame = Frame::new(visit, &event.video.title, Some(Island::Broadcast));
+    let is_live = event.state == "live";
+    let clips = is_open && frame.may_upload && state.clips.is_some();
     Ok(Page {
         frame,
+        clip: clips.then(|| ClipForm::new(&event.video.title, is_live, language)),
+        made: None,
         figures: broadcast::figures(&event, language),
         notice: None,
         fault: Fault::default(),
@@ -259,7 +288,7 @@ async fn page_of(
 }
 
 /// The event, if the member may change it; absent for everybody else.
-async fn editable(state: &State, id: &str, member: &Member) -> Result<(Video, Event), WebError> {
+pub(crate) async fn editable(state: &State, id: &str, member: &Member) -> Result<(Video, Event), WebError> {
     let absent = || WebError::from(ErrorKind::NotFound);
     let id: VideoId = id.parse().map_err(|_| absent())?;
     let found = state.catalog.event(id).await?;

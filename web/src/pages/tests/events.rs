@@ -1,8 +1,10 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{EventState, StreamKey};
 
 use super::*;
+use crate::testing::TenSeconds;
 
 /// A form for an event; what is `more` comes before the rest.
 fn form(more: &str) -> String {
@@ -186,4 +188,61 @@ async fn what_nobody_saw_and_what_nobody_may_see_is_told_as_it_is() {
     assert_eq!(site.state.catalog.event(late).await.unwrap().unwrap().1.state, EventState::Scheduled);
     let studio = page(&site, "/my/videos", &sign_in(&site, "ana").await).await;
     assert!(studio.contains("Evento") && studio.contains("Sin grabación"), "{studio}");
+}
+
+#[tokio::test]
+async fn a_clip_is_made_by_a_form_that_says_what_is_wrong_and_where_the_clip_is() {
+    let mut site = Site::open().await;
+    let ana = site.somebody("ana", Role::Creator, 0).await;
+    let (event, key) = site.event(&ana, Visibility::Unlisted, 1).await;
+    let cookie = sign_in(&site, "ana").await;
+    let manage = format!("/my/events/{event}");
+    assert!(!page(&site, &manage, &cookie).await.contains("Hacer un clip"), "nobody here can make one");
+    site.with_clips(Arc::new(TenSeconds));
+    let hidden = r#"<section class="card" id="clips" aria-labelledby="clip" hidden>"#;
+    assert!(page(&site, &manage, &cookie).await.contains(hidden), "it is not on air");
+    site.publish(&key).await;
+    let shown = page(&site, &manage, &cookie).await;
+    assert!(shown.contains("Hacer un clip") && !shown.contains(hidden), "{shown}");
+    assert!(shown.contains(r#"<option value="60" selected>Los últimos 60 segundos</option>"#), "{shown}");
+
+    let clips = format!("{manage}/clips");
+    for (typed, status, field, told) in [
+        ("title=+&last=30&from=&to=", 400, "clip-title", "De 1 a 200 caracteres"),
+        ("title=Gol&last=&from=&to=0:08", 400, "clip-from", "Escribe los tiempos"),
+        ("title=Gol&last=&from=0:01&to=ocho", 400, "clip-to", "Escribe los tiempos"),
+        ("title=Gol&last=&from=0:08&to=0:01", 400, "clip-to", "termina después de empezar"),
+        ("title=Gol&last=30&from=&to=", 400, "clip", "Del evento hay de 0:00 a 0:10"),
+        ("title=Gol&last=77&from=&to=", 409, "clip", "no está en el aire"),
+        ("title=Gol&last=66&from=&to=", 503, "clip", ""),
+    ] {
+        let refused = post(&site, &clips, &cookie, typed).await;
+        assert_eq!(refused.status.as_u16(), status, "{typed}");
+        let html = text(&refused);
+        assert!(fault_at(&html, field).is_some_and(|sentence| sentence.contains(told)), "{field}: {html}");
+        assert_eq!(html.matches("aria-invalid").count(), 1, "{html}");
+    }
+    let typed = "title=Gol+de+todos&last=60&from=0:02&to=0:20";
+    let html = text(&post(&site, &clips, &cookie, typed).await);
+    assert!(html.contains(r#"value="Gol de todos""#) && html.contains(r#"name="to" value="0:20""#), "{html}");
+
+    let made = post(&site, &clips, &cookie, "title=Gol+de+todos&last=60&from=0:02&to=0:06").await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER);
+    let place = header(&made, LOCATION).to_owned();
+    let (_, clip) = place.split_once(&format!("{manage}?clip=")).unwrap();
+    let told = page(&site, &place, &cookie).await;
+    assert!(
+        told.contains(&format!(r#"El clip está hecho: <a href="/watch/{clip}">Gol de todos</a>"#)),
+        "{told}"
+    );
+    let row = site.state.catalog.video(clip.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((row.visibility, row.min_tier), (Visibility::Unlisted, Tier::ALL[1]));
+
+    // Somebody else's event, somebody else's clip.
+    site.somebody("eva", Role::Creator, 0).await;
+    let other = sign_in(&site, "eva").await;
+    assert_eq!(post(&site, &clips, &other, typed).await.status, StatusCode::NOT_FOUND);
+    let (hers, _) = site.event(&site.somebody("lia", Role::Creator, 0).await, Visibility::Public, 0).await;
+    let lia = sign_in(&site, "lia").await;
+    assert!(!page(&site, &format!("/my/events/{hers}?clip={clip}"), &lia).await.contains("Gol de todos"));
 }
