@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use catalog::Catalog;
 use ingest::live::{Admitted, Denied, FeedLimits, Publishers};
-use model::{AccountId, PublishLimits, PublishRefusal, StreamKeyHash, Timestamp};
+use model::{AccountId, LetGo, PublishLimits, PublishRefusal, StreamKeyHash, Timestamp};
 use subscriptions::Subscriptions;
 
 /// The events of a door that lives in the same process as the rows.
@@ -50,8 +50,13 @@ impl Publishers for EventPublishers {
         admitted.iter().copied().filter(is_over).collect()
     }
 
-    async fn left(&self, admitted: &Admitted, now: Timestamp) {
+    async fn left(&self, admitted: &Admitted, why: Option<LetGo>, now: Timestamp) {
         let Admitted { video, generation, .. } = *admitted;
+        if let Some(why) = why
+            && let Err(error) = self.catalog.publisher_let_go(video, generation, why).await
+        {
+            unavailable(error);
+        }
         if let Err(error) = self.catalog.publisher_left(video, generation, now).await {
             unavailable(error);
         }
@@ -70,6 +75,7 @@ fn left_of(limits: PublishLimits, began: Option<Timestamp>, now: Timestamp) -> F
     let lasted = began.map_or(Duration::ZERO, |began| now.since(began));
     FeedLimits {
         bits_per_s: u64::from(limits.bitrate_kbps) * 1000,
+        short_side: limits.short_side,
         duration: Some(Duration::from_secs(limits.duration_s.into()).saturating_sub(lasted)),
     }
 }
@@ -141,7 +147,7 @@ mod tests {
         assert_eq!(publishers.heard(&[first], NOW).await, []);
         let second = publishers.admit(key, HOST, NOW).await.unwrap();
         assert_eq!(publishers.heard(&[second, first], NOW).await, [first]);
-        publishers.left(&second, NOW).await;
+        publishers.left(&second, None, NOW).await;
         assert_eq!(publishers.heard(&[second], NOW).await, [second]);
 
         let unknown = StreamKey::generate(&mut rng).hash();
@@ -158,9 +164,10 @@ mod tests {
         let limits = PublishLimits { bitrate_kbps: 8_000, short_side: 1080, duration_s: 3600 };
         let began = Timestamp::from_seconds(1_800_000_000);
         for (after_s, left_s) in [(0, 3600), (600, 3000), (3600, 0), (9999, 0)] {
-            let FeedLimits { bits_per_s, duration } =
+            let FeedLimits { bits_per_s, short_side, duration } =
                 left_of(limits, Some(began), began + Duration::from_secs(after_s));
-            assert_eq!((bits_per_s, duration), (8_000_000, Some(Duration::from_secs(left_s))));
+            assert_eq!((bits_per_s, short_side), (8_000_000, 1080));
+            assert_eq!(duration, Some(Duration::from_secs(left_s)));
         }
         assert_eq!(left_of(limits, None, began).duration, Some(Duration::from_secs(3600)));
     }

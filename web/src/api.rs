@@ -4,7 +4,7 @@ mod accounts;
 mod body;
 mod events;
 mod extract;
-mod health;
+pub(crate) mod health;
 mod playback;
 mod problem;
 mod session;

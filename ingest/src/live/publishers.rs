@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{StreamKeyHash, Timestamp, VersionId, VideoId};
+use model::{LetGo, StreamKeyHash, Timestamp, VersionId, VideoId};
 
 /// Who may publish; answered by whoever knows events and accounts, which is not a door.
 #[async_trait]
@@ -20,8 +20,8 @@ pub trait Publishers: Debug + Send + Sync + 'static {
     /// more. None where that cannot be found out now: an event does not end with its database.
     async fn heard(&self, admitted: &[Admitted], now: Timestamp) -> Vec<Admitted>;
 
-    /// Hears that a publisher has gone; the event waits for the next one.
-    async fn left(&self, admitted: &Admitted, now: Timestamp);
+    /// Hears that a publisher has gone, and why if it was let go; the event waits for the next one.
+    async fn left(&self, admitted: &Admitted, why: Option<LetGo>, now: Timestamp);
 }
 
 /// An event, and the turn of a publisher in it.
@@ -42,6 +42,8 @@ pub struct Admitted {
 pub struct FeedLimits {
     /// Bits in a second, on average over [`FeedLimits::WINDOW`].
     pub bits_per_s: u64,
+    /// The shorter side of its picture, in pixels.
+    pub short_side: u16,
     /// How long, from when it is admitted; `None` as long as it likes.
     pub duration: Option<Duration>,
 }

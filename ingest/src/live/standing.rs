@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::{Clock, VideoId};
+use model::{Clock, LetGo, VideoId};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -85,10 +85,10 @@ impl Standing {
         &self.over
     }
 
-    /// Says that it has gone.
-    pub(crate) async fn leave(self) {
+    /// Says that it has gone, and why if it was let go.
+    pub(crate) async fn leave(self, why: Option<LetGo>) {
         let Standings { publishers, clock, .. } = &self.all;
-        let _ = timeout(FAREWELL, publishers.left(&self.admitted, clock.now())).await;
+        let _ = timeout(FAREWELL, publishers.left(&self.admitted, why, clock.now())).await;
     }
 }
 

@@ -1,5 +1,6 @@
 use std::io;
 
+use model::LetGo;
 use model::feed::FeedOver;
 
 use super::command::Status;
@@ -42,6 +43,12 @@ pub(crate) enum Ended {
         /// What it may.
         kbit_per_s: u64,
     },
+    /// Its picture is greater than it may be.
+    #[error("a picture of more than {short_side} pixels")]
+    TooLarge {
+        /// The short side that it may have.
+        short_side: u16,
+    },
     /// It has sent for as long as it may.
     #[error("as long as it may")]
     TooLong,
@@ -77,7 +84,10 @@ impl Ended {
             Self::Denied(Denied::TooOften) => "too_many_takeovers",
             Self::Denied(Denied::Unavailable) => "unavailable",
             Self::TooManyTries => "too_many_tries",
-            Self::TooFast { .. } | Self::TooLong | Self::Over(FeedOver::TooMuch) => "over_limit",
+            Self::TooFast { .. }
+            | Self::TooLarge { .. }
+            | Self::TooLong
+            | Self::Over(FeedOver::TooMuch | FeedOver::TooLarge) => "over_limit",
             Self::Overtaken | Self::Over(FeedOver::Superseded) => "overtaken",
             Self::PutOff => "put_off",
             Self::Stopping => "stopping",
@@ -88,6 +98,31 @@ impl Ended {
     pub(crate) const fn is_remarkable(&self) -> bool {
         // Health checks and scanners come and go all day.
         !matches!(self, Self::Gone | Self::Broken(_) | Self::Wrong(_) | Self::Refused(_) | Self::Slow)
+    }
+
+    /// What the owner is told in the studio, if the publisher was let go for something that can be mended.
+    pub(crate) const fn let_go(&self) -> Option<LetGo> {
+        Some(match self {
+            Self::TooFast { .. } | Self::Wrong(RtmpError::TooMuch(_)) | Self::Over(FeedOver::TooMuch) => {
+                LetGo::TooFast
+            }
+            Self::TooLarge { .. } | Self::Over(FeedOver::TooLarge) => LetGo::TooLarge,
+            Self::TooLong => LetGo::TooLong,
+            Self::Wrong(RtmpError::Unsupported(_)) | Self::Over(FeedOver::Unsupported) => LetGo::Unsupported,
+            Self::Wrong(RtmpError::Malformed(_)) | Self::Over(FeedOver::Malformed) => LetGo::Malformed,
+            Self::Idle => LetGo::Silent,
+            Self::Finished
+            | Self::Gone
+            | Self::Broken(_)
+            | Self::Refused(_)
+            | Self::Slow
+            | Self::Denied(_)
+            | Self::TooManyTries
+            | Self::Overtaken
+            | Self::PutOff
+            | Self::Over(FeedOver::Superseded | FeedOver::EventEnded)
+            | Self::Stopping => return None,
+        })
     }
 
     /// What the publisher is told, if anything: to hostile bytes nothing is said.
@@ -124,6 +159,10 @@ impl Ended {
             Self::TooFast { kbit_per_s } => {
                 (FAILED, format!("More than {kbit_per_s} kbit/s: lower the bitrate."))
             }
+            Self::TooLarge { short_side } => (
+                FAILED,
+                format!("The picture's shorter side has more than {short_side} pixels: lower the resolution."),
+            ),
             Self::TooLong => (FAILED, "The event is as long as it may be.".to_owned()),
             Self::Overtaken | Self::Over(FeedOver::Superseded) => {
                 (FAILED, "Another program publishes with this stream key now.".to_owned())
@@ -140,6 +179,9 @@ impl Ended {
                     .to_owned(),
             ),
             Self::Over(FeedOver::TooMuch) => (FAILED, "More is sent than the event may have.".to_owned()),
+            Self::Over(FeedOver::TooLarge) => {
+                (FAILED, "The picture is greater than it may be: lower the resolution.".to_owned())
+            }
             Self::Over(FeedOver::Malformed) => {
                 (FAILED, "What is sent contradicts itself; start the program anew.".to_owned())
             }

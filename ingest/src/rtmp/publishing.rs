@@ -82,8 +82,9 @@ impl Publishing {
         let Some(item) = item else { return Ok(false) };
         let is_media = matches!(item, Item::Packet(_));
         if let Some(say_over) = self.say_over.take() {
-            let Admitted { video, version, generation, .. } = *self.standing.admitted();
-            let begin = FeedMessage::Begin { video, version, generation, encoder: encoder.to_owned() };
+            let Admitted { video, version, generation, limits } = *self.standing.admitted();
+            let (encoder, short_side) = (encoder.to_owned(), limits.short_side);
+            let begin = FeedMessage::Begin { video, version, generation, encoder, short_side };
             let (socket, metrics) = (door.socket.clone(), door.metrics.clone());
             self.feed = Some(Feed::open(socket, begin, metrics, say_over, &door.tasks));
         }
@@ -109,15 +110,20 @@ impl Publishing {
 
     /// Waits until somebody else ends it.
     pub(super) async fn over(&mut self) -> Ended {
-        (&mut self.ending).await
+        match (&mut self.ending).await {
+            Ended::Over(FeedOver::TooLarge) => {
+                Ended::TooLarge { short_side: self.standing.admitted().limits.short_side }
+            }
+            ended => ended,
+        }
     }
 
-    /// Sends what is left, and tells everybody that the publisher has gone; whether it `said_so`.
-    pub(super) async fn leave(self, said_so: bool) {
+    /// Sends what is left, and tells everybody how it ended for the publisher.
+    pub(super) async fn leave(self, ended: &Ended) {
         if let Some(feed) = self.feed {
-            feed.finish(said_so).await;
+            feed.finish(matches!(ended, Ended::Finished)).await;
         }
-        self.standing.leave().await;
+        self.standing.leave(ended.let_go()).await;
     }
 }
 

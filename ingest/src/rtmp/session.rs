@@ -58,7 +58,7 @@ where
     };
     let left = async {
         if let Some(publishing) = publishing {
-            publishing.leave(matches!(ended, Ended::Finished)).await;
+            publishing.leave(&ended).await;
         }
     };
     tokio::join!(said, left);

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use ingest::live::{Admitted, Denied, FeedLimits, Publishers};
 use ingest::rtmp::RtmpDoor;
 use listener::{Certificates, Config, Place, StreamPort};
-use model::{StreamKey, StreamKeyHash, SystemClock, Timestamp, VersionId, VideoId};
+use model::{LetGo, StreamKey, StreamKeyHash, SystemClock, Timestamp, VersionId, VideoId};
 use prometheus_client::registry::Registry;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -63,6 +63,8 @@ pub(crate) struct Events {
     /// Turns below this one are over.
     pub(crate) over_before: Mutex<u64>,
     pub(crate) left: Mutex<Vec<u64>>,
+    /// Why the last of them was let go.
+    pub(crate) let_go: Mutex<Option<LetGo>>,
     generations: Mutex<u64>,
 }
 
@@ -88,8 +90,9 @@ impl Publishers for Events {
         admitted.iter().copied().filter(|admitted| admitted.generation < over_before).collect()
     }
 
-    async fn left(&self, admitted: &Admitted, _: Timestamp) {
+    async fn left(&self, admitted: &Admitted, why: Option<LetGo>, _: Timestamp) {
         self.left.lock().unwrap().push(admitted.generation);
+        *self.let_go.lock().unwrap() = why;
     }
 }
 
@@ -115,7 +118,7 @@ impl Door {
         let mut rng = StdRng::seed_from_u64(1);
         let keys = [StreamKey::generate(&mut rng), StreamKey::generate(&mut rng)];
         let videos = keys.iter().map(StreamKey::hash).zip(EVENTS).collect();
-        let limits = Mutex::new(FeedLimits { bits_per_s: 1 << 40, duration: None });
+        let limits = Mutex::new(FeedLimits { bits_per_s: 1 << 40, short_side: 1080, duration: None });
         let events = Events {
             videos,
             limits,
@@ -123,6 +126,7 @@ impl Door {
             is_stuck: Mutex::default(),
             over_before: Mutex::default(),
             left: Mutex::default(),
+            let_go: Mutex::default(),
             generations: Mutex::default(),
         };
         let (events, folder) = (Arc::new(events), tempfile::tempdir().unwrap());

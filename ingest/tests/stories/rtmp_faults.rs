@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ingest::live::{Denied, FeedLimits};
+use model::LetGo;
 use model::feed::{FeedOver, FeedTrack};
 
 use crate::publisher::{
@@ -170,6 +171,7 @@ async fn the_packager_has_the_last_word() {
         (FeedOver::Superseded, "Another program publishes", "overtaken"),
         (FeedOver::Unsupported, "cannot be packaged", "unsupported"),
         (FeedOver::TooMuch, "More is sent", "over_limit"),
+        (FeedOver::TooLarge, "more than 1080 pixels: lower the resolution", "over_limit"),
         (FeedOver::Malformed, "contradicts itself", "malformed"),
     ] {
         door.packager.answer(over);
@@ -198,14 +200,17 @@ async fn a_codec_that_is_not_taken_is_named() {
 #[tokio::test]
 async fn limits_are_kept_to() {
     let door = Door::open();
-    *door.events.limits.lock().unwrap() = FeedLimits { bits_per_s: 16_000, duration: None };
+    *door.events.limits.lock().unwrap() = FeedLimits { bits_per_s: 16_000, short_side: 1080, duration: None };
     let (code, said) = finished(ffmpeg(&format!("{PICTURE} -t 60 {H264}"), &door.url())).await;
     assert!(code != Some(0) && said.contains("More than 16 kbit/s"), "{said}");
+    door.until_ended("over_limit", 1).await;
+    assert_eq!(*door.events.let_go.lock().unwrap(), Some(LetGo::TooFast));
     let duration = Some(Duration::from_secs(1));
-    *door.events.limits.lock().unwrap() = FeedLimits { bits_per_s: 1 << 40, duration };
+    *door.events.limits.lock().unwrap() = FeedLimits { bits_per_s: 1 << 40, short_side: 1080, duration };
     let (code, said) = finished(ffmpeg(&format!("-re {PICTURE} -t 60 {H264}"), &door.url())).await;
     assert!(code != Some(0) && said.contains("as long as it may be"), "{said}");
     door.until_ended("over_limit", 2).await;
+    assert_eq!(*door.events.let_go.lock().unwrap(), Some(LetGo::TooLong));
 }
 
 #[tokio::test]

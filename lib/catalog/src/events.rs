@@ -9,8 +9,8 @@ mod find;
 mod turns;
 
 use model::{
-    AccountId, Air, EventPolicy, EventState, StreamKeyHash, Takeovers, Tier, Timestamp, VersionId, VideoId,
-    Visibility,
+    AccountId, Air, EventPolicy, EventState, LetGo, StreamKeyHash, Takeovers, Tier, Timestamp, VersionId,
+    VideoId, Visibility,
 };
 use sea_orm::ActiveValue::Set;
 use sea_orm::QuerySelect;
@@ -69,6 +69,8 @@ pub struct Event {
     pub generation: u64,
     /// When the present publisher was last heard of; `None` while there is none.
     pub heard_at: Option<Timestamp>,
+    /// Why its last publisher was let go, until the next one is on air.
+    pub let_go: Option<LetGo>,
     /// When it was created.
     pub created_at: Timestamp,
 }
@@ -97,6 +99,7 @@ pub(crate) struct Model {
     /// [`Takeovers`] as JSON.
     pub takeovers: String,
     pub created_at: i64,
+    pub let_go: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -157,6 +160,7 @@ impl TryFrom<&Model> for Event {
             policy: EventPolicy { dvr_s: row.number("dvr_s", model.dvr_s)?, record: model.record != 0 },
             generation: row.number("generation", model.generation)?,
             heard_at: model.heard_at.map(moment),
+            let_go: row.optional_word("let_go", model.let_go.as_deref())?,
             created_at: moment(model.created_at),
         })
     }

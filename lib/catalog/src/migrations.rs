@@ -11,6 +11,7 @@ mod m0005_webhooks;
 mod m0006_chapters;
 mod m0007_trims;
 mod m0008_clips;
+mod m0009_let_go;
 
 use sea_orm::sea_query::{Alias, IntoIden};
 use sea_orm::{ConnectionTrait, DbErr, DynIden};
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrations {
             Box::new(m0006_chapters::Chapters),
             Box::new(m0007_trims::Trims),
             Box::new(m0008_clips::Clips),
+            Box::new(m0009_let_go::LetGo),
         ]
     }
 

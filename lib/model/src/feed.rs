@@ -119,6 +119,8 @@ pub enum FeedMessage {
         generation: u64,
         /// What the publisher's program calls itself, for the studio; made printable.
         encoder: String,
+        /// The greatest short side that its picture may have, in pixels.
+        short_side: u16,
     },
     /// A track's configuration; before its first packet, and again when its value changes.
     Config(FeedConfig),
@@ -164,6 +166,8 @@ pub enum FeedOver {
     Unsupported,
     /// It sends more than its limits allow.
     TooMuch,
+    /// Its picture is greater than its limits allow.
+    TooLarge,
     /// Its times or its bytes contradict themselves.
     Malformed,
 }
@@ -247,6 +251,7 @@ mod tests {
             version: VersionId::from_bits(2),
             generation: 3,
             encoder: "Lavf59".to_owned(),
+            short_side: 1080,
         };
         let packet = FeedMessage::Packet { track: FeedTrack::Video, dts: -90, cts_offset: 3600, key: true };
         vec![
@@ -280,8 +285,8 @@ mod tests {
 
     #[test]
     fn every_answer_comes_over() {
-        use FeedOver::{EventEnded, Malformed, Superseded, TooMuch, Unsupported};
-        let over = [Superseded, EventEnded, Unsupported, TooMuch, Malformed].map(FeedAnswer::Over);
+        use FeedOver::{EventEnded, Malformed, Superseded, TooLarge, TooMuch, Unsupported};
+        let over = [Superseded, EventEnded, Unsupported, TooMuch, TooLarge, Malformed].map(FeedAnswer::Over);
         let mut wire = BytesMut::new();
         for answer in over.iter().chain([&FeedAnswer::Accepted]) {
             write_frame(answer, b"", &mut wire).unwrap();

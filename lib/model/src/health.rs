@@ -49,10 +49,6 @@ pub struct PictureHealth {
 pub enum HealthWarning {
     /// No key frame for so long that nothing can be shown.
     NoKeyFrame,
-    /// The rate is above what the tier allows.
-    TooFast,
-    /// The picture is greater than the tier allows.
-    TooLarge,
     /// More waits than may; packets are dropped up to the next key frame.
     Dropping,
     /// Key frames are so far apart that low latency is off.
@@ -81,10 +77,8 @@ pub enum HealthWarning {
 
 impl HealthWarning {
     /// All of them, the worst first, for tables that must name each one.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 13] = [
         Self::NoKeyFrame,
-        Self::TooFast,
-        Self::TooLarge,
         Self::Dropping,
         Self::LatencyOff,
         Self::LongGop,
@@ -103,8 +97,6 @@ impl HealthWarning {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NoKeyFrame => "no_key_frame",
-            Self::TooFast => "too_fast",
-            Self::TooLarge => "too_large",
             Self::Dropping => "dropping",
             Self::LatencyOff => "latency_off",
             Self::LongGop => "long_gop",

@@ -13,6 +13,7 @@ mod id;
 mod job;
 mod key;
 mod lane;
+mod let_go;
 mod policy;
 mod preset;
 mod rendition;
@@ -38,6 +39,7 @@ pub use id::{AccountId, ChunkHash, InvalidId, JobId, SessionId, UploadId, Versio
 pub use job::{JobState, WorkerId};
 pub use key::{InvalidKey, ObjectKey};
 pub use lane::Lane;
+pub use let_go::LetGo;
 pub use policy::{PublicPolicy, Revocation, Revoked};
 pub use preset::SlowPreset;
 pub use rendition::{InvalidRendition, RenditionName};

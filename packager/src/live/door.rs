@@ -64,7 +64,7 @@ async fn serve(
     let (mut from, to) = stream.into_split();
     let mut bytes = BytesMut::with_capacity(64 << 10);
     let Some((first, _)) = next(&mut from, &mut bytes).await? else { return Ok(()) };
-    let FeedMessage::Begin { video, version, generation, encoder } = first else {
+    let FeedMessage::Begin { video, version, generation, encoder, short_side } = first else {
         return Err(LiveError::Feed("it does not begin"));
     };
     let (answers, replies) = mpsc::channel(ANSWERS);
@@ -73,7 +73,7 @@ async fn serve(
         let _ = answers.send(FeedAnswer::Over(FeedOver::EventEnded)).await;
         return Ok(());
     };
-    let begun = Input::Begin { connection, generation, encoder, answers };
+    let begun = Input::Begin { connection, generation, encoder, short_side, answers };
     if inputs.send(begun).await.is_err() {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cell::LiveEvent;
 use super::feed::{Beginning, Feed};
-use super::format::{Format, FormatError};
+use super::format::{Format, FormatError, short_side};
 use super::going::{Away, Going, OnAir};
 use super::health::told;
 use super::lane::Frame;
@@ -25,7 +25,13 @@ use super::{LiveError, Shared};
 #[derive(Debug)]
 pub(crate) enum Input {
     /// A publisher's connection, accepted.
-    Begin { connection: u64, generation: u64, encoder: String, answers: mpsc::Sender<FeedAnswer> },
+    Begin {
+        connection: u64,
+        generation: u64,
+        encoder: String,
+        short_side: u16,
+        answers: mpsc::Sender<FeedAnswer>,
+    },
     /// What it says.
     Said { connection: u64, message: FeedMessage, payload: Bytes },
     /// It is gone.
@@ -155,7 +161,7 @@ impl Driver {
     /// Takes what came; whether the event is over.
     async fn take(&mut self, input: Input) -> Result<bool, LiveError> {
         match input {
-            Input::Begin { connection, generation, encoder, answers } => {
+            Input::Begin { connection, generation, encoder, short_side, answers } => {
                 if self.feed.as_ref().is_some_and(|feed| feed.generation > generation) {
                     let _ = answers.try_send(FeedAnswer::Over(FeedOver::Superseded));
                     return Ok(false);
@@ -166,7 +172,7 @@ impl Driver {
                 }
                 tracing::info!(video = %self.video, generation, %encoder, "a publisher is there");
                 let _ = answers.try_send(FeedAnswer::Accepted);
-                self.feed = Some(Feed::new(connection, generation, encoder, answers));
+                self.feed = Some(Feed::new(connection, generation, encoder, short_side, answers));
             }
             Input::Said { connection, message, payload } => {
                 if self.feed.as_ref().is_some_and(|feed| feed.connection == connection) {
@@ -199,6 +205,9 @@ impl Driver {
             }
             FeedMessage::Config(config) => {
                 let Some(feed) = &mut self.feed else { return Ok(()) };
+                if short_side(&config).is_some_and(|pixels| pixels > feed.short_side.into()) {
+                    return self.let_go(FeedOver::TooLarge).await;
+                }
                 // In the middle of a feed: what follows is placed anew, from its next key frame on.
                 if feed.configure(config) && feed.timeline.take().is_some() {
                     self.away().await?;

@@ -16,6 +16,8 @@ pub(crate) struct Feed {
     pub(crate) generation: u64,
     /// What its program calls itself.
     pub(crate) encoder: String,
+    /// The greatest short side that its picture may have.
+    pub(crate) short_side: u16,
     pub(crate) answers: mpsc::Sender<FeedAnswer>,
     pub(crate) video: Option<FeedConfig>,
     pub(crate) audio: Option<FeedConfig>,
@@ -34,12 +36,14 @@ impl Feed {
         connection: u64,
         generation: u64,
         encoder: String,
+        short_side: u16,
         answers: mpsc::Sender<FeedAnswer>,
     ) -> Self {
         Self {
             connection,
             generation,
             encoder,
+            short_side,
             answers,
             video: None,
             audio: None,

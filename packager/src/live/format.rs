@@ -78,6 +78,17 @@ impl Format {
     }
 }
 
+/// Pixels of the shorter side of a picture; `None` for sound, and where that is not told.
+pub(crate) fn short_side(config: &FeedConfig) -> Option<u32> {
+    let config = match config {
+        FeedConfig::H264 { avcc } => VideoConfig::Avc(avcc.clone()),
+        FeedConfig::Hevc { hvcc } => VideoConfig::Hevc(hvcc.clone()),
+        FeedConfig::Av1 { av1c } => VideoConfig::Av1(av1c.clone()),
+        FeedConfig::Aac { .. } | FeedConfig::Opus { .. } => return None,
+    };
+    config.size().ok().map(|(width, height)| width.min(height))
+}
+
 fn picture(config: VideoConfig, frame_rate: Ratio) -> Result<(Track, RenditionKind), FormatError> {
     let (width, height) = config.size()?;
     let side = |pixels: u32| u16::try_from(pixels).ok().filter(|side| (2..=MAX_SIDE).contains(side));

@@ -252,6 +252,19 @@ async fn a_publisher_who_comes_back_goes_on_in_the_same_event() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_above_its_limit_is_let_go_at_the_beginning_and_in_the_middle() {
+    let studio = Studio::open(Duration::from_secs(60)).await;
+    let mut great = Publisher::limited(&studio.socket, &studio.turn().await, P720, 719).await;
+    assert_eq!(great.until_over().await, FeedOver::TooLarge);
+    let mut growing = Publisher::limited(&studio.socket, &studio.turn().await, P360, 360).await;
+    growing.send(4).await;
+    let smaller = RenditionName::Video { height: 360 };
+    studio.follow(smaller, |picture| picture.position().msn >= 1).await;
+    growing.configure(P720).await;
+    assert_eq!(growing.until_over().await, FeedOver::TooLarge);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_format_is_a_break_in_all_renditions() {
     let studio = Studio::open(Duration::from_secs(60)).await;
     let mut first = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;

@@ -36,6 +36,11 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Comes with a turn, and is let in.
     pub(crate) async fn begin(socket: &Path, turn: &Admitted, avcc: &[u8]) -> Self {
+        Self::limited(socket, turn, avcc, u16::MAX).await
+    }
+
+    /// The same, with a picture whose short side may be so long.
+    pub(crate) async fn limited(socket: &Path, turn: &Admitted, avcc: &[u8], short_side: u16) -> Self {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         let mut stream = loop {
             match UnixStream::connect(socket).await {
@@ -49,6 +54,7 @@ impl Publisher {
             version: turn.version,
             generation: turn.generation,
             encoder: "a test".to_owned(),
+            short_side,
         };
         let configs = [FeedConfig::H264 { avcc: avcc.to_vec() }, FeedConfig::Aac { asc: vec![0x11, 0x90] }];
         let mut bytes = BytesMut::new();
@@ -76,6 +82,14 @@ impl Publisher {
                 self.sound += 1;
             }
         }
+    }
+
+    /// Says that other pictures follow.
+    pub(crate) async fn configure(&mut self, avcc: &[u8]) {
+        let mut bytes = BytesMut::new();
+        let message = FeedMessage::Config(FeedConfig::H264 { avcc: avcc.to_vec() });
+        write_frame(&message, &[], &mut bytes).unwrap();
+        self.stream.write_all(&bytes).await.unwrap();
     }
 
     async fn packet(&mut self, track: FeedTrack, dts: i64, key: bool, data: Vec<u8>) {

@@ -384,8 +384,9 @@ pub(super) async fn health(
         Some(packagers) => packagers.health(id).await,
         None => None,
     };
+    let let_go = found.1.let_go;
     let event = event::event(&state, &visitor, found).await?;
-    Ok(Json(HealthView::of(&event, feed, visitor.language)))
+    Ok(Json(HealthView::of(&event, feed, let_go, visitor.language)))
 }
 
 /// Say that a player watches, every 30 s. It is counted and not kept.

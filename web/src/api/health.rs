@@ -1,5 +1,5 @@
 use listener::Language;
-use model::{Health, HealthWarning, RenditionName, Timestamp};
+use model::{Health, HealthWarning, LetGo, RenditionName, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,6 +19,8 @@ pub(crate) struct HealthView {
     viewers: usize,
     /// The feed; null when none comes in, or this server does not know.
     feed: Option<FeedView>,
+    /// Why the last publisher was let go, until the next one is on air; null where it left by itself.
+    let_go: Option<WarningView>,
 }
 
 /// How a feed is.
@@ -71,8 +73,15 @@ pub(crate) struct WarningView {
 }
 
 impl HealthView {
-    pub(crate) fn of(event: &EventView, feed: Option<Health>, language: Language) -> Self {
+    pub(crate) fn of(
+        event: &EventView,
+        feed: Option<Health>,
+        let_go: Option<LetGo>,
+        language: Language,
+    ) -> Self {
+        let let_go = let_go.map(|why| WarningView { code: why.as_str(), text: sentence(why, language) });
         Self {
+            let_go,
             state: event.state,
             on_air: event.on_air,
             publishing: event.publishing.unwrap_or_default(),
@@ -80,6 +89,11 @@ impl HealthView {
             feed: feed.map(|health| feed_view(health, language)),
         }
     }
+}
+
+/// Why a publisher was let go, and what to do.
+pub(crate) fn sentence(why: LetGo, language: Language) -> String {
+    say(language, &format!("let_go_{why}")).to_owned()
 }
 
 fn feed_view(health: Health, language: Language) -> FeedView {
@@ -110,6 +124,11 @@ mod tests {
             for language in [Language::Es, Language::En] {
                 let text = say(language, &format!("health_{warning}")).to_owned();
                 assert!(text.ends_with('.'), "{warning}: {text}");
+            }
+        }
+        for why in LetGo::ALL {
+            for language in [Language::Es, Language::En] {
+                assert!(sentence(why, language).ends_with('.'), "{why}");
             }
         }
     }

@@ -20,6 +20,7 @@ use super::format::{minute_iso, moment_of_form};
 use super::frame::{Frame, Member, Visit, inline_json, show};
 use super::recipes::{Recipe, recipes};
 use super::text;
+use crate::api::health;
 use crate::event::{self, EventView};
 use crate::playback::moment_of_change;
 use crate::{State, WebError, access, chapters, problems, words};
@@ -41,6 +42,8 @@ struct Page {
     key: Option<String>,
     /// One on each line.
     chapters: String,
+    /// Why the last publisher was let go.
+    let_go: Option<String>,
     /// Where clips can be made.
     clip: Option<ClipForm>,
     /// A clip that was just made: its id and its title.
@@ -257,6 +260,7 @@ async fn page_of(
 ) -> Result<Page, WebError> {
     let language = visit.language();
     let chapters = chapters::lines(&found.0.chapters);
+    let let_go = found.1.let_go.map(|why| health::sentence(why, language));
     let event = event::event(state, &visit.visitor, found).await?;
     let server = event::publish_url(state, headers, None);
     let key = key.map(|key| key.expose());
@@ -269,6 +273,7 @@ async fn page_of(
         frame,
         clip: clips.then(|| ClipForm::new(&event.video.title, is_live, language)),
         made: None,
+        let_go,
         figures: broadcast::figures(&event, language),
         notice: None,
         fault: Fault::default(),

@@ -84,6 +84,8 @@ export interface EventHealth {
   publishing: boolean;
   viewers: number;
   feed: FeedHealth | null;
+  /** Why the last publisher was let go, until the next one is on air. */
+  let_go: { code: string; text: string } | null;
 }
 
 export interface FeedHealth {

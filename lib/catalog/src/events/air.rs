@@ -27,7 +27,7 @@ impl Catalog {
         if state == before {
             return Event::try_from(&row);
         }
-        change(&transaction, &row, state_change(state)).await?;
+        change(&transaction, &row, ActiveModel { let_go: Set(None), ..state_change(state) }).await?;
         if before == EventState::Scheduled {
             let live = video.state()?.live(row.version()?)?;
             videos::change_state(&transaction, &video, live, now).await?;

@@ -77,6 +77,7 @@ impl Catalog {
             heard_at: None,
             takeovers: takeovers_text(&Takeovers::default()),
             created_at: now.as_millis(),
+            let_go: None,
         };
         let event = Event::try_from(&row)?;
         Entity::insert(ActiveModel::from(row).reset_all()).exec_without_returning(&transaction).await?;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use model::{AccountId, PublishRefusal, StreamKeyHash, Timestamp, VersionId, VideoId};
+use model::{AccountId, LetGo, PublishRefusal, StreamKeyHash, Timestamp, VersionId, VideoId};
 use sea_orm::ActiveValue::Set;
 use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, QuerySelect};
@@ -119,6 +119,16 @@ impl Catalog {
             }
         }
         Ok(going)
+    }
+
+    /// Says why the publisher of this turn is let go; its owner is told until the next one is on air. It
+    /// changes nothing when another one has the turn.
+    pub async fn publisher_let_go(&self, id: VideoId, generation: u64, why: LetGo) -> Result<()> {
+        let transaction = self.begin().await?;
+        let set = ActiveModel { let_go: Set(Some(why.as_str().to_owned())), ..Default::default() };
+        let update = Entity::update_many().set(set).filter(Column::Video.eq(id.to_string()));
+        update.filter(Column::Generation.eq(number(generation))).exec(&transaction).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Says that the publisher of this turn is gone; the event waits for the next one. `false` when

@@ -1,6 +1,6 @@
 use database::on_both_engines;
 use model::{
-    Air, Chapter, ErrorKind, EventPolicy, EventState, PublishRefusal, Revoked, StreamKeyHash, Tier,
+    Air, Chapter, ErrorKind, EventPolicy, EventState, LetGo, PublishRefusal, Revoked, StreamKeyHash, Tier,
     VideoState, Visibility,
 };
 
@@ -116,6 +116,23 @@ on_both_engines! {
         assert_eq!(catalog.events_on_air().await.unwrap(), []);
         assert_eq!(refused(catalog.event_ended(id, None, after(107)).await), ErrorKind::Conflict);
         assert_eq!(event(&catalog, id).await.state.began(), Some(after(3)));
+    }
+
+    async fn why_a_publisher_was_let_go_is_told_until_the_next_one_is_on_air(test: &TestDatabase) {
+        let catalog = open(test).await;
+        let (id, first) = on_air(&catalog, 1, NOW).await;
+        assert_eq!(event(&catalog, id).await.let_go, None);
+        // The packager may have said before that it is gone.
+        assert!(catalog.publisher_left(id, first, after(1)).await.unwrap());
+        catalog.publisher_let_go(id, first, LetGo::TooLarge).await.unwrap();
+        assert_eq!(event(&catalog, id).await.let_go, Some(LetGo::TooLarge));
+        // It comes back by itself, and is let go again.
+        let second = admit(&catalog, 1, after(2)).await.generation;
+        assert_eq!(event(&catalog, id).await.let_go, Some(LetGo::TooLarge));
+        catalog.publisher_let_go(id, first, LetGo::Silent).await.unwrap();
+        assert_eq!(event(&catalog, id).await.let_go, Some(LetGo::TooLarge), "of a turn that is over");
+        catalog.event_went_live(id, second, after(3)).await.unwrap();
+        assert_eq!(event(&catalog, id).await.let_go, None);
     }
 
     async fn chapters_behind_the_end_are_gone_when_it_is_known(test: &TestDatabase) {

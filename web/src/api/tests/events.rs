@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::Method;
 use model::{
-    Clock, Health, HealthWarning, ObjectKey, PictureHealth, PublishRefusal, Role, StreamKey, VideoId,
+    Clock, Health, HealthWarning, LetGo, ObjectKey, PictureHealth, PublishRefusal, Role, StreamKey, VideoId,
     Visibility,
 };
 use serde_json::{Value, json};
@@ -316,11 +316,11 @@ async fn its_publisher_is_told_how_the_feed_is() {
     let ana = site.somebody("ana", Role::Creator, 0).await;
     let (event, key) = site.event(&ana, Visibility::Public, 0).await;
     let (other, _) = site.event(&ana, Visibility::Public, 0).await;
-    site.publish(&key).await;
+    let turn = site.publish(&key).await;
     let ask = async |site: &Site, event: VideoId| {
         site.get(&path(format!("{event}/health")), Some(&ana)).await.json()
     };
-    let unknown = json!({"state": "live", "on_air": true, "publishing": true, "viewers": 0, "feed": null});
+    let unknown = json!({"state": "live", "on_air": true, "publishing": true, "viewers": 0, "feed": null, "let_go": null});
     assert_eq!(ask(&site, event).await, unknown, "nobody here can tell");
     site.with_health(Arc::new(Bad(event)));
     let told = ask(&site, event).await;
@@ -338,6 +338,13 @@ async fn its_publisher_is_told_how_the_feed_is() {
         })
     );
     assert_eq!(ask(&site, other).await["feed"], Value::Null);
+
+    // Why it is over.
+    let catalog = &site.state.catalog;
+    catalog.publisher_let_go(event, turn.generation, LetGo::TooLarge).await.unwrap();
+    let told = ask(&site, event).await["let_go"].clone();
+    let text = "The picture is larger than your plan allows. Lower the output resolution.";
+    assert_eq!(told, json!({"code": "too_large", "text": text}));
 }
 
 #[tokio::test]
