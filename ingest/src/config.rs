@@ -1,6 +1,7 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 /// How uploads and live streams are taken in.
@@ -22,6 +23,8 @@ pub struct Config {
     /// The port for RTMP within TLS, with the certificate of HTTPS if there is one; `off` for none.
     #[serde(with = "port")]
     pub rtmps: Option<SocketAddr>,
+    /// Networks from which any number of wrong stream keys is looked at.
+    pub exempt_networks: Vec<IpNet>,
 }
 
 impl Default for Config {
@@ -34,6 +37,7 @@ impl Default for Config {
             keep_free_bytes: 1 << 30,
             rtmp: Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 1935))),
             rtmps: Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 1936))),
+            exempt_networks: Vec::new(),
         }
     }
 }

@@ -298,7 +298,8 @@ fn rtmp(config: &Config, parts: &Parts, [plain, encrypted]: [Option<StreamPort>;
     let publishers =
         EventPublishers { catalog: parts.catalog.clone(), subscriptions: parts.subscriptions.clone() };
     let (socket, clock) = (config.live_socket(), Arc::clone(&parts.clock));
-    RtmpDoor::new(plain, encrypted, Arc::new(publishers), socket, clock)
+    let exempt = config.ingest.exempt_networks.clone();
+    RtmpDoor::new(plain, encrypted, Arc::new(publishers), socket, exempt, clock)
 }
 
 fn web(config: &Config, parts: &Parts, packaged: Option<Live>, rtmp_port: Option<u16>) -> Arc<dyn Door> {
@@ -310,8 +311,8 @@ fn web(config: &Config, parts: &Parts, packaged: Option<Live>, rtmp_port: Option
         config: Arc::new(config.web.clone()),
         health: packaged.clone().map(|live| Arc::new(live::Pulse(live)) as Arc<dyn LiveHealth>),
         clips: packaged.map(|live| Arc::new(live::Scissors(live)) as Arc<dyn LiveClips>),
-        rtmp_port,
         max_total_bytes: config.uploads.max_total_bytes,
+        rtmp_port,
         audience: web::Viewers::default(),
     };
     Arc::new(OnRuntime::new(web::WebDoor::new(state), Handle::current()))

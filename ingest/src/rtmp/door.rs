@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use listener::{Arrival, StreamPort};
 use model::Clock;
 use prometheus_client::registry::Registry;
@@ -43,12 +44,14 @@ pub(super) struct Inner {
 }
 
 impl RtmpDoor {
-    /// A door at these ports, that brings what `publishers` admit to the packager at `socket`.
+    /// A door at these ports, that brings what `publishers` admit to the packager at `socket`. From `exempt`
+    /// any number of wrong keys is looked at.
     pub fn new(
         plain: Option<StreamPort>,
         encrypted: Option<StreamPort>,
         publishers: Arc<dyn Publishers>,
         socket: PathBuf,
+        exempt: Vec<IpNet>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let standings = Standings::new(Arc::clone(&publishers), Arc::clone(&clock));
@@ -58,7 +61,7 @@ impl RtmpDoor {
             socket,
             turns: Turns::default(),
             standings,
-            tries: Tries::new(),
+            tries: Tries::new(exempt),
             metrics: Metrics::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),

@@ -1,5 +1,6 @@
 //! Wrong keys. Whoever guesses at 128 random bits finds nothing; this keeps the guesses from the
-//! catalog. There is no account yet, so it goes by address, far above what a campus mistypes.
+//! catalog. There is no account yet, so it goes by address, far above what a campus mistypes, and
+//! networks can be exempt.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -11,6 +12,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
+use ipnet::IpNet;
 
 /// Wrong keys of one household: a minute's worth at once.
 const PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
@@ -24,21 +26,23 @@ type Budgets<C> = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, C, NoOpMiddlewa
 pub(crate) struct Tries<C: Clock = DefaultClock> {
     clock: C,
     budgets: Budgets<C>,
+    /// For whom there is none.
+    exempt: Vec<IpNet>,
     /// Households without one, and until when.
     spent: Mutex<HashMap<IpAddr, C::Instant>>,
 }
 
 impl Tries {
-    pub(crate) fn new() -> Self {
-        Self::with_clock(DefaultClock::default())
+    pub(crate) fn new(exempt: Vec<IpNet>) -> Self {
+        Self::with_clock(exempt, DefaultClock::default())
     }
 }
 
 impl<C: Clock + Clone> Tries<C> {
-    fn with_clock(clock: C) -> Self {
+    fn with_clock(exempt: Vec<IpNet>, clock: C) -> Self {
         let quota = Quota::per_minute(PER_MINUTE);
         let budgets = RateLimiter::new(quota, HashMapStateStore::default(), clock.clone());
-        Self { clock, budgets, spent: Mutex::default() }
+        Self { clock, budgets, exempt, spent: Mutex::default() }
     }
 
     /// Whether a key from `address` is looked at.
@@ -49,6 +53,10 @@ impl<C: Clock + Clone> Tries<C> {
 
     /// A key from `address` was wrong.
     pub(crate) fn failed(&self, address: IpAddr) {
+        let canonical = address.to_canonical();
+        if self.exempt.iter().any(|network| network.contains(&canonical)) {
+            return;
+        }
         let (household, now) = (household(address), self.clock.now());
         if self.budgets.len() > REMEMBERED {
             self.budgets.retain_recent();
@@ -88,7 +96,8 @@ mod tests {
     #[test]
     fn wrong_keys_are_looked_at_up_to_a_number() {
         let clock = FakeRelativeClock::default();
-        let tries = Tries::with_clock(clock.clone());
+        let exempt = ["10.0.0.0/8", "2001:db8:1::/48"].map(|network| network.parse().unwrap());
+        let tries = Tries::with_clock(exempt.to_vec(), clock.clone());
         let looked_at = |address: &str| {
             let address = address.parse().unwrap();
             let try_once = || tries.may_try(address).then(|| tries.failed(address)).is_some();
@@ -99,6 +108,9 @@ mod tests {
         assert_eq!(looked_at("::ffff:192.0.2.1"), 0, "the same address, spelt otherwise");
         assert_eq!((looked_at("192.0.2.2"), looked_at("2001:db8::1")), (61, 61));
         assert_eq!(looked_at("2001:db8::2"), 0, "the same household");
+        for address in ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8:1::1"] {
+            assert_eq!(looked_at(address), 200, "of an exempt network");
+        }
         assert!(!tries.may_try([192, 0, 2, 1].into()), "its right key waits as well");
         clock.advance(Duration::from_secs(10));
         assert!(tries.may_try([192, 0, 2, 1].into()));

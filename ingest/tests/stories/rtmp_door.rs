@@ -112,6 +112,11 @@ pub(crate) const EVENTS: [VideoId; 2] = [VideoId::from_bits(1), VideoId::from_bi
 
 impl Door {
     pub(crate) fn open() -> Self {
+        Self::exempting(&[])
+    }
+
+    /// One that looks at any number of wrong keys from these networks.
+    pub(crate) fn exempting(networks: &[&str]) -> Self {
         // Once in a process; the others find it there.
         let log = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| Log);
         let _ = log.with_ansi(false).try_init();
@@ -137,7 +142,14 @@ impl Door {
         let plain = StreamPort::open(place(), None, &config).unwrap();
         let encrypted = StreamPort::open(place(), Some(&certificates()), &config).unwrap();
         let publishers = Arc::clone(&events) as Arc<dyn Publishers>;
-        let door = RtmpDoor::new(Some(plain), Some(encrypted), publishers, socket, Arc::new(SystemClock));
+        let door = RtmpDoor::new(
+            Some(plain),
+            Some(encrypted),
+            publishers,
+            socket,
+            networks.iter().map(|network| network.parse().unwrap()).collect(),
+            Arc::new(SystemClock),
+        );
         let mut registry = Registry::default();
         door.register(&mut registry);
         let [address, encrypted] = door.addresses().map(Option::unwrap);

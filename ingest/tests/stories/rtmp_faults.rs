@@ -62,6 +62,17 @@ async fn guesses_come_to_an_end() {
 }
 
 #[tokio::test]
+async fn a_network_that_is_exempt_guesses_on() {
+    let door = Door::exempting(&["192.0.2.0/24", "127.0.0.0/8"]);
+    for _ in 0..61 {
+        Publisher::with_key(door.address, "guess").await.hung_up().await;
+    }
+    let (code, said) = finished(ffmpeg(&format!("{PICTURE} -t 1 {H264}"), &door.url())).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!((door.ended("wrong_key"), door.ended("too_many_tries")), (61, 0));
+}
+
+#[tokio::test]
 async fn the_newest_publisher_wins() {
     let door = Door::open();
     let arguments = format!("-re {PICTURE} -t 60 {H264}");
