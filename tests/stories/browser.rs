@@ -194,6 +194,64 @@ async fn a_film_is_watched_while_it_is_made() {
     assert_quiet(&told);
 }
 
+/// What a viewer saw of a film of so many milliseconds, with these chapters.
+fn assert_watched(seen: &Value, duration: f64, chapters: &[&str]) {
+    let titles: Vec<&str> = chapters.iter().filter_map(|chapter| Some(chapter.split_once('\n')?.1)).collect();
+    assert_eq!(seen["texts"], json!(chapters), "{seen:#}");
+    assert_eq!(seen["bar"], json!(titles), "the seek bar: {seen:#}");
+    assert_eq!(seen["segments"], chapters.len(), "the seek bar: {seen:#}");
+    assert!((seen["duration"].as_f64().unwrap_or_default() - duration).abs() < 0.2, "{seen:#}");
+    assert!(
+        seen["current"].as_str().is_some_and(|text| text.ends_with(titles[titles.len() - 1])),
+        "{seen:#}"
+    );
+    assert_eq!(seen["overflow"], 0, "{seen:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chapters_are_typed_and_pressed_and_ends_trimmed_and_undone_by_hand() {
+    let stack = Stack::start().await;
+    let creator = stack.person("ana", "creator", 1).await;
+    let film = Clip::Numbered { seconds: 24, width: 256 };
+    for (width, height) in [("360", "640"), ("1280", "800")] {
+        let video = creator.upload("Con capítulos", film.file()).await;
+        creator.until_ready(&video).await;
+        let pictures = tempfile::tempdir().expect("a temporary folder");
+        let (base, out) = (stack.url(""), pictures.path().to_string_lossy().into_owned());
+        let told = tokio::task::spawn_blocking(move || {
+            let place = ["--base", &base, "--creator", "ana:contraseña de ana", "--video", &video];
+            script("shelf.js", &[&place[..], &["--width", width, "--height", height, "--out", &out]].concat())
+        });
+        let told = told.await.expect("the script does not panic");
+        let wrong = &told["wrong"];
+        assert!(wrong["fault"].as_str().is_some_and(|text| text.starts_with("Línea 2:")), "{told:#}");
+        assert_eq!(
+            (&wrong["isInSight"], &wrong["chapters"]),
+            (&json!(true), &json!("0:00 Intro\nsin tiempo"))
+        );
+        assert_eq!(told["typed"]["status"], json!(["Cambios guardados."]), "{told:#}");
+        let all = ["0:00\nIntro", "0:08\nLa mitad", "0:16\nFinal"];
+        assert_watched(&told["shown"], 24.0, &all);
+        assert!(told["shown"]["at"].as_f64().is_some_and(|at| (16.4..20.0).contains(&at)), "{told:#}");
+
+        let refused = &told["refused"];
+        assert!(refused["fault"].as_str().is_some_and(|text| text.contains("dentro del video")), "{told:#}");
+        assert_eq!(
+            (&refused["isInSight"], &refused["from"], &refused["to"]),
+            (&json!(true), &json!("0:20"), &json!("0:05"))
+        );
+        let sentence = told["trimmed"]["sentence"].as_str().unwrap_or_default();
+        assert!(sentence.starts_with("Recortado: quedó de 0:08 a 0:16."), "{told:#}");
+        // The second chapter is the first thing that is left.
+        assert_watched(&told["after"], 8.0, &["0:00\nLa mitad"]);
+        assert_watched(&told["before"], 24.0, &all);
+        for page in ["wrong", "typed", "refused", "trimmed", "undone"] {
+            assert_eq!(told[page]["overflow"], 0, "{page}: {told:#}");
+        }
+        assert_quiet(&told);
+    }
+}
+
 /// A film plays on, also where nothing of it was loaded, while the origin is away.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_film_is_watched_from_an_edge_of_its_own_while_the_origin_is_away() {
