@@ -4,6 +4,6 @@ mod disk;
 mod ports;
 mod seaweedfs;
 
-pub use disk::Disk;
+pub use disk::{Disk, SmallDisk};
 pub use ports::free_ports;
 pub use seaweedfs::{SECRET_KEY, SeaweedFs};

@@ -15,7 +15,6 @@ use model::{
     AccountId, Clock, FailureReason, ManualClock, ObjectKey, Timestamp, UploadId, VersionId, VideoId,
     VideoState,
 };
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use packager::{Config, Packager, PackagerError};
 use storage::{Folder, Listed, Memory, ObjectStore};
 use tempfile::TempDir;
@@ -304,27 +303,6 @@ impl Running {
 
 pub(crate) fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).unwrap().next().is_none()
-}
-
-/// A disk that is soon full.
-pub(crate) struct SmallDisk<'a>(&'a Path);
-
-impl<'a> SmallDisk<'a> {
-    /// Mounts it; `None` where that is not allowed.
-    pub(crate) fn mount(path: &'a Path, options: &str) -> Option<Self> {
-        mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::empty(), Some(options)).ok()?;
-        Some(Self(path))
-    }
-
-    pub(crate) fn grow(&self, options: &str) {
-        mount(None::<&str>, self.0, None::<&str>, MsFlags::MS_REMOUNT, Some(options)).unwrap();
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        _ = umount2(self.0, MntFlags::MNT_DETACH);
-    }
 }
 
 /// The real transcoder, beside the test's own program; built when a test runs alone.

@@ -1,7 +1,7 @@
-//! A disk whose power can be cut.
+//! A disk whose power can be cut, and one that is soon full. They need root.
 //!
-//! An ext4 in a file, mounted through a loop device. `FS_IOC_SHUTDOWN` makes it forget, as a
-//! machine that loses its power does, whatever was written and not synced. It needs root.
+//! The first is an ext4 in a file, mounted through a loop device. `FS_IOC_SHUTDOWN` makes it forget, as
+//! a machine that loses its power does, whatever was written and not synced.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -72,6 +72,39 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         unmount(&self.path());
+    }
+}
+
+/// A disk in memory that has so little room that it is soon full; unmounted when dropped.
+#[derive(Debug)]
+pub struct SmallDisk {
+    path: PathBuf,
+}
+
+impl SmallDisk {
+    /// Mounts one of `size`, for example `16k`, at a folder; `None`, and a line that says so, where
+    /// mounting is not allowed.
+    pub fn mount(path: &Path, size: &str) -> Option<Self> {
+        let mut mount = program("mount");
+        match run(mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(path)) {
+            Ok(()) => Some(Self { path: path.to_owned() }),
+            Err(reason) => {
+                eprintln!("skipped: no disk can be mounted here: {reason}");
+                None
+            }
+        }
+    }
+
+    /// Gives it another size.
+    pub fn resize(&self, size: &str) {
+        let mut mount = program("mount");
+        run(mount.args(["-o", &format!("remount,size={size}")]).arg(&self.path)).expect("resize the disk");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        unmount(&self.path);
     }
 }
 
