@@ -107,6 +107,8 @@ pub(crate) struct Shared {
     linger: Duration,
     /// Chunks that are put together at once.
     seals: Arc<Semaphore>,
+    /// The same for clips, whose makers wait.
+    clips: Arc<Semaphore>,
     tracker: TaskTracker,
     /// The program of cells.
     transcoder: PathBuf,
@@ -133,6 +135,7 @@ const INPUTS: usize = 64;
 const LOCKED: Duration = Duration::from_secs(1);
 /// A chunk is in memory while it is put together: at most so many are.
 const SEALS: usize = 2;
+const CLIPS: usize = 1;
 /// A player asks again after a target duration; a few of these are enough to see the end.
 const LINGER: Duration = Duration::from_secs(120);
 
@@ -194,6 +197,7 @@ impl Live {
             grace: settings.grace,
             linger: LINGER,
             seals: Arc::new(Semaphore::new(SEALS)),
+            clips: Arc::new(Semaphore::new(CLIPS)),
             tracker: TaskTracker::new(),
             transcoder: Config { transcoder: settings.transcoder, ..Config::default() }.transcoder(),
             cores: settings.cores,

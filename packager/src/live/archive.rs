@@ -76,9 +76,10 @@ impl Archive {
     }
 
     /// Of a clip, whose segments are those of the event.
-    pub(super) fn of_clip(record: Record, event: Arc<OnAir>) -> Self {
-        let Self { reader, store, turns, .. } = &event.archive;
-        let (reader, store, turns) = (reader.clone(), Arc::clone(store), Arc::clone(turns));
+    /// It has turns of its own: neither it nor the event waits for the other.
+    pub(super) fn of_clip(record: Record, event: Arc<OnAir>, turns: Arc<Semaphore>) -> Self {
+        let Self { reader, store, .. } = &event.archive;
+        let (reader, store) = (reader.clone(), Arc::clone(store));
         Self { record: Mutex::new(record), reader, store, turns, behind: Some(event) }
     }
 
@@ -195,7 +196,7 @@ impl Archive {
                 }
                 continue;
             }
-            let bytes = match (self.reader.segment(name, segment, *offset)?, &self.behind) {
+            let bytes = match (self.spooled(name, segment, *offset).await?, &self.behind) {
                 (None, Some(event)) => Box::pin(event.archive.segment(name, msn)).await?,
                 (bytes, _) => bytes,
             };
@@ -245,10 +246,7 @@ impl Archive {
         if segment.begun.gap {
             return Ok(None);
         }
-        // Whoever asks may be one of few threads that serve everybody.
-        let (reader, wanted) = (self.reader.clone(), segment.clone());
-        let read = tokio::task::spawn_blocking(move || reader.segment(name, &wanted, offset));
-        if let Some(bytes) = read.await.map_err(LiveError::Task)?? {
+        if let Some(bytes) = self.spooled(name, &segment, offset).await? {
             return Ok(Some(bytes));
         }
         let Some(from) = from else { return Ok(None) };
@@ -264,6 +262,19 @@ impl Archive {
         }
         let payload = index.segments[place].payload_offset as usize;
         Ok(Some(cut_out(&segment, &samples, &stored[payload..], before)?))
+    }
+
+    /// A segment from the spool, if it is there. Whoever asks may be one of few threads that serve
+    /// everybody, so the disk is waited for elsewhere.
+    async fn spooled(
+        &self,
+        name: RenditionName,
+        segment: &Segment,
+        offset: u64,
+    ) -> Result<Option<Bytes>, LiveError> {
+        let (reader, segment) = (self.reader.clone(), segment.clone());
+        let read = tokio::task::spawn_blocking(move || reader.segment(name, &segment, offset));
+        Ok(read.await.map_err(LiveError::Task)??)
     }
 
     /// Stores what is missing of the version that the event grew, its index last. `None` when there
@@ -467,9 +478,18 @@ fn ticks(chunk: &ChunkRef) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
     use live::Begun;
+    use model::{ManualClock, Timestamp};
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+    use storage::Memory;
 
     use super::*;
+    use crate::live::broadcast::Broadcast;
+    use crate::live::spool::Spool;
     use crate::live::testing::{OWN, SMALL, record, rendition};
 
     #[test]
@@ -514,6 +534,61 @@ mod tests {
             assert_eq!(names.contains(&SMALL), is_there, "{msns:?}");
             assert!(names.contains(&OWN));
         }
+    }
+
+    /// Nothing is recorded in it but the segment that its reel is asked for.
+    fn archive(store: Arc<dyn ObjectStore>, record: Record, folder: &Path) -> Archive {
+        let began = Line::Began { video: record.video, version: record.version, timing: record.timing };
+        let spool = Spool::create(folder.to_owned(), &began).unwrap();
+        Archive::new(record, spool.reader(), store, Arc::new(Semaphore::new(1)))
+    }
+
+    fn store() -> Arc<dyn ObjectStore> {
+        Arc::new(Memory::new(Arc::new(ManualClock::at(Timestamp::from_seconds(0)))))
+    }
+
+    /// A reel that nobody writes to yet: whoever opens it waits.
+    #[test]
+    fn who_seals_keeps_no_thread_that_serves_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = archive(store(), record([rendition(OWN, 0..40, &[])]), &folder.path().join("event"));
+        let reel = folder.path().join("event").join(format!("{OWN}-00000000.reel"));
+        mkfifo(&reel, Mode::S_IRWXU).unwrap();
+        let (done, is_done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let others = async {
+                    tokio::task::yield_now().await;
+                    done.send(()).unwrap();
+                };
+                let _ = tokio::join!(archive.seal(OWN, true), others);
+            });
+        });
+        is_done.recv_timeout(Duration::from_secs(30)).expect("the disk held up everybody");
+        // Whoever waits for it is let go.
+        drop(std::fs::OpenOptions::new().write(true).open(&reel).unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_clip_waits_for_no_event_and_no_event_for_a_clip() {
+        let folder = tempfile::tempdir().unwrap();
+        let event = record([]);
+        let archive = archive(store(), event.clone(), &folder.path().join("event"));
+        let Record { video, version, timing, .. } = event;
+        let broadcast = Broadcast::new(live::Event {
+            video,
+            version,
+            timing,
+            renditions: Vec::new(),
+            revision: 0,
+            ended: false,
+        });
+        let on_air = Arc::new(OnAir { broadcast, archive });
+        let clip = Archive::of_clip(event, Arc::clone(&on_air), Arc::new(Semaphore::new(1)));
+        let _sealing = on_air.archive.turns.acquire().await.unwrap();
+        let sealed = tokio::time::timeout(Duration::from_secs(30), clip.seal(OWN, true)).await;
+        assert!(matches!(sealed, Ok(Ok(None))), "{sealed:?}");
     }
 
     #[test]

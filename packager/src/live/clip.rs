@@ -1,6 +1,7 @@
 //! A clip from an event that goes on: the same segments, as a film of its own.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::NewVersion;
@@ -47,7 +48,7 @@ impl Live {
         if record.renditions.is_empty() {
             return Ok(Err(ClipRefusal::Nothing));
         }
-        let archive = Archive::of_clip(record, on_air);
+        let archive = Archive::of_clip(record, on_air, Arc::clone(&self.shared.clips));
         for name in archive.renditions() {
             while let Some(line) = archive.seal(name, true).await? {
                 archive.note([line]);
