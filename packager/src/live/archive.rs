@@ -65,6 +65,27 @@ struct Joined {
     payload: BytesMut,
 }
 
+impl Joined {
+    /// Its last sample lasts longer, also through segment `msn`. `false` if it would be too long: the
+    /// ticks of a segment are a `u32`, half a day of 90 kHz.
+    fn wait(&mut self, msn: u32, ticks: u32) -> bool {
+        let fits = u32::try_from(ticks_of(&self.samples) + u64::from(ticks)).is_ok();
+        if let Some(sample) = self.samples.last_mut().filter(|_| fits) {
+            sample.duration += ticks;
+            self.span.1 = msn;
+        }
+        fits
+    }
+
+    /// Its first sample once more, which can be decoded by itself, for segment `msn` that begins at `base`.
+    fn again(&self, msn: u32, base: u64, ticks: u32) -> Self {
+        let first = self.samples.first().map(|first| Sample { duration: ticks, ..*first });
+        let len = first.map_or(0, |first| first.size as usize);
+        let (samples, payload) = (first.into_iter().collect(), BytesMut::from(&self.payload[..len]));
+        Self { span: (msn, msn), base, samples, payload }
+    }
+}
+
 impl Archive {
     pub(crate) fn new(
         record: Record,
@@ -186,11 +207,11 @@ impl Archive {
                     (None, _) if !last => return Ok(None),
                     (Some(true) | None, _) => {}
                     (Some(false), Some(before)) => {
-                        before.span.1 = msn;
-                        if let Some(sample) = before.samples.last_mut() {
-                            sample.duration += segment.duration;
-                            end += u64::from(segment.duration);
+                        if !before.wait(msn, segment.duration) {
+                            let again = before.again(msn, end, segment.duration);
+                            joined.push(again);
                         }
+                        end += u64::from(segment.duration);
                     }
                     (Some(false), None) => {}
                 }
@@ -210,10 +231,12 @@ impl Archive {
             if begins && whole && !joined.is_empty() {
                 return Ok(Some((number, start, joined)));
             }
+            let mut lasts = ticks_of(&samples);
             if let (true, true, Some(first)) = (begins, joined.is_empty(), samples.first_mut()) {
-                first.duration = first.duration.saturating_add(u32::try_from(late).unwrap_or(u32::MAX));
+                let late = late.min(u64::from(u32::MAX).saturating_sub(lasts));
+                first.duration += u32::try_from(late).unwrap_or(0);
+                lasts += late;
             }
-            let lasts = samples.iter().map(|sample| u64::from(sample.duration)).sum::<u64>();
             init = Some(segment.begun.init);
             match joined.last_mut() {
                 Some(before) if !begins => {
@@ -458,7 +481,7 @@ fn cut_out(segment: &Segment, samples: &[Sample], payload: &[u8], before: u64) -
     }
     if let Some((last, before)) = own.split_last_mut() {
         // It lasts longer on the shelf where a gap follows.
-        let lasts: u64 = before.iter().map(|sample| u64::from(sample.duration)).sum();
+        let lasts = ticks_of(before);
         last.duration = u32::try_from(u64::from(segment.duration).saturating_sub(lasts)).unwrap_or(1).max(1);
     }
     let len: usize = own.iter().map(|sample| sample.size as usize).sum();
@@ -470,6 +493,10 @@ fn cut_out(segment: &Segment, samples: &[Sample], payload: &[u8], before: u64) -
         _ => part_head(sequence, start, &own, len)?,
     };
     Ok([&head[..], own_payload].concat().into())
+}
+
+fn ticks_of(samples: &[Sample]) -> u64 {
+    samples.iter().map(|sample| u64::from(sample.duration)).sum()
 }
 
 fn ticks(chunk: &ChunkRef) -> u64 {
@@ -589,6 +616,23 @@ mod tests {
         let _sealing = on_air.archive.turns.acquire().await.unwrap();
         let sealed = tokio::time::timeout(Duration::from_secs(30), clip.seal(OWN, true)).await;
         assert!(matches!(sealed, Ok(Ok(None))), "{sealed:?}");
+    }
+
+    #[test]
+    fn a_silence_of_half_a_day_is_in_several_pieces() {
+        let sample = |duration, size| Sample { size, duration, cts_offset: 0, sync: size == 2 };
+        let mut before = Joined {
+            span: (1, 1),
+            base: 0,
+            samples: vec![sample(3000, 2), sample(3000, 1)],
+            payload: BytesMut::from(&b"abc"[..]),
+        };
+        assert!(before.wait(2, u32::MAX - 6000));
+        assert!(!before.wait(3, 1));
+        assert_eq!((before.span, ticks_of(&before.samples)), ((1, 2), u64::from(u32::MAX)));
+        let again = before.again(3, u64::from(u32::MAX), 180_000);
+        assert_eq!((again.span, again.base), ((3, 3), u64::from(u32::MAX)));
+        assert_eq!((&again.samples[..], &again.payload[..]), (&[sample(180_000, 2)][..], &b"ab"[..]));
     }
 
     #[test]
