@@ -119,11 +119,9 @@ impl Archive {
         }
     }
 
-    /// The renditions that have enough behind their last chunk for another.
-    pub(crate) fn is_due(&self) -> Vec<RenditionName> {
-        let record = self.record();
-        let due = record.renditions.iter().filter(|(_, one)| one.segments.len() - sealed(one) >= ENOUGH);
-        due.map(|(name, _)| *name).collect()
+    /// The next rendition after `last` in turn that has enough behind its last chunk for another.
+    pub(crate) fn is_due(&self, last: Option<RenditionName>) -> Option<RenditionName> {
+        due(&self.record(), last)
     }
 
     /// Puts the next chunk of a rendition into the store. Returns the line to write down, and to
@@ -372,6 +370,17 @@ fn chunks_of_first_format(recorded: &Recorded) -> Vec<ChunkRef> {
     recorded.sealed.iter().take_while(is_first).map(|(_, chunk)| chunk.clone()).collect()
 }
 
+/// See [`Archive::is_due`]. Gaps are nothing to seal: a rung that was given up has nothing else. And one of
+/// which nothing can be sealed for whatever reason keeps no other from its turn.
+fn due(record: &Record, last: Option<RenditionName>) -> Option<RenditionName> {
+    let is_due = |recorded: &Recorded| {
+        let pending = &recorded.segments[sealed(recorded)..];
+        pending.iter().filter(|(segment, _)| !segment.begun.gap).count() >= ENOUGH
+    };
+    let mut due = record.renditions.iter().filter(|(_, one)| is_due(one)).map(|(name, _)| *name);
+    due.clone().find(|name| Some(*name) > last).or_else(|| due.next())
+}
+
 /// How many of the recorded segments are in the store, or will never be.
 fn sealed(recorded: &Recorded) -> usize {
     let last = recorded.sealed.last().and_then(|(spans, _)| spans.last());
@@ -540,6 +549,24 @@ mod tests {
             let (_, small) = rendition(SMALL, msns.clone(), gaps);
             assert_eq!(lacking(&own, &small), expected, "{msns:?} without {gaps:?}");
         }
+    }
+
+    #[test]
+    fn all_that_have_enough_have_their_turn() {
+        const MIDDLE: RenditionName = RenditionName::Video { height: 240 };
+        let given_up: Vec<u32> = (20..100).collect();
+        let event = record([
+            rendition(SMALL, 0..40, &[]),
+            rendition(MIDDLE, 0..100, &given_up),
+            rendition(OWN, 0..100, &[40, 41]),
+        ]);
+        for (last, expected) in [(None, SMALL), (Some(SMALL), OWN), (Some(MIDDLE), OWN), (Some(OWN), SMALL)] {
+            assert_eq!(due(&event, last), Some(expected), "after {last:?}");
+        }
+        let alone = record([rendition(OWN, 0..32, &[])]);
+        assert_eq!(due(&alone, Some(OWN)), Some(OWN));
+        let too_little = record([rendition(OWN, 0..33, &[3, 4]), rendition(MIDDLE, 0..100, &given_up)]);
+        assert_eq!(due(&too_little, None), None);
     }
 
     #[test]

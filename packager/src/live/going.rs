@@ -39,6 +39,8 @@ pub(super) struct Going {
     has_parts: bool,
     /// A chunk on its way to the store.
     pub(super) sealing: Option<JoinHandle<Result<Option<Line>, LiveError>>>,
+    /// Of which rendition it is, or was.
+    sealed_last: Option<RenditionName>,
     /// The renditions that are encoded here.
     pub(super) rungs: Rungs,
     /// From which segment on they join.
@@ -99,6 +101,7 @@ impl Going {
             unwritten: Vec::new(),
             is_recorded: true,
             sealing: None,
+            sealed_last: None,
             rungs: Rungs::default(),
             rungs_from: 0,
             formats: BTreeMap::new(),
@@ -277,7 +280,8 @@ impl Going {
             self.sealed(line).await?;
         }
         let is_idle = self.sealing.is_none() && self.spool.is_some();
-        if let Some(name) = self.on_air.archive.is_due().first().copied().filter(|_| is_idle) {
+        if let Some(name) = self.on_air.archive.is_due(self.sealed_last).filter(|_| is_idle) {
+            self.sealed_last = Some(name);
             let on_air = Arc::clone(&self.on_air);
             let seal = async move { on_air.archive.seal(name, false).await };
             self.sealing = Some(shared.tracker.spawn(seal));
