@@ -72,15 +72,20 @@ impl ObjectStore for Film {
         self.get_range(key, 0..self.file.len()).await
     }
 
-    async fn get_range(&self, _: &ObjectKey, range: Range<u64>) -> Result<Bytes, StorageError> {
+    async fn get_range(&self, key: &ObjectKey, range: Range<u64>) -> Result<Bytes, StorageError> {
+        let size = self.file.len();
+        if range.start > range.end || range.end > size {
+            return Err(StorageError::range(key, &range, size));
+        }
         let mut bytes = BytesMut::new();
         for piece in self.file.pieces(range) {
-            match (&piece, piece.key(self.video, self.version)) {
-                (Piece::Object { range, .. }, Some(key)) => {
-                    bytes.extend_from_slice(&self.store.get_range(&key, range.clone()).await?);
+            match piece {
+                Piece::Head(range) => bytes.extend_from_slice(&self.file.head()[range]),
+                Piece::Object { rendition, number, hash, range } => {
+                    let (video, version) = (self.video, self.version);
+                    let key = ObjectKey::Chunk { video, version, rendition, number, hash };
+                    bytes.extend_from_slice(&self.store.get_range(&key, range).await?);
                 }
-                (Piece::Head(range), _) => bytes.extend_from_slice(&self.file.head()[range.clone()]),
-                (Piece::Object { .. }, None) => {}
             }
         }
         Ok(bytes.freeze())
@@ -167,4 +172,64 @@ pub(crate) fn plan_of_stills(best: &RenditionIndex) -> Option<EncodePlan> {
         expected_ms: length_ms,
         max_ms: length_ms + 1000,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use cmaf::{AudioConfig, AudioTrack, Bandwidth, ChunkWriter, Sample, Track, init_segment, media_segment};
+    use model::{ChunkHash, ErrorKind, ManualClock, RenditionName, Timestamp};
+
+    use super::*;
+
+    const VIDEO: VideoId = VideoId::from_bits(1);
+    const VERSION: VersionId = VersionId::from_bits(2);
+    const SOUND: RenditionName = RenditionName::Audio { kbps: 128 };
+
+    /// Three frames of sound.
+    async fn film() -> Film {
+        let (channels, sample_rate) = (2, 48_000);
+        let config = AudioConfig::Aac(vec![0x11, 0x90]);
+        let init = init_segment(&Track::Audio(AudioTrack { channels, sample_rate, config, priming: 0 }));
+        let init = init.unwrap();
+        let sample = Sample { size: 4, duration: 1024, cts_offset: 0, sync: true };
+        let segment = media_segment(1, 0, &[sample; 3], b"one.two.tri.").unwrap();
+        let mut writer = ChunkWriter::new(0, 0);
+        writer.push(&segment).unwrap();
+        let done = writer.finish();
+        let index = read_chunk_index(&done.tail).unwrap();
+        let rendition = RenditionIndex {
+            name: SOUND,
+            codecs: "mp4a.40.2".to_owned(),
+            timescale: sample_rate,
+            kind: RenditionKind::Audio { channels, sample_rate },
+            bandwidth: Bandwidth::default(),
+            init_size: init.len() as u32,
+            init_hash: ChunkHash::of(&init),
+            chunks: vec![done.chunk],
+        };
+        let track = VirtualTrack { rendition: &rendition, init: &init, chunks: &[index] };
+        let file = VirtualMp4::build(&[track]).unwrap();
+        let store = Memory::new(Arc::new(ManualClock::at(Timestamp::from_seconds(0))));
+        let (number, hash) = (0, rendition.chunks[0].hash);
+        let key = ObjectKey::Chunk { video: VIDEO, version: VERSION, rendition: SOUND, number, hash };
+        store.put(&key, [&segment[..], &done.tail].concat().into()).await.unwrap();
+        Film { store: Arc::new(store), video: VIDEO, version: VERSION, file }
+    }
+
+    #[tokio::test]
+    async fn a_range_is_read_whole_or_not_at_all() {
+        let film = film().await;
+        let (key, size) = (ObjectKey::Original { video: VIDEO }, film.file.len());
+        let whole = film.get(&key).await.unwrap();
+        assert_eq!((whole.len() as u64, &whole[whole.len() - 12..]), (size, &b"one.two.tri."[..]));
+        assert_eq!(
+            film.get_range(&key, size - 20..size - 4).await.unwrap(),
+            whole.slice(whole.len() - 20..whole.len() - 4)
+        );
+        assert_eq!(film.get_range(&key, size..size).await.unwrap(), "");
+        for range in [size - 4..size + 1, size..size + 1, size + 1..size + 1] {
+            let read = film.get_range(&key, range.clone()).await;
+            assert_eq!(read.unwrap_err().kind(), ErrorKind::Range, "{range:?}");
+        }
+    }
 }

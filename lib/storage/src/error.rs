@@ -90,7 +90,8 @@ impl StorageError {
         Self::new(operation, subject, ErrorKind::NotFound, "no such object")
     }
 
-    pub(crate) fn range(subject: impl fmt::Display, range: &std::ops::Range<u64>, size: u64) -> Self {
+    /// An object of `size` bytes does not have all of `range`.
+    pub fn range(subject: impl fmt::Display, range: &std::ops::Range<u64>, size: u64) -> Self {
         let source = format!("bytes {}..{} of {size}", range.start, range.end);
         Self::new(Operation::Get, subject, ErrorKind::Range, source)
     }
