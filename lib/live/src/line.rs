@@ -167,11 +167,7 @@ impl Record {
             }
             Line::Segment { rendition, offset, segment } => {
                 let recorded = self.renditions.get_mut(&rendition).ok_or("a rendition without a format")?;
-                let next = match (recorded.segments.last(), recorded.tracks.first()) {
-                    (Some((last, _)), _) => last.begun.msn + 1,
-                    (None, Some(track)) => track.first_msn,
-                    (None, None) => return Err("a rendition without a format"),
-                };
+                let next = recorded.next_msn().ok_or("a rendition without a format")?;
                 if segment.begun.msn != next {
                     return Err("a segment does not follow the one before it");
                 }
@@ -187,6 +183,30 @@ impl Record {
             Line::Ended => self.ended = true,
         }
         Ok(())
+    }
+}
+
+impl Recorded {
+    /// Ticks per second, in all its formats.
+    pub fn timescale(&self) -> u32 {
+        self.tracks.first().map_or(1, |track| track.timescale.max(1))
+    }
+
+    /// The segment `msn`, and where its bytes begin in the spool.
+    pub fn segment(&self, msn: u32) -> Option<&(Segment, u64)> {
+        let first = self.segments.first()?.0.begun.msn;
+        self.segments.get(usize::try_from(msn.checked_sub(first)?).ok()?)
+    }
+
+    /// The segment that is written down next; `None` while there is no format.
+    pub fn next_msn(&self) -> Option<u32> {
+        let behind = self.segments.last().map(|(last, _)| last.begun.msn + 1);
+        behind.or_else(|| Some(self.tracks.first()?.first_msn))
+    }
+
+    /// Decode time at which its last segment ends, in ticks.
+    pub fn end(&self) -> Option<u64> {
+        self.segments.last().map(|(last, _)| last.begun.start + u64::from(last.duration))
     }
 }
 
@@ -232,6 +252,10 @@ mod tests {
         assert_eq!(len, log.len());
         let recorded = &whole.renditions[&RenditionName::Video { height: 360 }];
         assert_eq!((recorded.tracks.len(), recorded.segments.len(), whole.ended), (2, 4, true));
+        assert_eq!((recorded.next_msn(), recorded.end()), (Some(4), Some(720_000)));
+        let found =
+            [0, 3, 4].map(|msn| recorded.segment(msn).map(|(segment, offset)| (segment.begun.msn, *offset)));
+        assert_eq!(found, [Some((0, 0)), Some((3, 180_000)), None]);
         let ends: Vec<usize> = lines
             .iter()
             .scan(0, |end, line| {

@@ -137,17 +137,13 @@ impl Going {
             }
             let (segments, bytes) = listed(*name, recorded, &parts, &reader)?;
             broadcast.restore(*name, segments, bytes);
-            if let Some((last, _)) = recorded.segments.last() {
-                let timescale = recorded.tracks.first().map_or(1, |track| track.timescale);
-                end = end.max(time(last.begun.start + u64::from(last.duration), timescale));
-                msn = msn.max(last.begun.msn + 1);
+            if let (Some(last), Some(next)) = (recorded.end(), recorded.next_msn()) {
+                (end, msn) = (end.max(time(last, recorded.timescale())), msn.max(next));
             }
         }
         let mut cutter = Cutter::restored(cadence, borders(&record), msn, end);
         for (name, (init, format)) in &formats {
-            let recorded = &record.renditions[name];
-            let first = recorded.tracks.first().map_or(msn, |track| track.first_msn);
-            let next = recorded.segments.last().map_or(first, |(last, _)| last.begun.msn + 1);
+            let next = record.renditions[name].next_msn().unwrap_or(msn);
             cutter.rejoin(*name, format.timescale, *init, next)?;
         }
         let picture = formats.keys().copied().filter(|name| name.is_video()).max();
@@ -427,8 +423,7 @@ fn borders(record: &Record) -> Vec<(u32, u64)> {
         Some((last.begun.msn, one))
     });
     let Some((_, leader)) = furthest.max_by_key(|(msn, _)| *msn) else { return Vec::new() };
-    let timescale = leader.tracks.first().map_or(1, |track| track.timescale);
-    let begins = |segment: &Segment| (segment.begun.msn, time(segment.begun.start, timescale));
+    let begins = |segment: &Segment| (segment.begun.msn, time(segment.begun.start, leader.timescale()));
     let recent = leader.segments.len().saturating_sub(MAX_BEHIND);
     leader.segments[recent..].iter().map(|(segment, _)| begins(segment)).collect()
 }
