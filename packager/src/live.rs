@@ -31,6 +31,7 @@ mod event;
 mod feed;
 mod format;
 mod going;
+mod grown;
 mod health;
 pub mod ladder;
 mod lane;
@@ -118,6 +119,8 @@ pub(crate) struct Shared {
     stop: CancellationToken,
     /// Whether the events from before this process are known.
     is_restored: watch::Sender<bool>,
+    /// Held while an event is begun or gone on with: a spool has one that writes.
+    beginning: tokio::sync::Mutex<()>,
 }
 
 /// An event that has a task.
@@ -127,6 +130,13 @@ struct Known {
     inputs: mpsc::Sender<Input>,
     on_air: watch::Receiver<Option<Arc<OnAir>>>,
     health: watch::Receiver<Option<Health>>,
+}
+
+/// An event, and what its task is reached by.
+struct Carried {
+    driver: Driver,
+    known: Known,
+    receiver: mpsc::Receiver<Input>,
 }
 
 /// Messages of a feed that wait for their event; ingest keeps what is behind them.
@@ -203,6 +213,7 @@ impl Live {
             cores: settings.cores,
             stop: CancellationToken::new(),
             is_restored: watch::Sender::new(false),
+            beginning: tokio::sync::Mutex::default(),
         };
         Self { shared: Arc::new(shared), events: Arc::default() }
     }
@@ -241,17 +252,9 @@ impl Live {
             let folder = entry?.path();
             let name = folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
             let Some(video) = name else { continue };
-            match Spool::open(folder.clone()) {
-                Ok((spool, record)) => {
-                    let version = record.version;
-                    let (mut driver, known, inputs) = self.driver(video, version);
-                    if let Err(error) = driver.restore(spool, record) {
-                        tracing::error!(%video, error = &error as &dyn std::error::Error, "go on with an event");
-                        continue;
-                    }
-                    self.events().insert(video, known);
-                    self.spawn(driver, inputs, stop.clone());
-                }
+            match self.resumed(video) {
+                Ok(Some(resumed)) => drop(self.spawn(resumed, stop)),
+                Ok(None) => {}
                 Err(error) => {
                     tracing::error!(%video, error = &error as &dyn std::error::Error, "go on with an event");
                 }
@@ -267,38 +270,68 @@ impl Live {
         version: VersionId,
         stop: &CancellationToken,
     ) -> Result<Option<mpsc::Sender<Input>>, LiveError> {
-        let known = |live: &Self| live.events().get(&video).map(|known| known.inputs.clone());
-        if let Some(inputs) = known(self) {
+        if let Some(inputs) = self.known(video) {
             return Ok(Some(inputs));
         }
         match self.shared.catalog.event(video).await? {
             Some((_, event)) if event.version == version && !event.state.is_ended() => {}
             _ => return Ok(None),
         }
-        if let Some(inputs) = known(self) {
-            return Ok(Some(inputs));
-        }
-        let (driver, known, inputs) = self.driver(video, version);
-        let sender = known.inputs.clone();
-        self.events().insert(video, known);
-        self.spawn(driver, inputs, stop.clone());
-        Ok(Some(sender))
+        self.go_on(video, Some(version), stop).await
     }
 
-    fn driver(&self, video: VideoId, version: VersionId) -> (Driver, Known, mpsc::Receiver<Input>) {
+    /// Where the messages of an event go that has a task.
+    fn known(&self, video: VideoId) -> Option<mpsc::Sender<Input>> {
+        let inputs = self.events().get(&video).map(|known| known.inputs.clone());
+        inputs.filter(|inputs| !inputs.is_closed())
+    }
+
+    /// Goes on with an event as the spool knows it, or begins it as a `new` one. Nothing, if it is neither.
+    async fn go_on(
+        &self,
+        video: VideoId,
+        new: Option<VersionId>,
+        stop: &CancellationToken,
+    ) -> Result<Option<mpsc::Sender<Input>>, LiveError> {
+        let _only = self.shared.beginning.lock().await;
+        if let Some(inputs) = self.known(video) {
+            return Ok(Some(inputs));
+        }
+        let live = self.clone();
+        let resumed = tokio::task::spawn_blocking(move || live.resumed(video));
+        let resumed = resumed.await.map_err(LiveError::Task)??;
+        let carried = resumed.or_else(|| new.map(|version| self.driver(video, version)));
+        Ok(carried.map(|carried| self.spawn(carried, stop)))
+    }
+
+    /// An event as the spool knows it, if it does.
+    fn resumed(&self, video: VideoId) -> Result<Option<Carried>, LiveError> {
+        let Some((spool, record)) = Spool::open(self.shared.folder_of(video))? else { return Ok(None) };
+        let mut carried = self.driver(video, record.version);
+        carried.driver.restore(spool, record)?;
+        Ok(Some(carried))
+    }
+
+    fn driver(&self, video: VideoId, version: VersionId) -> Carried {
         let (on_air, watched) = watch::channel(None);
         let (health, felt) = watch::channel(None);
         let (inputs, receiver) = mpsc::channel(INPUTS);
         let driver = Driver::new(Arc::clone(&self.shared), video, version, on_air, health);
-        (driver, Known { version, inputs, on_air: watched, health: felt }, receiver)
+        Carried { driver, known: Known { version, inputs, on_air: watched, health: felt }, receiver }
     }
 
-    fn spawn(&self, driver: Driver, inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
-        let (live, video) = (self.clone(), driver.video);
+    /// Gives an event its task.
+    fn spawn(&self, carried: Carried, stop: &CancellationToken) -> mpsc::Sender<Input> {
+        let Carried { driver, known, receiver } = carried;
+        let (video, inputs) = (driver.video, known.inputs.clone());
+        self.events().insert(video, known);
+        let (live, stop) = (self.clone(), stop.clone());
         self.tracker().spawn(async move {
-            driver.run(inputs, stop).await;
-            live.events().remove(&video);
+            driver.run(receiver, stop).await;
+            // Whoever has come in its place stays.
+            live.events().retain(|known, event| *known != video || !event.inputs.is_closed());
         });
+        inputs
     }
 
     /// How the feed of an event is, at most a second ago; `None` when none comes in here.
