@@ -226,8 +226,8 @@ impl Going {
     /// would be missed after a crash only; that it takes nothing is told by [`write_closed`](Self::write_closed).
     async fn note(&mut self, shown: &[(RenditionName, Made)]) {
         if !shown.is_empty() && self.is_recorded && self.has_parts {
-            let shown = shown.to_vec();
-            let _ = self.with_spool(move |spool| spool.note(&shown)).await;
+            let (shown, is_written) = (shown.to_vec(), self.unwritten.is_empty());
+            let _ = self.with_spool(move |spool| spool.note(&shown, is_written)).await;
         }
     }
 
@@ -364,8 +364,8 @@ fn up_to_closed(
     })
 }
 
-/// The parts of the last segments as they were listed; what grew when the process was killed is closed,
-/// and written down.
+/// The parts of the last segments as they were listed; what was not written down as closed when the
+/// process was killed is that now.
 fn known_parts(
     spool: &mut Spool,
     record: &mut Record,
@@ -378,7 +378,7 @@ fn known_parts(
         parts.extend(shown.open.iter().map(|(one, _)| ((*name, one.begun.msn), one.parts.clone())));
     }
     if !record.ended {
-        let mended = shown::mend(record, &shown)?;
+        let mended = shown::mend(record, &shown);
         for line in spool.close(&mended)? {
             if let Err(fault) = record.add(line) {
                 tracing::error!("a line of a live event is left out: {fault}");

@@ -47,4 +47,11 @@ impl Grown {
     pub(super) fn undo(&mut self) {
         (self.end, self.is_torn) = (self.kept, true);
     }
+
+    /// Nothing of it stays.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        (self.kept, self.end, self.is_torn) = (0, 0, false);
+        Ok(())
+    }
 }

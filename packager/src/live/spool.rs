@@ -132,17 +132,27 @@ impl Spool {
         Ok(shown)
     }
 
-    /// Notes what is about to be shown, without waiting for the disk.
-    pub(crate) fn note(&mut self, made: &[(RenditionName, Made)]) -> Result<()> {
+    /// Notes what is about to be shown, without waiting for the disk. `is_written` says whether all that
+    /// was closed before is written down.
+    ///
+    /// # Errors
+    /// The last of those that the disk made; what is noted of a rendition has no holes all the same.
+    pub(crate) fn note(&mut self, made: &[(RenditionName, Made)], is_written: bool) -> Result<()> {
+        let mut noted = Ok(());
         for (rendition, made) in made {
             let path = self.shown_path(*rendition);
             if !self.notes.contains_key(rendition) {
-                self.notes.insert(*rendition, Notes::create(&path, &[]).map_err(at(&path))?);
+                match Notes::create(&path, &[]) {
+                    Ok(notes) => drop(self.notes.insert(*rendition, notes)),
+                    Err(error) => noted = Err(at(&path)(error)),
+                }
             }
-            let taken = self.notes.get_mut(rendition).map(|notes| notes.take(made));
-            taken.transpose().map_err(at(&path))?;
+            if let Some(Err(error)) = self.notes.get_mut(rendition).map(|notes| notes.take(made, is_written))
+            {
+                noted = Err(at(&path)(error));
+            }
         }
-        Ok(())
+        noted
     }
 
     /// Stores closed segments: first all bytes, then the lines that say so, which it returns. After an
