@@ -135,7 +135,7 @@ impl Going {
                 };
                 formats.insert(*name, (track.init, format));
             }
-            let (segments, bytes) = listed(*name, recorded, &parts, &reader)?;
+            let (segments, bytes) = listed(*name, recorded, &parts, &reader);
             broadcast.restore(*name, segments, bytes);
             if let (Some(last), Some(next)) = (recorded.end(), recorded.next_msn()) {
                 (end, msn) = (end.max(time(last, recorded.timescale())), msn.max(next));
@@ -371,7 +371,7 @@ fn known_parts(
     record: &mut Record,
 ) -> Result<BTreeMap<(RenditionName, u32), Vec<Part>>, LiveError> {
     let names: Vec<RenditionName> = record.renditions.keys().copied().collect();
-    let shown = spool.shown(names.into_iter())?;
+    let shown = spool.shown(names.into_iter());
     let mut parts = BTreeMap::new();
     for (name, shown) in &shown {
         parts.extend(shown.before.iter().map(|one| ((*name, one.begun.msn), one.parts.clone())));
@@ -390,13 +390,12 @@ fn known_parts(
 }
 
 /// The segments of a rendition with the parts that are known, and the bytes of those that may be asked for.
-#[expect(clippy::type_complexity, reason = "segments, and the parts as a broadcast keeps them")]
 fn listed(
     name: RenditionName,
     recorded: &Recorded,
     parts: &BTreeMap<(RenditionName, u32), Vec<Part>>,
     reader: &Reader,
-) -> Result<(Vec<Segment>, Vec<(u32, u32, Bytes)>), LiveError> {
+) -> (Vec<Segment>, Vec<(u32, u32, Bytes)>) {
     let (mut segments, mut pieces) = (Vec::with_capacity(recorded.segments.len()), Vec::new());
     for (segment, offset) in &recorded.segments {
         let msn = segment.begun.msn;
@@ -404,16 +403,35 @@ fn listed(
         let is_whole = parts.iter().map(|part| part.duration).sum::<u32>() == segment.duration;
         let parts = if is_whole { parts } else { Vec::new() };
         let segment = Segment { parts, ..segment.clone() };
-        if !segment.parts.is_empty()
-            && !segment.begun.gap
-            && let Some(bytes) = reader.segment(name, &segment, *offset)?
-        {
-            let cut = (0..).zip(shown::cut(&segment, &bytes)?).filter(|(_, bytes)| !bytes.is_empty());
-            pieces.extend(cut.map(|(number, bytes)| (msn, number, bytes)));
-        }
+        let segment = match bytes_of_parts(name, &segment, *offset, reader) {
+            Ok(parts) => {
+                let there = (0..).zip(parts).filter(|(_, bytes)| !bytes.is_empty());
+                pieces.extend(there.map(|(number, bytes)| (msn, number, bytes)));
+                segment
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "segment {msn} of {name} is listed without its parts");
+                Segment { parts: Vec::new(), ..segment }
+            }
+        };
         segments.push(segment);
     }
-    Ok((segments, pieces))
+    (segments, pieces)
+}
+
+/// The parts of a segment, if any are known and its bytes are there.
+fn bytes_of_parts(
+    name: RenditionName,
+    segment: &Segment,
+    offset: u64,
+    reader: &Reader,
+) -> Result<Vec<Bytes>, LiveError> {
+    if segment.parts.is_empty() || segment.begun.gap {
+        return Ok(Vec::new());
+    }
+    let bytes = reader.segment(name, segment, offset)?;
+    Ok(bytes.map(|bytes| shown::cut(segment, &bytes)).transpose()?.unwrap_or_default())
 }
 
 /// When those segments begin that some renditions had when the process ended, and others had not.

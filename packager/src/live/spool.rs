@@ -112,24 +112,33 @@ impl Spool {
         self.append(std::slice::from_ref(line))
     }
 
-    /// What the process before had shown.
+    /// What the process before had shown. Of a rendition of which that cannot be read there is only what
+    /// the log says: the segment that grew is lost.
     pub(crate) fn shown(
         &mut self,
         renditions: impl Iterator<Item = RenditionName>,
-    ) -> Result<BTreeMap<RenditionName, Shown>> {
+    ) -> BTreeMap<RenditionName, Shown> {
         let mut shown = BTreeMap::new();
         for rendition in renditions {
             let path = self.shown_path(rendition);
             let read = match fs::read(&path) {
+                Ok(bytes) => Shown::read(&bytes),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                read => Shown::read(&read.map_err(at(&path))?),
+                Err(error) => {
+                    let error = at(&path)(error);
+                    tracing::warn!(error = &error as &dyn std::error::Error, "what was shown is not known");
+                    continue;
+                }
             };
             let open = read.open.iter().map(|(open, _)| open.clone());
             let before: Vec<_> = read.before.iter().cloned().chain(open).collect();
-            self.notes.insert(rendition, Notes::create(&path, &before).map_err(at(&path))?);
+            // What cannot be gone on with now is begun when something is to be noted.
+            if let Ok(notes) = Notes::create(&path, &before) {
+                self.notes.insert(rendition, notes);
+            }
             shown.insert(rendition, read);
         }
-        Ok(shown)
+        shown
     }
 
     /// Notes what is about to be shown, without waiting for the disk. `is_written` says whether all that
@@ -401,5 +410,15 @@ mod tests {
         fs::write(event.join(LOG), b"{\"began\"").unwrap();
         assert!(Spool::open(event.clone()).unwrap().is_none());
         Spool::create(event, &began()).unwrap();
+    }
+
+    #[test]
+    fn what_was_shown_and_cannot_be_read_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let event = folder.path().join("event");
+        let mut spool = Spool::create(event.clone(), &began()).unwrap();
+        spool.begin(&track(), b"init").unwrap();
+        fs::create_dir(spool.shown_path(OWN)).unwrap();
+        assert_eq!(spool.shown([OWN].into_iter()), BTreeMap::new());
     }
 }

@@ -46,6 +46,10 @@ struct Studio {
 
 impl Studio {
     async fn open(grace: Duration) -> Self {
+        Self::of(Self::house().await, grace)
+    }
+
+    async fn house() -> House {
         let house = House::new().await;
         let new = NewEvent {
             video: VIDEO,
@@ -60,7 +64,7 @@ impl Studio {
             key: key(),
         };
         house.catalog.create_event(&new, house.clock.now()).await.unwrap();
-        Self::of(house, grace)
+        house
     }
 
     fn of(house: House, grace: Duration) -> Self {
@@ -79,11 +83,21 @@ impl Studio {
         Self { house, live, running, stop, socket }
     }
 
-    /// The process ends as one that was asked to, and another begins.
-    async fn restart(self, grace: Duration) -> Self {
+    /// The process ends as one that was asked to.
+    async fn stop(self) -> House {
         self.stop.cancel();
         self.running.join_all().await;
-        Self::of(self.house, grace)
+        self.house
+    }
+
+    /// And another begins.
+    async fn restart(self, grace: Duration) -> Self {
+        Self::of(self.stop().await, grace)
+    }
+
+    /// The event's folder.
+    fn spool(house: &House) -> PathBuf {
+        house.folder().join("live").join(VIDEO.to_string())
     }
 
     async fn turn(&self) -> Admitted {
@@ -200,7 +214,7 @@ async fn a_broadcast_is_followed_in_parts_and_is_on_the_shelf_when_it_ends() {
     let lasts = index.rendition(PICTURE).unwrap().duration() / 90;
     let heard = index.rendition(SOUND).unwrap().duration() / 48;
     assert!(lasts.abs_diff(heard) <= 45, "{lasts} ms of pictures, {heard} ms of sound");
-    let folder = studio.house.folder().join("live").join(VIDEO.to_string());
+    let folder = Studio::spool(&studio.house);
     // The row comes first.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     while folder.exists() {
@@ -352,4 +366,26 @@ async fn a_broadcast_whose_process_ends_on_the_way_to_the_shelf_gets_there() {
     let index = studio.shelf().await;
     let pictures = samples(&*studio.house.store, &index, PICTURE).await.len() as u64;
     assert!((publisher.sent - 60..=publisher.sent).contains(&pictures), "{pictures} pictures");
+}
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broadcast_of_which_nobody_knows_what_was_shown_goes_on() {
+    let studio = Studio::open(Duration::from_secs(60)).await;
+    let mut first = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    first.send(4).await;
+    let known = studio.follow(PICTURE, |picture| picture.position().msn >= 3).await;
+    let house = studio.stop().await;
+    let shown = Studio::spool(&house).join(format!("{PICTURE}.shown"));
+    std::fs::remove_file(&shown).unwrap();
+    std::fs::create_dir(&shown).unwrap();
+    let studio = Studio::of(house, Duration::from_secs(60));
+    let again = studio.follow(PICTURE, |picture| picture.position().msn >= 3).await;
+    assert_eq!(again.segment(2).unwrap().begun, known.segment(2).unwrap().begun);
+    let mut second = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    second.send(3).await;
+    studio.follow(PICTURE, |picture| picture.position().msn >= again.position().msn + 2).await;
+    studio.end().await;
+    assert_eq!(second.until_over().await, FeedOver::EventEnded);
+    let pictures = samples(&*studio.house.store, &studio.shelf().await, PICTURE).await.len() as u64;
+    let sent = first.sent + second.sent;
+    assert!((sent - 60..=sent).contains(&pictures), "{pictures} of {sent} pictures");
 }
