@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use live::{Line, Record};
+use live::Record;
 use model::feed::{FeedAnswer, FeedMessage, FeedOver, FeedTrack, Packet};
 use model::{ErrorKind, Health, RenditionName, VersionId, VideoId};
 use tokio::sync::{mpsc, watch};
@@ -90,9 +90,6 @@ impl Driver {
     pub(crate) fn restore(&mut self, spool: Spool, record: Record) -> Result<(), LiveError> {
         self.is_over = record.ended;
         let going = Going::restored(&self.shared, spool, record)?;
-        if self.is_over {
-            going.on_air.broadcast.end();
-        }
         self.on_air.send_replace(Some(Arc::clone(&going.on_air)));
         self.going = Some(going);
         Ok(())
@@ -530,7 +527,7 @@ impl Driver {
         }
     }
 
-    /// Ends the event.
+    /// Ends the event: what was shown of it is all. That is written down on its way to the shelf.
     async fn finish(&mut self) -> Result<(), LiveError> {
         if let Some(feed) = self.feed.take() {
             feed.over(FeedOver::EventEnded);
@@ -549,13 +546,10 @@ impl Driver {
         going.cutter.end()?;
         let made = going.cutter.take();
         going.show(made).await;
-        // A disk that does not take the end now is asked again: the event stays as it is until then.
-        going.write(Line::Ended).await?;
-        going.on_air.broadcast.end();
         Ok(())
     }
 
-    /// Puts the event on the shelf, however long the store or the rows are away.
+    /// Puts the event on the shelf, however long the disk, the store or the rows are away.
     async fn shelve(&mut self, stop: &CancellationToken) {
         while let Some(going) = &mut self.going {
             let shelved = tokio::select! {

@@ -35,6 +35,8 @@ pub(super) struct Going {
     pub(super) unwritten: Vec<(RenditionName, Segment, Bytes)>,
     /// Whether the disk has taken all so far, sooner or later.
     pub(super) is_recorded: bool,
+    /// Whether the log says that it is over.
+    pub(super) is_over: bool,
     /// Whether segments are shown part by part.
     has_parts: bool,
     /// A chunk on its way to the store.
@@ -100,6 +102,7 @@ impl Going {
             spool: Some(spool),
             unwritten: Vec::new(),
             is_recorded: true,
+            is_over: false,
             sealing: None,
             sealed_last: None,
             rungs: Rungs::default(),
@@ -113,7 +116,7 @@ impl Going {
 
     /// Goes on with an event from before this process.
     pub(super) fn restored(shared: &Shared, mut spool: Spool, mut record: Record) -> Result<Self, LiveError> {
-        let Record { video, version, timing, .. } = record;
+        let Record { video, version, timing, ended: is_over, .. } = record;
         let parts = known_parts(&mut spool, &mut record)?;
         let cadence =
             Cadence { target_duration_s: timing.target_duration_s, part_target_ms: timing.part_target_ms };
@@ -155,7 +158,10 @@ impl Going {
         let archive = Archive::new(record, reader, Arc::clone(&shared.store), Arc::clone(&shared.seals));
         let on_air = Arc::new(OnAir { broadcast, archive });
         let away = Some(Away { cut: end, began: end, since });
-        Ok(Self { formats, picture, sound, away, ..Self::new(cutter, on_air, spool) })
+        if is_over {
+            on_air.broadcast.end();
+        }
+        Ok(Self { formats, picture, sound, away, is_over, ..Self::new(cutter, on_air, spool) })
     }
 
     /// A rendition of the publisher's in a format; whether that is another one than before.
@@ -246,26 +252,37 @@ impl Going {
             self.unwritten.clear();
             return;
         }
-        let segments = self.unwritten.clone();
-        match self.with_spool(move |spool| spool.close(&segments)).await {
-            Ok(lines) => {
-                self.unwritten.clear();
-                self.on_air.archive.note(lines.unwrap_or_default());
-            }
-            Err(error) => {
-                let bytes: usize = self.unwritten.iter().map(|(.., bytes)| bytes.len()).sum();
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    bytes,
-                    "segments of a live event are not on the disk"
-                );
-                if bytes > MAX_UNWRITTEN {
-                    // What is written stays, and is the film.
-                    tracing::error!("the recording of a live event ends here");
-                    (self.is_recorded, self.unwritten) = (false, Vec::new());
-                }
+        if let Err(error) = self.write_unwritten().await {
+            let bytes: usize = self.unwritten.iter().map(|(.., bytes)| bytes.len()).sum();
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                bytes,
+                "segments of a live event are not on the disk"
+            );
+            if bytes > MAX_UNWRITTEN {
+                // What is written stays, and is the film.
+                tracing::error!("the recording of a live event ends here");
+                (self.is_recorded, self.unwritten) = (false, Vec::new());
             }
         }
+    }
+
+    /// Writes down what the disk did not take yet.
+    async fn write_unwritten(&mut self) -> Result<(), LiveError> {
+        let segments = self.unwritten.clone();
+        let lines = self.with_spool(move |spool| spool.close(&segments)).await?;
+        self.unwritten.clear();
+        self.on_air.archive.note(lines.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Writes the end down, behind all that was shown, and shows it.
+    async fn conclude(&mut self) -> Result<(), LiveError> {
+        self.write_unwritten().await?;
+        self.write(Line::Ended).await?;
+        self.is_over = true;
+        self.on_air.broadcast.end();
+        Ok(())
     }
 
     /// Looks after the chunk that is on its way to the store, and sends the next.
@@ -293,7 +310,12 @@ impl Going {
         self.on_air.archive.discard(rendition)
     }
 
+    /// Puts the event on the shelf; nothing comes any more. To be tried again where the disk, the store or
+    /// the rows are away.
     pub(super) async fn shelve(&mut self, shared: &Shared, video: VideoId) -> Result<(), LiveError> {
+        if !self.is_over {
+            self.conclude().await?;
+        }
         if let Some(sealing) = self.sealing.take()
             && let Some(line) = sealing.await.map_err(LiveError::Task)??
         {

@@ -17,6 +17,7 @@ use model::{
     VideoState, Visibility,
 };
 use packager::{Live, LiveSettings};
+use storage::testing::SmallDisk;
 use storage::{Flaky, Memory, ObjectStore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -367,6 +368,42 @@ async fn a_broadcast_whose_process_ends_on_the_way_to_the_shelf_gets_there() {
     let pictures = samples(&*studio.house.store, &index, PICTURE).await.len() as u64;
     assert!((publisher.sent - 60..=publisher.sent).contains(&pictures), "{pictures} pictures");
 }
+
+/// The disk is full before the end of the broadcast, and has room again behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_broadcast_waits_for_a_disk_that_is_full() {
+    for is_restarted in [false, true] {
+        let house = Studio::house().await;
+        let folder = house.folder().join("live");
+        std::fs::create_dir(&folder).unwrap();
+        let Some(disk) = SmallDisk::mount(&folder, "400k") else { return };
+        let mut studio = Studio::of(house, Duration::from_secs(60));
+        let mut publisher = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+        publisher.send(6).await;
+        studio.follow(PICTURE, |picture| picture.position().msn >= 5).await;
+        studio.end().await;
+        assert_eq!(publisher.until_over().await, FeedOver::EventEnded);
+        // What is listed as closed the disk was asked to take.
+        studio.follow(PICTURE, |picture| picture.position().msn >= 6).await;
+        studio.follow(SOUND, |sound| sound.position().msn >= 6).await;
+        disk.resize("64m");
+        if is_restarted {
+            studio = studio.restart(Duration::from_secs(60)).await;
+        }
+        let index = studio.shelf().await;
+        let pictures = samples(&*studio.house.store, &index, PICTURE).await.len() as u64;
+        let heard = index.rendition(SOUND).unwrap().duration() / 48;
+        if is_restarted {
+            // What was nowhere but in memory is gone; what was written is the film.
+            assert!((60..=publisher.sent).contains(&pictures), "{pictures} pictures");
+        } else {
+            assert_eq!(pictures, publisher.sent, "a picture is missing or doubled");
+            assert!(heard.abs_diff(12_000) <= 45, "{heard} ms of sound");
+        }
+        studio.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broadcast_of_which_nobody_knows_what_was_shown_goes_on() {
     let studio = Studio::open(Duration::from_secs(60)).await;
