@@ -29,6 +29,8 @@ struct State {
 #[derive(Debug)]
 struct Kept {
     rendition: Rendition,
+    /// As what it is offered again, while it is not.
+    withdrawn: Option<Offered>,
     /// The first of them is wherever the spool has it, too.
     inits: Vec<Bytes>,
     parts: VecDeque<(u32, u32, Bytes)>,
@@ -69,6 +71,7 @@ impl Broadcast {
         let mut state = self.state();
         let kept = state.renditions.entry(offered.name).or_insert_with(|| Kept {
             rendition: Rendition::new(offered.name, offered.timescale, offered.first_msn),
+            withdrawn: None,
             inits: Vec::new(),
             parts: VecDeque::new(),
             segments: VecDeque::new(),
@@ -80,6 +83,25 @@ impl Broadcast {
             Some(one) => *one = Offered { first_msn: one.first_msn, ..offered },
             None => event.renditions.push(offered),
         });
+    }
+
+    /// Offers a rendition to nobody new.
+    pub(crate) fn withdraw(&self, name: RenditionName) {
+        let mut state = self.state();
+        let Some(offered) = state.event.rendition(name).cloned() else { return };
+        if let Some(kept) = state.renditions.get_mut(&name) {
+            kept.withdrawn = Some(offered);
+        }
+        drop(state);
+        self.change(|event| event.renditions.retain(|one| one.name != name));
+    }
+
+    /// Offers a rendition again that was withdrawn.
+    pub(crate) fn offer(&self, name: RenditionName) {
+        let offered = self.state().renditions.get_mut(&name).and_then(|kept| kept.withdrawn.take());
+        if let Some(offered) = offered {
+            self.change(|event| event.renditions.push(offered));
+        }
     }
 
     /// What the record says of a rendition from before this process, and the bytes of the last parts.
@@ -318,6 +340,25 @@ mod tests {
         let update = broadcast.news(SOUND, broadcast.position(SOUND).unwrap()).await.unwrap();
         assert_eq!((update.closed.len(), update.parts.len()), (0, 0));
         assert_eq!(broadcast.news(RenditionName::Audio { kbps: 1 }, after).await, None);
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_offered_to_nobody_new_and_goes_on() {
+        let broadcast = broadcast();
+        broadcast.show(&[(SOUND, begun(0)), (SOUND, part(b"one"))]);
+        let before = broadcast.event();
+        for _ in 0..2 {
+            broadcast.withdraw(SOUND);
+            assert_eq!(broadcast.event().renditions, []);
+        }
+        broadcast.show(&[(SOUND, part(b"two"))]);
+        let since = broadcast.since(SOUND, Position::default()).unwrap();
+        assert_eq!((since.parts.len(), since.reports.len()), (2, 1));
+        for _ in 0..2 {
+            broadcast.offer(SOUND);
+            assert_eq!(broadcast.event().renditions, before.renditions);
+        }
+        assert!(broadcast.event().revision > before.revision);
     }
 
     #[test]

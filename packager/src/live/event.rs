@@ -297,6 +297,10 @@ impl Driver {
             going.rungs_from = going.cutter.expect_from(at);
             let picture = going.picture.and_then(|name| going.formats.get(&name));
             let plan = plan(feed, picture, going.sound, self.shared.cores, &going.rungs.history);
+            if feed.video.is_some() {
+                let rungs = plan.video.iter().flat_map(|video| &video.rungs);
+                going.withdraw_all_but(&rungs.map(|rung| rung.rendition).collect::<Vec<_>>());
+            }
             going.rungs.start(&self.shared, plan, offset);
         }
         going.rungs.feed(packet);

@@ -180,10 +180,18 @@ impl Going {
         msn: u32,
         bandwidth: Bandwidth,
     ) -> Result<(), LiveError> {
+        self.on_air.broadcast.offer(name);
         let known = self.formats.get(&name).map(|(number, _)| *number);
         let number = self.record(name, format, msn, bandwidth)?.or(known).unwrap_or_default();
         self.cutter.join_encoded(name, format.timescale, number, msn);
         Ok(())
+    }
+
+    /// Withdraws the pictures that were encoded here and are not `made` any more. Who has one goes on with
+    /// gaps, and players leave that for another.
+    pub(super) fn withdraw_all_but(&self, made: &[RenditionName]) {
+        let encoded = self.formats.keys().filter(|name| name.is_video() && Some(**name) != self.picture);
+        encoded.filter(|name| !made.contains(name)).for_each(|name| self.on_air.broadcast.withdraw(*name));
     }
 
     /// Writes a format down, if it is another one than before, and shows it. Its number, then.
