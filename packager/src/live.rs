@@ -17,7 +17,8 @@
 //!
 //! # Cancellation
 //!
-//! On its token every event closes what it has and ends; the next process goes on with a gap.
+//! On its token every event closes what it has and ends; the next process goes on with a gap. So does the
+//! next task of an event whose task panicked.
 
 mod archive;
 mod backlog;
@@ -48,6 +49,7 @@ mod verify;
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -56,6 +58,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use catalog::{Catalog, CatalogError};
 use cmaf::CmafError;
+use futures::FutureExt;
 use live::{Event, Failure, LiveSource, Piece, Position, Update};
 use model::feed::InvalidFrame;
 use model::{Clock, Health, RenditionName, VersionId, VideoId};
@@ -141,6 +144,8 @@ struct Carried {
 
 /// Messages of a feed that wait for their event; ingest keeps what is behind them.
 const INPUTS: usize = 64;
+/// Before an event whose task panicked has another one, which may panic as well.
+const BREATH: Duration = Duration::from_secs(1);
 /// Between two looks whether the process that had the events of this machine is gone.
 const LOCKED: Duration = Duration::from_secs(1);
 /// A chunk is in memory while it is put together: at most so many are.
@@ -320,14 +325,27 @@ impl Live {
         Carried { driver, known: Known { version, inputs, on_air: watched, health: felt }, receiver }
     }
 
-    /// Gives an event its task.
+    /// Gives an event its task. One that panics is followed by another, which goes on with what is in the
+    /// spool; until then what was on air is.
     fn spawn(&self, carried: Carried, stop: &CancellationToken) -> mpsc::Sender<Input> {
         let Carried { driver, known, receiver } = carried;
         let (video, inputs) = (driver.video, known.inputs.clone());
         self.events().insert(video, known);
         let (live, stop) = (self.clone(), stop.clone());
         self.tracker().spawn(async move {
-            driver.run(receiver, stop).await;
+            let run = AssertUnwindSafe(driver.run(receiver, stop.clone()));
+            if run.catch_unwind().await.is_err() {
+                tracing::error!(%video, "the task of a live event panicked; another one goes on");
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(BREATH) => {
+                        if let Err(error) = live.go_on(video, None, &stop).await {
+                            let error = &error as &dyn std::error::Error;
+                            tracing::error!(%video, error, "go on with an event");
+                        }
+                    }
+                }
+            }
             // Whoever has come in its place stays.
             live.events().retain(|known, event| *known != video || !event.inputs.is_closed());
         });

@@ -373,7 +373,12 @@ impl Going {
             let done = work(&mut spool);
             (spool, done)
         });
-        let (spool, done) = worked.await.map_err(LiveError::Task)?;
+        let (spool, done) = match worked.await {
+            Ok(worked) => worked,
+            // The spool is gone with it: another task goes on with what is in the folder.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => return Err(LiveError::Task(error)),
+        };
         self.spool = Some(spool);
         Ok(Some(done?))
     }

@@ -5,6 +5,7 @@ mod publisher;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,8 +14,8 @@ use cmaf::VersionIndex;
 use live::{LiveSource, Piece, Rendition, Shown, View, Window, media};
 use model::feed::FeedOver;
 use model::{
-    AccountId, Clock, EventPolicy, ObjectKey, RenditionName, StreamKeyHash, Tier, VersionId, VideoId,
-    VideoState, Visibility,
+    AccountId, Clock, EventPolicy, ManualClock, ObjectKey, RenditionName, StreamKeyHash, Tier, Timestamp,
+    VersionId, VideoId, VideoState, Visibility,
 };
 use packager::{Live, LiveSettings};
 use storage::testing::SmallDisk;
@@ -40,9 +41,24 @@ fn key() -> StreamKeyHash {
 struct Studio {
     house: House,
     live: Live,
+    clock: Arc<Trap>,
     running: JoinSet<()>,
     stop: CancellationToken,
     socket: PathBuf,
+}
+
+/// A clock that somebody who looks at it may get a fright from.
+#[derive(Debug)]
+struct Trap {
+    clock: Arc<ManualClock>,
+    is_set: AtomicBool,
+}
+
+impl Clock for Trap {
+    fn now(&self) -> Timestamp {
+        assert!(!self.is_set.swap(false, Ordering::SeqCst), "as the test wants it");
+        self.clock.now()
+    }
 }
 
 impl Studio {
@@ -77,11 +93,12 @@ impl Studio {
             transcoder: Some(transcoder()),
             cores: 0,
         };
-        let (stop, clock) = (CancellationToken::new(), Arc::clone(&house.clock) as Arc<dyn Clock>);
-        let live = Live::new(settings, house.catalog.clone(), Arc::clone(&house.store), clock);
+        let clock = Arc::new(Trap { clock: Arc::clone(&house.clock), is_set: AtomicBool::new(false) });
+        let (stop, shown) = (CancellationToken::new(), Arc::clone(&clock) as Arc<dyn Clock>);
+        let live = Live::new(settings, house.catalog.clone(), Arc::clone(&house.store), shown);
         let (running, until) = (live.clone(), stop.clone());
         let running = JoinSet::from_iter([async move { running.run(until).await.unwrap() }]);
-        Self { house, live, running, stop, socket }
+        Self { house, live, clock, running, stop, socket }
     }
 
     /// The process ends as one that was asked to.
@@ -425,4 +442,30 @@ async fn a_broadcast_of_which_nobody_knows_what_was_shown_goes_on() {
     let pictures = samples(&*studio.house.store, &studio.shelf().await, PICTURE).await.len() as u64;
     let sent = first.sent + second.sent;
     assert!((sent - 60..=sent).contains(&pictures), "{pictures} of {sent} pictures");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broadcast_whose_task_panics_goes_on() {
+    for comes_back in [true, false] {
+        let studio = Studio::open(Duration::from_secs(60)).await;
+        let mut first = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+        first.send(4).await;
+        studio.follow(PICTURE, |picture| picture.position().msn >= 3).await;
+        studio.clock.is_set.store(true, Ordering::SeqCst);
+        assert_eq!(first.answer().await, None);
+        let mut sent = first.sent;
+        if comes_back {
+            let mut second = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+            second.send(3).await;
+            let is_on =
+                |picture: &Rendition| picture.segments().iter().filter(|one| !one.begun.gap).count() >= 6;
+            studio.follow(PICTURE, is_on).await;
+            sent += second.sent;
+        }
+        studio.end().await;
+        let pictures = samples(&*studio.house.store, &studio.shelf().await, PICTURE).await.len() as u64;
+        // Of the segment that grew what was in no part is lost.
+        assert!((sent - 60..=sent).contains(&pictures), "{pictures} of {sent} pictures");
+        studio.stop().await;
+    }
 }
