@@ -54,6 +54,7 @@ impl Edge {
                     (Release::Settled, Ok(Held::Settled(Arc::clone(moment))))
                 }
                 Stage::Over => (Release::Settled, Ok(Held::Over)),
+                Stage::Lost => (Release::Settled, Ok(Held::InVain)),
                 Stage::Known(_) | Stage::Unknown => match self.ends_in_vain(asked, right, deadline) {
                     Some(end) => end,
                     None => return false,

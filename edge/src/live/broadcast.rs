@@ -10,7 +10,7 @@ use model::{RenditionName, VersionId, VideoId};
 use tokio::time::Instant;
 
 use crate::error::EdgeError;
-use crate::live::{ENDED, Follower, NOTHING, REMEMBERED, RETRY, Shared};
+use crate::live::{ENDED, Follower, NOTHING, REMEMBERED, RETRY, Shared, Stage};
 use crate::media::Media;
 use crate::metrics::Found;
 use crate::origin::PATIENCE;
@@ -46,6 +46,29 @@ struct Known {
 struct Life {
     asked: Instant,
     is_event: bool,
+}
+
+/// A follower as long as somebody carries it on. However that ends, nobody waits for it in vain.
+struct Following {
+    broadcast: Arc<Broadcast>,
+    name: RenditionName,
+    follower: Arc<Follower>,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        if self.broadcast.shared.closing.is_cancelled() {
+            // What is known is still served to whoever was already here.
+            return self.follower.nudge();
+        }
+        let mut renditions = self.broadcast.renditions();
+        if renditions.get(&self.name).is_some_and(|known| Arc::ptr_eq(known, &self.follower)) {
+            renditions.remove(&self.name);
+        }
+        drop(renditions);
+        // After a panic there is a rendition all the same, and the next who asks has it followed again.
+        self.follower.end(if std::thread::panicking() { Stage::Lost } else { Stage::Over });
+    }
 }
 
 impl Broadcast {
@@ -126,21 +149,16 @@ impl Broadcast {
         }
         let follower = Follower::new(&event, offered, &self.shared.room);
         renditions.insert(name, Arc::clone(&follower));
-        let (this, followed) = (Arc::clone(self), Arc::clone(&follower));
+        let following = Following { broadcast: Arc::clone(self), name, follower: Arc::clone(&follower) };
         self.shared.followers.spawn(async move {
-            let _counted = this.shared.counts.follows();
+            let Following { broadcast, follower, .. } = &following;
+            let shared = &broadcast.shared;
+            let _counted = shared.counts.follows();
             tokio::select! {
-                // What is known is still served to whoever was already here.
-                () = this.shared.closing.cancelled() => return followed.nudge(),
-                () = followed.follow(&*this.source, &*this.shared.clock, &this.shared.counts) => {}
-                never = followed.nudge_in_silence() => match never {},
+                () = shared.closing.cancelled() => {}
+                () = follower.follow(&*broadcast.source, &*shared.clock, &shared.counts) => {}
+                never = follower.nudge_in_silence() => match never {},
             }
-            let mut renditions = this.renditions();
-            if renditions.get(&name).is_some_and(|known| Arc::ptr_eq(known, &followed)) {
-                renditions.remove(&name);
-            }
-            drop(renditions);
-            followed.end();
         });
         Ok(follower)
     }

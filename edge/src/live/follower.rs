@@ -112,9 +112,9 @@ impl Follower {
     }
 
     /// Lets nobody in any more, and all who wait look again.
-    pub(super) fn end(&self) {
+    pub(super) fn end(&self, last: Stage) {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.stage.send_replace(Stage::Over);
+        self.stage.send_replace(last);
     }
 
     /// Has everybody who waits look whether they still should.

@@ -16,6 +16,8 @@ pub(crate) enum Stage {
     Known(Arc<Moment>),
     /// There is no such rendition any more, or nobody has asked for it.
     Over,
+    /// Whoever followed it failed: who asks again has it followed anew.
+    Lost,
 }
 
 /// A rendition between two updates.

@@ -46,6 +46,8 @@ pub(crate) struct Stage {
     spoilt: AtomicBool,
     /// Whether it knows of no event any more.
     forgotten: AtomicBool,
+    /// Whether who asks it for news the next time is in for a panic.
+    cursed: AtomicBool,
 }
 
 struct State {
@@ -78,6 +80,7 @@ impl Stage {
             away: AtomicBool::new(false),
             spoilt: AtomicBool::new(false),
             forgotten: AtomicBool::new(false),
+            cursed: AtomicBool::new(false),
         })
     }
 
@@ -148,6 +151,12 @@ impl Stage {
 
     pub(crate) fn forget(&self) {
         self.forgotten.store(true, Ordering::SeqCst);
+        self.change(|_| ());
+    }
+
+    /// Whoever asks for news panics, once.
+    pub(crate) fn curse(&self) {
+        self.cursed.store(true, Ordering::SeqCst);
         self.change(|_| ());
     }
 
@@ -268,6 +277,7 @@ impl LiveSource for Stage {
         let wait = async {
             loop {
                 self.here()?;
+                assert!(!self.cursed.swap(false, Ordering::SeqCst), "as the test wants it");
                 if !self.is_of(video, version) {
                     return Ok(None);
                 }

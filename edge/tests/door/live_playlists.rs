@@ -286,6 +286,25 @@ async fn an_edge_that_stops_holds_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_a_follower_that_panics_is_asked_to_come_again() {
+    let showing = Showing::start().await;
+    showing.stage.parts(8);
+    showing.fresh("480p/playlist.m3u8").await;
+    let reload = "480p/playlist.m3u8?_HLS_msn=1&_HLS_part=2";
+    let request = showing.get(reload);
+    let mut request = std::pin::pin!(request);
+    assert!(poll!(request.as_mut()).is_pending());
+    showing.stage.curse();
+    let answer = tokio::time::timeout(Duration::from_secs(60), request).await.expect("it waits for ever");
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    // The rendition is there as before, for who asks again.
+    showing.stage.part();
+    let again = showing.get(reload).await;
+    assert_eq!(again.status, 200);
+    assert!(again.text().contains("TYPE=PART,URI=\"1.3.m4s\""), "{}", again.text());
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_is_followed_for_nobody() {
     let showing = Showing::start().await;
     showing.stage.parts(8);
