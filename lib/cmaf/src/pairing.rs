@@ -1,13 +1,14 @@
 use model::RenditionName;
 
-/// The sounds that a picture is offered with, out of all `tracks` with the codecs that they have: the
-/// one that goes with it first.
+/// The sounds that a picture is offered with, out of all `tracks` with the codecs that they have, or have
+/// had: the one that goes with it first.
 ///
 /// AAC plays everywhere, Opus does not. A publisher's Opus goes with the publisher's picture, which is
 /// the greatest; everything is there with AAC, too, as far as there is any.
 pub fn sounds_with(picture: RenditionName, tracks: &[(RenditionName, &str)]) -> Vec<RenditionName> {
     let sounds = tracks.iter().filter(|(name, _)| !name.is_video());
-    let (plain, rare): (Vec<_>, Vec<_>) = sounds.partition(|(_, codecs)| codecs.starts_with("mp4a"));
+    let is_plain = |codecs: &str| codecs.split(',').all(|codec| codec.starts_with("mp4a"));
+    let (plain, rare): (Vec<_>, Vec<_>) = sounds.partition(|(_, codecs)| is_plain(codecs));
     let names = |sounds: &[&(RenditionName, &str)]| sounds.iter().map(|(name, _)| *name).collect::<Vec<_>>();
     let (plain, rare) = (names(&plain), names(&rare));
     let is_greatest = tracks.iter().map(|(name, _)| *name).max() == Some(picture);
@@ -37,6 +38,9 @@ mod tests {
             check(&all, picture, expected);
         }
         check(&[&all[..2], &all[4..]].concat(), "360p", &["a160", "a128"]);
+        let changed = with(&[("a32", "mp4a.40.2"), ("a128", "mp4a.40.2"), ("a160", "mp4a.40.2,opus")]);
+        check(&changed, "480p", &["a128"]);
+        check(&changed, "720p", &["a160", "a128"]);
         let aac = with(&[("a32", "mp4a.40.2"), ("a128", "mp4a.40.2")]);
         check(&aac, "144p", &["a32"]);
         check(&aac, "720p", &["a128"]);

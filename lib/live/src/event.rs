@@ -36,7 +36,8 @@ pub struct Timing {
 pub struct Offered {
     /// Its name.
     pub name: RenditionName,
-    /// The codec as playlists name it; covers all that the window holds.
+    /// The codecs as playlists name them: of each format that it has had, as segments of it may still be
+    /// listed (§4.4.6.2).
     pub codecs: String,
     /// Ticks per second.
     pub timescale: u32,

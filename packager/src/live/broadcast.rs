@@ -80,7 +80,10 @@ impl Broadcast {
         kept.inits.push(init);
         drop(state);
         self.change(|event| match event.renditions.iter_mut().find(|one| one.name == offered.name) {
-            Some(one) => *one = Offered { first_msn: one.first_msn, ..offered },
+            Some(one) => {
+                let codecs = both(&one.codecs, &offered.codecs);
+                *one = Offered { first_msn: one.first_msn, codecs, ..offered };
+            }
             None => event.renditions.push(offered),
         });
     }
@@ -251,6 +254,14 @@ impl Broadcast {
     }
 }
 
+/// The codecs of a rendition that goes on in another format.
+fn both(before: &str, now: &str) -> String {
+    match before.split(',').any(|one| one == now) {
+        true => before.to_owned(),
+        false => format!("{before},{now}"),
+    }
+}
+
 impl Kept {
     fn take(&mut self, made: &Made) {
         match made {
@@ -340,6 +351,23 @@ mod tests {
         let update = broadcast.news(SOUND, broadcast.position(SOUND).unwrap()).await.unwrap();
         assert_eq!((update.closed.len(), update.parts.len()), (0, 0));
         assert_eq!(broadcast.news(RenditionName::Audio { kbps: 1 }, after).await, None);
+    }
+
+    #[test]
+    fn a_rendition_in_several_formats_names_the_codecs_of_all() {
+        let broadcast = broadcast();
+        let offered = broadcast.event().rendition(SOUND).unwrap().clone();
+        for (codecs, expected) in [
+            ("opus", "mp4a.40.2,opus"),
+            ("mp4a.40.2", "mp4a.40.2,opus"),
+            ("opus", "mp4a.40.2,opus"),
+            ("mp4a.40.5", "mp4a.40.2,opus,mp4a.40.5"),
+        ] {
+            let codecs = codecs.to_owned();
+            broadcast.join(Offered { codecs, first_msn: 9, ..offered.clone() }, Bytes::from_static(b"init"));
+            let now = broadcast.event().rendition(SOUND).unwrap().clone();
+            assert_eq!((now.codecs.as_str(), now.first_msn), (expected, 0));
+        }
     }
 
     #[test]
