@@ -330,6 +330,11 @@ impl Edge {
                 let playlist = self.0.versions.playlist(&version, name).await?;
                 Ok((text(&playlist, Keep::Forever, asked, right), Found::Memory))
             }
+            Resource::IFrames(name) => {
+                let version = self.0.versions.of(video, version).await?;
+                let playlist = self.0.versions.i_frames(&version, name).await?;
+                Ok((text(&playlist, Keep::Forever, asked, right), Found::Memory))
+            }
             Resource::Init(name) => {
                 let hash = self.0.versions.of(video, version).await?.announced(name)?;
                 let key = ObjectKey::Init { video, version, rendition: name };

@@ -14,7 +14,7 @@ use crate::error::EdgeError;
 use crate::media::MediaCache;
 use crate::versions::weight;
 
-/// Sample indexes of chunks that are read at once when a file is mapped.
+/// Sample indexes of chunks that are read at once.
 const TAILS: usize = 16;
 
 pub(crate) struct Files {
@@ -60,7 +60,7 @@ impl Files {
         let mut parts = Vec::with_capacity(names.len());
         for name in &names {
             let rendition = index.rendition(*name).ok_or(EdgeError::Absent)?;
-            parts.push((self.init(index, rendition).await?, self.tails(index, rendition).await?));
+            parts.push((self.init(index, rendition).await?, tails(&*self.store, index, rendition).await?));
         }
         let key = ObjectKey::Index { video: index.video, version: index.version };
         let index = Arc::clone(index);
@@ -93,21 +93,6 @@ impl Files {
         }
     }
 
-    async fn tails(
-        &self,
-        index: &VersionIndex,
-        rendition: &RenditionIndex,
-    ) -> Result<Vec<ChunkIndex>, EdgeError> {
-        let reads = rendition.chunks.iter().map(|chunk| async {
-            let key = index.chunk_key(rendition.name, chunk);
-            let tail = self.store.get_range(&key, chunk.index_range()).await;
-            let tail = tail.map_err(|source| EdgeError::Read { key: key.into(), source })?;
-            read_chunk_index(&tail).map_err(|source| EdgeError::Unreadable { key: key.into(), source })
-        });
-        let reads: Vec<_> = reads.collect();
-        futures::stream::iter(reads).buffered(TAILS).try_collect().await
-    }
-
     /// The bytes at the start of `range`, as many as are at hand in one place.
     pub(crate) async fn read(&self, file: &File, range: Range<u64>) -> Result<Bytes, Arc<EdgeError>> {
         let absent = || Arc::new(EdgeError::Absent);
@@ -133,4 +118,20 @@ impl Files {
             }
         }
     }
+}
+
+/// The sample indexes of all chunks of a rendition.
+pub(crate) async fn tails(
+    store: &dyn ObjectStore,
+    index: &VersionIndex,
+    rendition: &RenditionIndex,
+) -> Result<Vec<ChunkIndex>, EdgeError> {
+    let reads = rendition.chunks.iter().map(|chunk| async {
+        let key = index.chunk_key(rendition.name, chunk);
+        let tail = store.get_range(&key, chunk.index_range()).await;
+        let tail = tail.map_err(|source| EdgeError::Read { key: key.into(), source })?;
+        read_chunk_index(&tail).map_err(|source| EdgeError::Unreadable { key: key.into(), source })
+    });
+    let reads: Vec<_> = reads.collect();
+    futures::stream::iter(reads).buffered(TAILS).try_collect().await
 }

@@ -54,12 +54,13 @@ pub(crate) enum Token {
 /// Names and values of labels.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-const ROUTES: [&str; 14] = {
+const ROUTES: [&str; 15] = {
     let [multivariant, playlist, init, segment, part, joined] = LiveRoute::NAMES;
     [
         "none",
         "multivariant",
         "playlist",
+        "iframes",
         "init",
         "segment",
         "mp4",
@@ -216,12 +217,13 @@ const fn number(resource: Resource) -> usize {
     match resource {
         Resource::Multivariant => 1,
         Resource::Playlist(_) => 2,
-        Resource::Init(_) => 3,
-        Resource::Segment(..) => 4,
-        Resource::Mp4(_) => 5,
-        Resource::Poster => 6,
-        Resource::Thumbnail => 7,
-        Resource::Live(live) => 8 + live.number(),
+        Resource::IFrames(_) => 3,
+        Resource::Init(_) => 4,
+        Resource::Segment(..) => 5,
+        Resource::Mp4(_) => 6,
+        Resource::Poster => 7,
+        Resource::Thumbnail => 8,
+        Resource::Live(live) => 9 + live.number(),
     }
 }
 
@@ -270,6 +272,7 @@ mod tests {
         for resource in [
             Resource::Multivariant,
             Resource::Playlist(sound),
+            Resource::IFrames(sound),
             Resource::Init(sound),
             Resource::Segment(sound, 0),
             Resource::Mp4(sound),

@@ -8,9 +8,9 @@
 //! that it names.
 
 use bytes::Bytes;
-use cmaf::{Bandwidth, GrowingIndex, RenditionIndex, RenditionKind, VersionIndex, sounds_with};
+use cmaf::{Bandwidth, ChunkIndex, GrowingIndex, RenditionIndex, RenditionKind, VersionIndex, sounds_with};
 use m3u8_rs::{
-    AlternativeMedia, AlternativeMediaType, Map, MasterPlaylist, MediaPlaylist, MediaPlaylistType,
+    AlternativeMedia, AlternativeMediaType, ByteRange, Map, MasterPlaylist, MediaPlaylist, MediaPlaylistType,
     MediaSegment, Resolution, VariantStream,
 };
 use model::{Lane, RenditionName};
@@ -25,13 +25,16 @@ pub(crate) struct Offered<'a> {
     codecs: &'a str,
     kind: RenditionKind,
     bandwidth: Bandwidth,
+    /// Whether it has an I-frame playlist: where its first frames end is known once it is whole.
+    has_i_frames: bool,
 }
 
 /// All that a finished version has.
 pub(crate) fn offers(index: &VersionIndex) -> Vec<Offered<'_>> {
     fn of(rendition: &RenditionIndex) -> Offered<'_> {
         let RenditionIndex { name, codecs, kind, bandwidth, .. } = rendition;
-        Offered { name: *name, codecs, kind: *kind, bandwidth: *bandwidth }
+        let has_i_frames = name.is_video();
+        Offered { name: *name, codecs, kind: *kind, bandwidth: *bandwidth, has_i_frames }
     }
     index.renditions.iter().map(of).collect()
 }
@@ -43,7 +46,8 @@ pub(crate) fn growing_offers(index: &GrowingIndex, planned: bool) -> Vec<Offered
     let is_offered = |name: &RenditionName| planned || Lane::of(*name) == Lane::A || index.is_whole(*name);
     let offered = |name| {
         let codecs = &index.announced(name)?.codecs;
-        Some(Offered { name, codecs, kind: index.kind(name)?, bandwidth: index.bandwidth(name) })
+        let (kind, bandwidth) = (index.kind(name)?, index.bandwidth(name));
+        Some(Offered { name, codecs, kind, bandwidth, has_i_frames: false })
     };
     index.renditions().filter(is_offered).filter_map(offered).collect()
 }
@@ -72,12 +76,13 @@ pub(crate) fn multivariant(offers: &[Offered<'_>], height: u16) -> Bytes {
         let sounds = names.iter().filter_map(|name| sounds.iter().find(|sound| sound.name == *name));
         sounds.map(|sound| with(picture, sound)).collect()
     };
-    let pictures = pictures.iter().filter(|picture| picture.name.height() <= height).flat_map(picture);
+    let allowed = || pictures.iter().filter(|picture| picture.name.height() <= height);
     let alone = sounds.iter().map(|sound| variant(sound, sound.bandwidth));
+    let scrubbed = allowed().filter(|picture| picture.has_i_frames).map(i_frame_variant);
     let playlist = MasterPlaylist {
         version: Some(PROTOCOL),
         independent_segments: true,
-        variants: pictures.chain(alone).collect(),
+        variants: allowed().flat_map(picture).chain(alone).chain(scrubbed).collect(),
         alternatives: sounds.iter().map(alternative).collect(),
         ..MasterPlaylist::default()
     };
@@ -86,18 +91,39 @@ pub(crate) fn multivariant(offers: &[Offered<'_>], height: u16) -> Bytes {
 
 /// The media playlist of one rendition of a finished version.
 pub(crate) fn media(rendition: &RenditionIndex) -> Bytes {
-    let durations = rendition.segments().map(|located| located.duration);
-    vod(rendition.timescale, rendition.target_duration_s(), durations)
+    vod(rendition.target_duration_s(), segments(rendition))
+}
+
+/// The I-frame playlist of a picture (§4.3.3.6): of each segment the bytes up to the end of its first
+/// frame, which stands until the next. Nothing if the samples of its chunks are not those of its segments.
+pub(crate) fn i_frames(rendition: &RenditionIndex, chunks: &[ChunkIndex]) -> Option<Bytes> {
+    let sizes = rendition.segments().map(|located| located.range.end - located.range.start);
+    let mut samples = chunks.iter().flat_map(|chunk| &chunk.segments);
+    let mut segments = segments(rendition);
+    for (segment, size) in segments.iter_mut().zip(sizes) {
+        let samples = samples.next().filter(|samples| u64::from(samples.size_bytes) == size)?;
+        segment.byte_range = Some(ByteRange { length: samples.first_frame_end()?.into(), offset: Some(0) });
+    }
+    if samples.next().is_some() {
+        return None;
+    }
+    let playlist = MediaPlaylist { i_frames_only: true, ..whole(rendition.target_duration_s(), segments) };
+    Some(written(|text| playlist.write_to(text)))
 }
 
 /// The media playlist of one rendition of a growing version.
 pub(crate) fn planned(index: &GrowingIndex, name: RenditionName) -> Bytes {
     let durations = (0..index.segment_count(name)).map(|n| index.segment_ticks(name, n));
-    vod(index.timescale(name), index.target_duration_s(name), durations)
+    vod(index.target_duration_s(name), listed(index.timescale(name), durations))
 }
 
-/// A whole film of segments that last so many ticks of `timescale`.
-fn vod(timescale: u32, target_duration_s: u32, durations: impl Iterator<Item = u32>) -> Bytes {
+/// The segments of one rendition of a finished version.
+fn segments(rendition: &RenditionIndex) -> Vec<MediaSegment> {
+    listed(rendition.timescale, rendition.segments().map(|located| located.duration))
+}
+
+/// Segments that last so many ticks of `timescale`.
+fn listed(timescale: u32, durations: impl Iterator<Item = u32>) -> Vec<MediaSegment> {
     let mut segments: Vec<_> = durations
         .zip(0u32..)
         .map(|(duration, number)| MediaSegment {
@@ -110,7 +136,16 @@ fn vod(timescale: u32, target_duration_s: u32, durations: impl Iterator<Item = u
     if let Some(first) = segments.first_mut() {
         first.map = Some(Map { uri: "init.mp4".to_owned(), ..Map::default() });
     }
-    let playlist = MediaPlaylist {
+    segments
+}
+
+/// The text of a whole film's playlist.
+fn vod(target_duration_s: u32, segments: Vec<MediaSegment>) -> Bytes {
+    written(|text| whole(target_duration_s, segments).write_to(text))
+}
+
+fn whole(target_duration_s: u32, segments: Vec<MediaSegment>) -> MediaPlaylist {
+    MediaPlaylist {
         version: Some(PROTOCOL),
         independent_segments: true,
         target_duration: target_duration_s.into(),
@@ -118,8 +153,7 @@ fn vod(timescale: u32, target_duration_s: u32, durations: impl Iterator<Item = u
         end_list: true,
         segments,
         ..MediaPlaylist::default()
-    };
-    written(|text| playlist.write_to(text))
+    }
 }
 
 fn variant(offered: &Offered<'_>, bandwidth: Bandwidth) -> VariantStream {
@@ -139,6 +173,19 @@ fn variant(offered: &Offered<'_>, bandwidth: Bandwidth) -> VariantStream {
         resolution,
         frame_rate,
         ..VariantStream::default()
+    }
+}
+
+/// The I-frame playlist of a picture in the multivariant (§4.3.4.3). A frame has at most the bytes of its
+/// segment, and is listed for as long, so the picture's peak is one that no frame exceeds; how much less
+/// they have only the indexes of all chunks would say.
+fn i_frame_variant(picture: &Offered<'_>) -> VariantStream {
+    VariantStream {
+        is_i_frame: true,
+        uri: format!("{}/iframes.m3u8", picture.name),
+        average_bandwidth: None,
+        frame_rate: None,
+        ..variant(picture, picture.bandwidth)
     }
 }
 

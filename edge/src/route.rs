@@ -29,6 +29,8 @@ pub(crate) enum Resource {
     Multivariant,
     /// `{rendition}/playlist.m3u8`: the segments of one.
     Playlist(RenditionName),
+    /// `{rendition}/iframes.m3u8`: of a picture the first frames of these.
+    IFrames(RenditionName),
     /// `{rendition}/init.mp4`: its initialisation segment.
     Init(RenditionName),
     /// `{rendition}/{n}.m4s`: its segment `n`, from 0.
@@ -49,6 +51,7 @@ impl Resource {
         match self {
             Self::Multivariant => "multivariant",
             Self::Playlist(_) => "playlist",
+            Self::IFrames(_) => "iframes",
             Self::Init(_) => "init",
             Self::Segment(..) => "segment",
             Self::Mp4(_) => "mp4",
@@ -103,6 +106,7 @@ impl Route {
     pub(crate) const fn height(&self) -> u16 {
         match self.resource {
             Resource::Playlist(rendition)
+            | Resource::IFrames(rendition)
             | Resource::Init(rendition)
             | Resource::Segment(rendition, _)
             | Resource::Mp4(rendition) => rendition.height(),
@@ -120,6 +124,7 @@ impl fmt::Display for Route {
         match self.resource {
             Resource::Multivariant => f.write_str("multivariant.m3u8"),
             Resource::Playlist(rendition) => write!(f, "{rendition}/playlist.m3u8"),
+            Resource::IFrames(rendition) => write!(f, "{rendition}/iframes.m3u8"),
             Resource::Init(rendition) => write!(f, "{rendition}/init.mp4"),
             Resource::Segment(rendition, number) => write!(f, "{rendition}/{number}.m4s"),
             Resource::Mp4(rendition) => write!(f, "{rendition}.mp4"),
@@ -169,9 +174,10 @@ fn resource(name: &str) -> Option<Resource> {
         let rendition: RenditionName = name.strip_suffix(".mp4")?.parse().ok()?;
         return rendition.is_video().then_some(Resource::Mp4(rendition));
     };
-    let rendition = rendition.parse().ok()?;
+    let rendition: RenditionName = rendition.parse().ok()?;
     match file {
         "playlist.m3u8" => Some(Resource::Playlist(rendition)),
+        "iframes.m3u8" => rendition.is_video().then_some(Resource::IFrames(rendition)),
         "init.mp4" => Some(Resource::Init(rendition)),
         _ => Some(Resource::Segment(rendition, number(file.strip_suffix(".m4s")?)?)),
     }

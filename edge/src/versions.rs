@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::document::Document;
 use crate::error::EdgeError;
+use crate::files;
 use crate::growth::{self, Growth, Stage};
 use crate::origin::Origin;
 use crate::playlist::{self, Offered};
@@ -35,9 +36,16 @@ pub(crate) struct Versions {
     origin: Arc<dyn Origin>,
     whole: Arc<Shelf<Key, Arc<VersionIndex>>>,
     growing: Cache<Key, Arc<Growth>>,
-    playlists: Shelf<(VersionId, RenditionName), Document>,
+    playlists: Shelf<(VersionId, Listing), Document>,
     followers: TaskTracker,
     closing: CancellationToken,
+}
+
+/// A playlist of a rendition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Listing {
+    Segments(RenditionName),
+    IFrames(RenditionName),
 }
 
 /// A version as it is now.
@@ -139,7 +147,7 @@ impl Versions {
         version: &Version,
         name: RenditionName,
     ) -> Result<Document, EdgeError> {
-        let key = (version.id(), name);
+        let key = (version.id(), Listing::Segments(name));
         if let Some(playlist) = self.playlists.get(&key) {
             return Ok(playlist);
         }
@@ -154,6 +162,34 @@ impl Versions {
         let playlist = Document::new(text);
         self.playlists.insert(key, playlist.clone());
         Ok(playlist)
+    }
+
+    /// The I-frame playlist of one picture, written once for all who wait for it.
+    ///
+    /// # Errors
+    /// There is no such picture, or not all of it is there.
+    pub(crate) async fn i_frames(
+        &self,
+        version: &Version,
+        name: RenditionName,
+    ) -> Result<Document, Arc<EdgeError>> {
+        let Version::Whole(index) = version else {
+            return Err(version.announced(name).map_or_else(|error| error, |_| EdgeError::NotYet).into());
+        };
+        let key = (index.version, Listing::IFrames(name));
+        if let Some(playlist) = self.playlists.get(&key) {
+            return Ok(playlist);
+        }
+        let write = async {
+            let rendition = index.rendition(name).ok_or(EdgeError::Absent)?;
+            let chunks = files::tails(&*self.store, index, rendition).await?;
+            let damaged = || {
+                let key = ObjectKey::Index { video: index.video, version: index.version };
+                EdgeError::Damaged { key: key.into() }
+            };
+            Ok(Document::new(playlist::i_frames(rendition, &chunks).ok_or_else(damaged)?))
+        };
+        self.playlists.read(key, write).await
     }
 }
 

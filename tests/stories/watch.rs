@@ -1,7 +1,7 @@
 //! From upload to player.
 
 use expect_test::expect;
-use m3u8_rs::{MasterPlaylist, VariantStream};
+use m3u8_rs::{MasterPlaylist, MediaPlaylist, VariantStream};
 use tests::{Clip, Engines, Person, Stack, decode, probe};
 
 /// One rendition as it was served: what its decoder says, and how many bits each second costs.
@@ -80,6 +80,49 @@ fn codec(stream: &serde_json::Value) -> String {
     }
 }
 
+/// Each entry of an I-frame playlist is one key frame, at its place, and in no more bytes a second than
+/// promised.
+async fn assert_is_of_key_frames(person: &Person, folder: &str, variant: &VariantStream) {
+    let playlist = format!("{folder}{}", variant.uri);
+    let answer = person.fetch(&playlist, None).await.expect(200);
+    let parsed = m3u8_rs::parse_media_playlist_res(&answer.body).expect("it parses");
+    assert!(parsed.i_frames_only && parsed.end_list && parsed.version >= Some(5), "{}", answer.text());
+    let whole = person.fetch(&playlist.replace("iframes.m3u8", "playlist.m3u8"), None).await.expect(200).body;
+    let whole = m3u8_rs::parse_media_playlist_res(&whole).expect("it parses");
+    let durations = |playlist: &MediaPlaylist| {
+        playlist.segments.iter().map(|segment| segment.duration).collect::<Vec<_>>()
+    };
+    assert_eq!(durations(&parsed), durations(&whole));
+    let pictures = tests::pictures(&playlist.replace("iframes.m3u8", "playlist.m3u8"));
+    let url = |name: &str| playlist.replace("iframes.m3u8", name);
+    let map = parsed.segments[0].map.as_ref().expect("an initialisation segment");
+    let init = person.fetch(&url(&map.uri), None).await.expect(200).body;
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let mut at = 0.0;
+    for segment in &parsed.segments {
+        let range = segment.byte_range.as_ref().expect("a range");
+        let (from, len) = (range.offset.expect("where it begins"), range.length);
+        let request = Person::stranger(String::new()).request(reqwest::Method::GET, &url(&segment.uri));
+        let request = request.header("range", format!("bytes={from}-{}", from + len - 1));
+        let frame = person.send(request).await.expect(206).body;
+        assert_eq!(frame.len() as u64, len, "{}", segment.uri);
+        let promised = variant.bandwidth as f64 * f64::from(segment.duration);
+        assert!(len as f64 * 8.0 <= promised.ceil(), "{} has {len} bytes", segment.uri);
+        let file = scratch.path().join("frame.mp4");
+        std::fs::write(&file, [&init[..], &frame].concat()).expect("write the frame");
+        let file = file.to_str().expect("a plain path");
+        let words =
+            ["-v", "error", "-show_entries", "frame=key_frame,pict_type,width", "-of", "csv=p=0", file];
+        let shown = tests::run("ffprobe", &words);
+        let width = variant.resolution.expect("a picture").width;
+        assert_eq!(shown.stdout.trim(), format!("1,{width},I"), "{} of {playlist}", segment.uri);
+        // It is the picture that is shown there.
+        let place = pictures.len() as f64 * at / durations(&whole).iter().sum::<f32>() as f64;
+        assert_eq!(tests::pictures(file), [pictures[place.round() as usize].clone()], "{}", segment.uri);
+        at += f64::from(segment.duration);
+    }
+}
+
 async fn an_upload_becomes_watchable(engines: Engines) {
     let stack = Stack::start_on(engines).await;
     let creator = stack.person("ana", "creator", 0).await;
@@ -124,8 +167,9 @@ async fn an_upload_becomes_watchable(engines: Engines) {
         panic!("not a multivariant playlist: {}", multivariant.text())
     };
     // 144p, 240p, 360p, and either sound alone; the smallest picture fits into 90 kbit/s with its sound.
-    assert_eq!(parsed.variants.len(), 5, "{}", multivariant.text());
-    let smallest = parsed.variants.iter().filter(|v| v.resolution.is_some()).map(|v| v.bandwidth).min();
+    let (scrubbed, played): (Vec<_>, Vec<_>) = parsed.variants.iter().partition(|v| v.is_i_frame);
+    assert_eq!((played.len(), scrubbed.len()), (5, 3), "{}", multivariant.text());
+    let smallest = played.iter().filter(|v| v.resolution.is_some()).map(|v| v.bandwidth).min();
     assert!(smallest.is_some_and(|bps| bps <= 90_000), "{}", multivariant.text());
 
     // The whole ladder through the door, as VLC would take it: no complaint from any decoder.
@@ -134,8 +178,11 @@ async fn an_upload_becomes_watchable(engines: Engines) {
     assert_eq!(decoded.complaints, "", "{ready:#}");
     assert!((decoded.seconds - 10.0).abs() < 0.2, "{decoded:?}");
     let folder = foreign.trim_end_matches("multivariant.m3u8");
-    for variant in &parsed.variants {
+    for variant in played {
         assert_tells_the_truth(&subscriber, folder, &parsed, variant).await;
+    }
+    for variant in scrubbed {
+        assert_is_of_key_frames(&subscriber, folder, variant).await;
     }
 
     // The plain MP4 of a page without JavaScript: exact length, and every frame in it.

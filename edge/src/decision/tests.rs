@@ -69,10 +69,11 @@ const fn kind(resource: Resource) -> usize {
         Resource::Mp4(_) => 4,
         Resource::Poster => 5,
         Resource::Thumbnail => 6,
-        Resource::Live(live) => 7 + live.number(),
+        Resource::IFrames(_) => 7,
+        Resource::Live(live) => 8 + live.number(),
     }
 }
-const KINDS: usize = 7 + LiveRoute::NAMES.len();
+const KINDS: usize = 8 + LiveRoute::NAMES.len();
 
 #[test]
 fn who_may_have_what() {
@@ -99,6 +100,7 @@ fn who_may_have_what() {
             "480p",
             &[
                 Resource::Playlist(picture(480)),
+                Resource::IFrames(picture(480)),
                 Resource::Init(picture(480)),
                 Resource::Segment(picture(480), 0),
                 Resource::Live(LiveRoute::Playlist(View::Low, picture(480))),
@@ -115,6 +117,7 @@ fn who_may_have_what() {
             "1080p",
             &[
                 Resource::Playlist(picture(1080)),
+                Resource::IFrames(picture(1080)),
                 Resource::Init(picture(1080)),
                 Resource::Segment(picture(1080), 0),
                 Resource::Live(LiveRoute::Playlist(View::Low, picture(1080))),

@@ -1,4 +1,4 @@
-use cmaf::{ChunkRef, SegmentRef};
+use cmaf::{ChunkRef, Sample, SegmentRef, SegmentSamples};
 use expect_test::expect;
 use model::cell::Ratio;
 use model::{ChunkHash, RenditionName, VersionId, VideoId};
@@ -90,13 +90,17 @@ fn a_grant_to_480_gets_what_480_allows() {
         a64/playlist.m3u8
         #EXT-X-STREAM-INF:BANDWIDTH=128000,AVERAGE-BANDWIDTH=127999,CODECS="mp4a.40.2"
         a128/playlist.m3u8
+        #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=44000,CODECS="avc1.42c00c",RESOLUTION=256x144,URI="144p/iframes.m3u8"
+        #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=400000,CODECS="avc1.4d401e",RESOLUTION=640x360,URI="360p/iframes.m3u8"
     "##]].assert_eq(&text(multivariant(&offers(&film()), 480)));
 }
 
 #[test]
 fn every_height_sees_its_own_and_sound_is_always_there() {
     for (height, pictures) in [(0, 0), (143, 0), (144, 1), (360, 2), (1079, 2), (1080, 3), (4320, 3)] {
-        let parsed = m3u8_rs::parse_master_playlist_res(&multivariant(&offers(&film()), height)).unwrap();
+        let mut parsed = m3u8_rs::parse_master_playlist_res(&multivariant(&offers(&film()), height)).unwrap();
+        let scrubbed: Vec<_> = parsed.variants.extract_if(.., |variant| variant.is_i_frame).collect();
+        assert_eq!(scrubbed.len(), pictures, "{height}: {scrubbed:?}");
         let heights: Vec<_> =
             parsed.variants.iter().filter_map(|variant| variant.resolution).map(|size| size.height).collect();
         assert_eq!(heights.len(), pictures, "{height}: {heights:?}");
@@ -124,6 +128,7 @@ fn a_silent_film_names_no_sound() {
         #EXT-X-INDEPENDENT-SEGMENTS
         #EXT-X-STREAM-INF:BANDWIDTH=44000,AVERAGE-BANDWIDTH=44000,CODECS="avc1.42c00c",RESOLUTION=256x144,FRAME-RATE=15
         144p/playlist.m3u8
+        #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=44000,CODECS="avc1.42c00c",RESOLUTION=256x144,URI="144p/iframes.m3u8"
     "##]].assert_eq(&text(multivariant(&offers(&silent), 480)));
 }
 
@@ -145,6 +150,66 @@ fn a_media_playlist_is_complete() {
         #EXT-X-ENDLIST
     "##]]
     .assert_eq(&text(media(film().rendition("360p".parse().unwrap()).unwrap())));
+}
+
+/// What is known of the samples of a rendition whose first frames have so many bytes.
+fn chunks(rendition: &RenditionIndex, first: u32) -> Vec<ChunkIndex> {
+    let samples = |segment: &SegmentRef| {
+        let sample = |size, sync| Sample { size, duration: segment.duration / 2, cts_offset: 0, sync };
+        SegmentSamples {
+            sequence: 1,
+            base_decode_time: 0,
+            size_bytes: segment.size_bytes,
+            payload_offset: 100,
+            samples: vec![sample(first, true), sample(segment.size_bytes - 100 - first, false)],
+        }
+    };
+    let index = |chunk: &ChunkRef| ChunkIndex { segments: chunk.segments.iter().map(samples).collect() };
+    rendition.chunks.iter().map(index).collect()
+}
+
+#[test]
+fn an_i_frame_playlist_lists_the_first_frame_of_each_segment() {
+    let film = film();
+    let picture = film.rendition("360p".parse().unwrap()).unwrap();
+    expect![[r##"
+        #EXTM3U
+        #EXT-X-VERSION:7
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXT-X-TARGETDURATION:4
+        #EXT-X-PLAYLIST-TYPE:VOD
+        #EXT-X-I-FRAMES-ONLY
+        #EXT-X-MAP:URI="init.mp4"
+        #EXT-X-BYTERANGE:5100@0
+        #EXTINF:4.004,
+        0.m4s
+        #EXT-X-BYTERANGE:5100@0
+        #EXTINF:4.004,
+        1.m4s
+        #EXT-X-BYTERANGE:5100@0
+        #EXTINF:2.002,
+        2.m4s
+        #EXT-X-ENDLIST
+    "##]]
+    .assert_eq(&text(i_frames(picture, &chunks(picture, 5000)).unwrap()));
+}
+
+#[test]
+fn indexes_that_contradict_each_other_give_no_i_frame_playlist() {
+    let film = film();
+    let picture = film.rendition("360p".parse().unwrap()).unwrap();
+    let spoilt = |spoil: &dyn Fn(&mut ChunkIndex)| {
+        let mut chunks = chunks(picture, 5000);
+        spoil(&mut chunks[0]);
+        i_frames(picture, &chunks)
+    };
+    assert!(spoilt(&|_| ()).is_some());
+    assert_eq!(spoilt(&|chunk| drop(chunk.segments.pop())), None);
+    assert_eq!(spoilt(&|chunk| chunk.segments[1].size_bytes += 1), None);
+    assert_eq!(spoilt(&|chunk| chunk.segments[1].samples.clear()), None);
+    assert_eq!(spoilt(&|chunk| chunk.segments[1].samples[0].sync = false), None);
+    assert_eq!(spoilt(&|chunk| chunk.segments[1].samples[0].size = u32::MAX), None);
+    assert_eq!(i_frames(picture, &[]), None);
 }
 
 #[test]

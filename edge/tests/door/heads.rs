@@ -23,6 +23,7 @@ async fn every_entity_has_its_head_and_head_has_the_same() {
     let table = [
         ("multivariant.m3u8", "application/vnd.apple.mpegurl", "private, no-cache"),
         ("360p/playlist.m3u8", "application/vnd.apple.mpegurl", FOREVER),
+        ("360p/iframes.m3u8", "application/vnd.apple.mpegurl", FOREVER),
         ("360p/init.mp4", "video/mp4", FOREVER),
         ("a64/init.mp4", "audio/mp4", FOREVER),
         ("360p/0.m4s", "video/mp4", FOREVER),

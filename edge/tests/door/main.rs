@@ -14,6 +14,7 @@ mod gate;
 mod growing;
 mod heads;
 mod holding;
+mod iframes;
 mod live_bodies;
 mod live_links;
 mod live_pieces;

@@ -84,6 +84,13 @@ impl SegmentSamples {
         self.size_bytes - self.payload_offset
     }
 
+    /// Bytes from the segment's beginning to the end of its first sample: all that a decoder needs to show
+    /// that one.
+    pub fn first_frame_end(&self) -> Option<u32> {
+        let first = self.samples.first().filter(|first| first.sync)?;
+        self.payload_offset.checked_add(first.size).filter(|end| *end <= self.size_bytes)
+    }
+
     /// Ticks from its first sample to the next segment's.
     pub fn duration(&self) -> u64 {
         duration(&self.samples)
