@@ -335,9 +335,9 @@ impl Edge {
                 let playlist = self.0.versions.i_frames(&version, name).await?;
                 Ok((text(&playlist, Keep::Forever, asked, right), Found::Memory))
             }
-            Resource::Init(name) => {
-                let hash = self.0.versions.of(video, version).await?.announced(name)?;
-                let key = ObjectKey::Init { video, version, rendition: name };
+            Resource::Init(name, number) => {
+                let hash = self.0.versions.of(video, version).await?.init(name, number)?;
+                let key = ObjectKey::Init { video, version, rendition: name, number };
                 let (init, cache) = self.0.media.object(key, Some(hash)).await?;
                 Ok((media(&init, key.content_type(), asked, right), cache))
             }

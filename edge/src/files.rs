@@ -60,7 +60,7 @@ impl Files {
         let mut parts = Vec::with_capacity(names.len());
         for name in &names {
             let rendition = index.rendition(*name).ok_or(EdgeError::Absent)?;
-            parts.push((self.init(index, rendition).await?, tails(&*self.store, index, rendition).await?));
+            parts.push((self.inits(index, rendition).await?, tails(&*self.store, index, rendition).await?));
         }
         let key = ObjectKey::Index { video: index.video, version: index.version };
         let index = Arc::clone(index);
@@ -69,8 +69,8 @@ impl Files {
             let tracks: Vec<_> = names
                 .iter()
                 .zip(&parts)
-                .filter_map(|(name, (init, chunks))| {
-                    Some(VirtualTrack { rendition: index.rendition(*name)?, init, chunks })
+                .filter_map(|(name, (inits, chunks))| {
+                    Some(VirtualTrack { rendition: index.rendition(*name)?, inits, chunks })
                 })
                 .collect();
             let map = VirtualMp4::build(&tracks)?;
@@ -82,15 +82,18 @@ impl Files {
             .map_err(|source| EdgeError::Unreadable { key: key.into(), source })
     }
 
-    async fn init(&self, index: &VersionIndex, rendition: &RenditionIndex) -> Result<Bytes, EdgeError> {
-        let key = ObjectKey::Init { video: index.video, version: index.version, rendition: rendition.name };
-        let bytes =
-            self.store.get(&key).await.map_err(|source| EdgeError::Read { key: key.into(), source })?;
-        if model::ChunkHash::of(&bytes) == rendition.init_hash {
-            Ok(bytes)
-        } else {
-            Err(EdgeError::Damaged { key: key.into() })
+    async fn inits(&self, index: &VersionIndex, rendition: &RenditionIndex) -> Result<Vec<Bytes>, EdgeError> {
+        let mut inits = Vec::with_capacity(rendition.changes.len() + 1);
+        for format in rendition.formats() {
+            let key = index.init_key(rendition.name, format.number);
+            let read = self.store.get(&key).await;
+            let bytes = read.map_err(|source| EdgeError::Read { key: key.into(), source })?;
+            if model::ChunkHash::of(&bytes) != format.init_hash {
+                return Err(EdgeError::Damaged { key: key.into() });
+            }
+            inits.push(bytes);
         }
+        Ok(inits)
     }
 
     /// The bytes at the start of `range`, as many as are at hand in one place.

@@ -7,11 +7,13 @@
 //! Names in them are relative, so a token in the path of a playlist is inherited by everything
 //! that it names.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use cmaf::{Bandwidth, ChunkIndex, GrowingIndex, RenditionIndex, RenditionKind, VersionIndex, sounds_with};
 use m3u8_rs::{
-    AlternativeMedia, AlternativeMediaType, ByteRange, Map, MasterPlaylist, MediaPlaylist, MediaPlaylistType,
-    MediaSegment, Resolution, VariantStream,
+    AlternativeMedia, AlternativeMediaType, ByteRange, ExtTag, Map, MasterPlaylist, MediaPlaylist,
+    MediaPlaylistType, MediaSegment, Resolution, VariantStream,
 };
 use model::{Lane, RenditionName};
 
@@ -19,10 +21,11 @@ use model::{Lane, RenditionName};
 const PROTOCOL: usize = 7;
 
 /// A rendition as the multivariant describes it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Offered<'a> {
     name: RenditionName,
-    codecs: &'a str,
+    /// Of what was published in several formats all of them.
+    codecs: Cow<'a, str>,
     kind: RenditionKind,
     bandwidth: Bandwidth,
     /// Whether it has an I-frame playlist: where its first frames end is known once it is whole.
@@ -32,9 +35,13 @@ pub(crate) struct Offered<'a> {
 /// All that a finished version has.
 pub(crate) fn offers(index: &VersionIndex) -> Vec<Offered<'_>> {
     fn of(rendition: &RenditionIndex) -> Offered<'_> {
-        let RenditionIndex { name, codecs, kind, bandwidth, .. } = rendition;
+        let codecs = match rendition.changes[..] {
+            [] => Cow::Borrowed(rendition.codecs.as_str()),
+            _ => Cow::Owned(rendition.all_codecs()),
+        };
+        let RenditionIndex { name, bandwidth, .. } = rendition;
         let has_i_frames = name.is_video();
-        Offered { name: *name, codecs, kind: *kind, bandwidth: *bandwidth, has_i_frames }
+        Offered { name: *name, codecs, kind: rendition.greatest(), bandwidth: *bandwidth, has_i_frames }
     }
     index.renditions.iter().map(of).collect()
 }
@@ -45,7 +52,7 @@ pub(crate) fn offers(index: &VersionIndex) -> Vec<Offered<'_>> {
 pub(crate) fn growing_offers(index: &GrowingIndex, planned: bool) -> Vec<Offered<'_>> {
     let is_offered = |name: &RenditionName| planned || Lane::of(*name) == Lane::A || index.is_whole(*name);
     let offered = |name| {
-        let codecs = &index.announced(name)?.codecs;
+        let codecs = Cow::Borrowed(index.announced(name)?.codecs.as_str());
         let (kind, bandwidth) = (index.kind(name)?, index.bandwidth(name));
         Some(Offered { name, codecs, kind, bandwidth, has_i_frames: false })
     };
@@ -60,9 +67,8 @@ pub(crate) fn growing_offers(index: &GrowingIndex, planned: bool) -> Vec<Offered
 pub(crate) fn multivariant(offers: &[Offered<'_>], height: u16) -> Bytes {
     let mut offers = offers.to_vec();
     offers.sort_by_key(|offered| offered.name);
-    let tracks: Vec<_> = offers.iter().map(|offered| (offered.name, offered.codecs)).collect();
-    let (pictures, sounds): (Vec<_>, Vec<_>) =
-        offers.into_iter().partition(|offered| offered.name.is_video());
+    let tracks: Vec<_> = offers.iter().map(|offered| (offered.name, offered.codecs.as_ref())).collect();
+    let (pictures, sounds): (Vec<_>, Vec<_>) = offers.iter().partition(|offered| offered.name.is_video());
     let with = |picture: &Offered<'_>, sound: &Offered<'_>| VariantStream {
         codecs: Some(Quoted::new(&format!("{},{}", picture.codecs, sound.codecs)).0),
         audio: Some(Quoted::new(&sound.name.to_string()).0),
@@ -76,14 +82,14 @@ pub(crate) fn multivariant(offers: &[Offered<'_>], height: u16) -> Bytes {
         let sounds = names.iter().filter_map(|name| sounds.iter().find(|sound| sound.name == *name));
         sounds.map(|sound| with(picture, sound)).collect()
     };
-    let allowed = || pictures.iter().filter(|picture| picture.name.height() <= height);
-    let alone = sounds.iter().map(|sound| variant(sound, sound.bandwidth));
+    let allowed = || pictures.iter().copied().filter(|picture| picture.name.height() <= height);
+    let alone = sounds.iter().copied().map(|sound| variant(sound, sound.bandwidth));
     let scrubbed = allowed().filter(|picture| picture.has_i_frames).map(i_frame_variant);
     let playlist = MasterPlaylist {
         version: Some(PROTOCOL),
         independent_segments: true,
         variants: allowed().flat_map(picture).chain(alone).chain(scrubbed).collect(),
-        alternatives: sounds.iter().map(alternative).collect(),
+        alternatives: sounds.iter().copied().map(alternative).collect(),
         ..MasterPlaylist::default()
     };
     written(|text| playlist.write_to(text))
@@ -117,12 +123,27 @@ pub(crate) fn planned(index: &GrowingIndex, name: RenditionName) -> Bytes {
     vod(index.target_duration_s(name), listed(index.timescale(name), durations))
 }
 
-/// The segments of one rendition of a finished version.
+/// The segments of one rendition of a finished version, with the breaks that all renditions have and the
+/// formats that this one goes on in.
 fn segments(rendition: &RenditionIndex) -> Vec<MediaSegment> {
-    listed(rendition.timescale, rendition.segments().map(|located| located.duration))
+    let durations = rendition.segments().map(|located| located.duration);
+    let mut segments = listed(rendition.timescale, durations);
+    for at in &rendition.breaks {
+        if let Some(segment) = segments.get_mut(*at as usize) {
+            segment.discontinuity = true;
+        }
+    }
+    for format in rendition.formats().filter(|format| format.number > 0) {
+        if let Some(segment) = segments.get_mut(format.segment as usize) {
+            // m3u8-rs writes a map before the discontinuity, and hls.js counts it to what was before, then.
+            let map = format!("URI=\"init-{}.mp4\"", format.number);
+            segment.unknown_tags.push(ExtTag { tag: "X-MAP".to_owned(), rest: Some(map) });
+        }
+    }
+    segments
 }
 
-/// Segments that last so many ticks of `timescale`.
+/// Segments that last so many ticks of `timescale`, in one format.
 fn listed(timescale: u32, durations: impl Iterator<Item = u32>) -> Vec<MediaSegment> {
     let mut segments: Vec<_> = durations
         .zip(0u32..)
@@ -169,7 +190,7 @@ fn variant(offered: &Offered<'_>, bandwidth: Bandwidth) -> VariantStream {
         uri: format!("{}/playlist.m3u8", offered.name),
         bandwidth: bandwidth.peak_bps,
         average_bandwidth: Some(bandwidth.average_bps),
-        codecs: Some(Quoted::new(offered.codecs).0),
+        codecs: Some(Quoted::new(&offered.codecs).0),
         resolution,
         frame_rate,
         ..VariantStream::default()

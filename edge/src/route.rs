@@ -31,8 +31,8 @@ pub(crate) enum Resource {
     Playlist(RenditionName),
     /// `{rendition}/iframes.m3u8`: of a picture the first frames of these.
     IFrames(RenditionName),
-    /// `{rendition}/init.mp4`: its initialisation segment.
-    Init(RenditionName),
+    /// `{rendition}/init.mp4`, and `init-1.mp4` and so on: the initialisation segments of its formats.
+    Init(RenditionName, u32),
     /// `{rendition}/{n}.m4s`: its segment `n`, from 0.
     Segment(RenditionName, u32),
     /// `{rendition}.mp4`: one plain MP4 of a picture and the sound that goes with it.
@@ -52,7 +52,7 @@ impl Resource {
             Self::Multivariant => "multivariant",
             Self::Playlist(_) => "playlist",
             Self::IFrames(_) => "iframes",
-            Self::Init(_) => "init",
+            Self::Init(..) => "init",
             Self::Segment(..) => "segment",
             Self::Mp4(_) => "mp4",
             Self::Poster => "poster",
@@ -107,7 +107,7 @@ impl Route {
         match self.resource {
             Resource::Playlist(rendition)
             | Resource::IFrames(rendition)
-            | Resource::Init(rendition)
+            | Resource::Init(rendition, _)
             | Resource::Segment(rendition, _)
             | Resource::Mp4(rendition) => rendition.height(),
             Resource::Multivariant | Resource::Poster | Resource::Thumbnail => 0,
@@ -125,7 +125,8 @@ impl fmt::Display for Route {
             Resource::Multivariant => f.write_str("multivariant.m3u8"),
             Resource::Playlist(rendition) => write!(f, "{rendition}/playlist.m3u8"),
             Resource::IFrames(rendition) => write!(f, "{rendition}/iframes.m3u8"),
-            Resource::Init(rendition) => write!(f, "{rendition}/init.mp4"),
+            Resource::Init(rendition, 0) => write!(f, "{rendition}/init.mp4"),
+            Resource::Init(rendition, number) => write!(f, "{rendition}/init-{number}.mp4"),
             Resource::Segment(rendition, number) => write!(f, "{rendition}/{number}.m4s"),
             Resource::Mp4(rendition) => write!(f, "{rendition}.mp4"),
             Resource::Poster => f.write_str("poster.jpg"),
@@ -178,8 +179,14 @@ fn resource(name: &str) -> Option<Resource> {
     match file {
         "playlist.m3u8" => Some(Resource::Playlist(rendition)),
         "iframes.m3u8" => rendition.is_video().then_some(Resource::IFrames(rendition)),
-        "init.mp4" => Some(Resource::Init(rendition)),
-        _ => Some(Resource::Segment(rendition, number(file.strip_suffix(".m4s")?)?)),
+        "init.mp4" => Some(Resource::Init(rendition, 0)),
+        _ => match file.strip_prefix("init-") {
+            Some(further) => {
+                let number = number(further.strip_suffix(".mp4")?)?;
+                (number > 0).then_some(Resource::Init(rendition, number))
+            }
+            None => Some(Resource::Segment(rendition, number(file.strip_suffix(".m4s")?)?)),
+        },
     }
 }
 

@@ -155,7 +155,7 @@ impl Versions {
             Version::Whole(index) => playlist::media(index.rendition(name).ok_or(EdgeError::Absent)?),
             Version::Growing(_, index) => {
                 // Only an announced rendition has a timescale that is certain.
-                version.announced(name)?;
+                version.init(name, 0)?;
                 playlist::planned(index, name)
             }
         };
@@ -174,7 +174,7 @@ impl Versions {
         name: RenditionName,
     ) -> Result<Document, Arc<EdgeError>> {
         let Version::Whole(index) = version else {
-            return Err(version.announced(name).map_or_else(|error| error, |_| EdgeError::NotYet).into());
+            return Err(version.init(name, 0).map_or_else(|error| error, |_| EdgeError::NotYet).into());
         };
         let key = (index.version, Listing::IFrames(name));
         if let Some(playlist) = self.playlists.get(&key) {
@@ -210,11 +210,15 @@ impl Version {
         }
     }
 
-    /// The hash of a rendition's initialisation segment.
-    pub(crate) fn announced(&self, name: RenditionName) -> Result<ChunkHash, EdgeError> {
+    /// The hash of one of a rendition's initialisation segments; what is made here has one.
+    pub(crate) fn init(&self, name: RenditionName, number: u32) -> Result<ChunkHash, EdgeError> {
         match self {
-            Self::Whole(index) => Ok(index.rendition(name).ok_or(EdgeError::Absent)?.init_hash),
-            Self::Growing(_, index) if !index.has(name) => Err(EdgeError::Absent),
+            Self::Whole(index) => {
+                let rendition = index.rendition(name).ok_or(EdgeError::Absent)?;
+                let format = rendition.formats().find(|format| format.number == number);
+                Ok(format.ok_or(EdgeError::Absent)?.init_hash)
+            }
+            Self::Growing(_, index) if number > 0 || !index.has(name) => Err(EdgeError::Absent),
             Self::Growing(_, index) => Ok(index.announced(name).ok_or(EdgeError::NotYet)?.init_hash),
         }
     }

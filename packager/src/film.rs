@@ -32,17 +32,20 @@ pub(crate) async fn whole(
     let best = [index.videos().next_back(), index.audios().next_back()];
     let mut tracks = Vec::new();
     for rendition in best.into_iter().flatten() {
-        let init = store.get(&ObjectKey::Init { video, version, rendition: rendition.name }).await?;
+        let mut inits = Vec::with_capacity(rendition.changes.len() + 1);
+        for format in rendition.formats() {
+            inits.push(store.get(&index.init_key(rendition.name, format.number)).await?);
+        }
         let mut chunks = Vec::with_capacity(rendition.chunks.len());
         for chunk in &rendition.chunks {
             let key = index.chunk_key(rendition.name, chunk);
             let tail = store.get_range(&key, chunk.index_range()).await?;
             chunks.push(read_chunk_index(&tail).map_err(|_| PackagerError::Damaged(key))?);
         }
-        tracks.push((rendition, init, chunks));
+        tracks.push((rendition, inits, chunks));
     }
     let tracks: Vec<_> =
-        tracks.iter().map(|(rendition, init, chunks)| VirtualTrack { rendition, init, chunks }).collect();
+        tracks.iter().map(|(rendition, inits, chunks)| VirtualTrack { rendition, inits, chunks }).collect();
     let file = VirtualMp4::build(&tracks).map_err(|_| PackagerError::Damaged(key))?;
     let size = file.len();
     let film = Film { store: Arc::clone(store), video, version, file };
@@ -111,10 +114,8 @@ pub(crate) async fn beginning(
     index: &VersionIndex,
     best: &RenditionIndex,
 ) -> Result<Media, StorageError> {
-    let (video, version) = (index.video, index.version);
     let mut file = BytesMut::new();
-    let init = ObjectKey::Init { video, version, rendition: best.name };
-    file.extend_from_slice(&store.get(&init).await?);
+    file.extend_from_slice(&store.get(&index.init_key(best.name, 0)).await?);
     if let Some(chunk) = best.chunks.first() {
         let sizes = chunk.segments.iter().take(SEGMENTS).map(|segment| u64::from(segment.size_bytes));
         let key = index.chunk_key(best.name, chunk);
@@ -122,7 +123,7 @@ pub(crate) async fn beginning(
     }
     let size = file.len() as u64;
     let memory = Arc::new(Memory::new(Arc::clone(clock))) as Arc<dyn ObjectStore>;
-    let key = ObjectKey::Original { video };
+    let key = ObjectKey::Original { video: index.video };
     memory.put(&key, file.freeze()).await?;
     Ok(Media { store: memory, key, size })
 }
@@ -206,8 +207,10 @@ mod tests {
             init_size: init.len() as u32,
             init_hash: ChunkHash::of(&init),
             chunks: vec![done.chunk],
+            changes: Vec::new(),
+            breaks: Vec::new(),
         };
-        let track = VirtualTrack { rendition: &rendition, init: &init, chunks: &[index] };
+        let track = VirtualTrack { rendition: &rendition, inits: &[init], chunks: &[index] };
         let file = VirtualMp4::build(&[track]).unwrap();
         let store = Memory::new(Arc::new(ManualClock::at(Timestamp::from_seconds(0))));
         let (number, hash) = (0, rendition.chunks[0].hash);

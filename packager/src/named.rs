@@ -45,8 +45,12 @@ fn names(index: &VersionIndex) -> BTreeMap<ObjectKey, Option<u64>> {
         names.insert(ObjectKey::Thumbnail { video, version }, None);
     }
     for rendition in &index.renditions {
-        let init = ObjectKey::Init { video, version, rendition: rendition.name };
-        names.insert(init, Some(rendition.init_size.into()));
+        let name = rendition.name;
+        names.extend(
+            rendition
+                .formats()
+                .map(|format| (index.init_key(name, format.number), Some(u64::from(format.init_size)))),
+        );
         let chunks = rendition.chunks.iter();
         names.extend(chunks.map(|chunk| (index.chunk_key(rendition.name, chunk), Some(chunk.size_bytes))));
     }
@@ -59,7 +63,8 @@ pub(crate) fn by_rows(growing: &GrowingIndex) -> BTreeMap<ObjectKey, Option<u64>
     let mut names = BTreeMap::new();
     for rendition in growing.renditions() {
         if let Some(init) = growing.announced(rendition) {
-            names.insert(ObjectKey::Init { video, version, rendition }, Some(init.init_size.into()));
+            let key = ObjectKey::Init { video, version, rendition, number: 0 };
+            names.insert(key, Some(init.init_size.into()));
         }
         let chunks = growing.chunks(rendition).iter();
         names.extend(chunks.map(|chunk| (growing.chunk_key(rendition, chunk), Some(chunk.size_bytes))));

@@ -519,7 +519,7 @@ async fn the_doctor_sees_what_is_missing_short_or_nobodys() {
     let version = house.until_ready(video).await;
     packager.stop().await;
     let a32: RenditionName = "a32".parse().unwrap();
-    let init = ObjectKey::Init { video, version, rendition: a32 };
+    let init = ObjectKey::Init { video, version, rendition: a32, number: 0 };
     let poster = ObjectKey::Poster { video, version };
     let original = ObjectKey::Original { video };
     let stray = ObjectKey::Original { video: VideoId::from_bits(7) };

@@ -246,9 +246,10 @@ impl Site {
             init_size: 1,
             init_hash: hash,
             chunks: vec![ChunkRef { number: 0, hash, size_bytes: 155, index_bytes: 5, segments }],
+            changes: Vec::new(),
+            breaks: Vec::new(),
         };
-        let (format, renditions) = (VersionIndex::FORMAT, vec![rendition]);
-        let index = VersionIndex { format, video, version, duration_ms: 60_000, renditions };
+        let index = VersionIndex::new(video, version, 60_000, vec![rendition]);
         self.state.store.put(&ObjectKey::Index { video, version }, index.to_json()).await.unwrap();
         video
     }

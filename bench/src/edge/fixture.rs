@@ -182,10 +182,7 @@ impl Maker<'_> {
             end = finished.end;
             chunks.push(finished.chunk);
         }
-        self.store(
-            &ObjectKey::Init { video: version.video, version: version.version, rendition: name },
-            &init,
-        )?;
+        self.store(&version.init_key(name, 0), &init)?;
         self.index.renditions.push(RenditionIndex {
             name,
             codecs: track.codecs()?,
@@ -198,6 +195,8 @@ impl Maker<'_> {
             init_size: u32::try_from(init.len())?,
             init_hash: ChunkHash::of(&init),
             chunks,
+            changes: Vec::new(),
+            breaks: Vec::new(),
         });
         Ok(targets)
     }

@@ -64,7 +64,7 @@ const fn kind(resource: Resource) -> usize {
     match resource {
         Resource::Multivariant => 0,
         Resource::Playlist(_) => 1,
-        Resource::Init(_) => 2,
+        Resource::Init(..) => 2,
         Resource::Segment(..) => 3,
         Resource::Mp4(_) => 4,
         Resource::Poster => 5,
@@ -101,7 +101,8 @@ fn who_may_have_what() {
             &[
                 Resource::Playlist(picture(480)),
                 Resource::IFrames(picture(480)),
-                Resource::Init(picture(480)),
+                Resource::Init(picture(480), 0),
+                Resource::Init(picture(480), 1),
                 Resource::Segment(picture(480), 0),
                 Resource::Live(LiveRoute::Playlist(View::Low, picture(480))),
                 Resource::Live(LiveRoute::Playlist(View::Normal, picture(480))),
@@ -118,7 +119,8 @@ fn who_may_have_what() {
             &[
                 Resource::Playlist(picture(1080)),
                 Resource::IFrames(picture(1080)),
-                Resource::Init(picture(1080)),
+                Resource::Init(picture(1080), 0),
+                Resource::Init(picture(1080), 7),
                 Resource::Segment(picture(1080), 0),
                 Resource::Live(LiveRoute::Playlist(View::Low, picture(1080))),
                 Resource::Live(LiveRoute::Playlist(View::Normal, picture(1080))),

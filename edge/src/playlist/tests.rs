@@ -1,4 +1,4 @@
-use cmaf::{ChunkRef, Sample, SegmentRef, SegmentSamples};
+use cmaf::{Change, ChunkRef, Sample, SegmentRef, SegmentSamples};
 use expect_test::expect;
 use model::cell::Ratio;
 use model::{ChunkHash, RenditionName, VersionId, VideoId};
@@ -31,6 +31,8 @@ fn rendition(name: &str, codecs: &str, timescale: u32, segments: Vec<SegmentRef>
             index_bytes: 0,
             segments,
         }],
+        changes: Vec::new(),
+        breaks: Vec::new(),
     }
 }
 
@@ -152,6 +154,74 @@ fn a_media_playlist_is_complete() {
     .assert_eq(&text(media(film().rendition("360p".parse().unwrap()).unwrap())));
 }
 
+/// A film whose own picture became smaller, and whose other renditions broke with it.
+fn broken_film() -> VersionIndex {
+    let mut film = film();
+    for rendition in &mut film.renditions {
+        rendition.breaks = vec![1];
+    }
+    let picture = &mut film.renditions[5];
+    let segments = picture.chunks[0].segments.split_off(1);
+    let chunk = ChunkRef { number: 1, segments, ..picture.chunks[0].clone() };
+    picture.chunks.push(chunk);
+    let RenditionKind::Video { frame_rate, .. } = picture.kind else { panic!("a picture") };
+    picture.changes = vec![Change {
+        segment: 1,
+        codecs: "hvc1.1.6.L93.90".to_owned(),
+        kind: RenditionKind::Video { width: 1280, height: 720, frame_rate },
+        init_size: 700,
+        init_hash: ChunkHash::of(b"another"),
+    }];
+    film
+}
+
+#[test]
+fn a_film_of_several_formats_changes_its_init_behind_a_break_that_all_have() {
+    let film = broken_film();
+    let playlist = |name: &str| text(media(film.rendition(name.parse().unwrap()).unwrap()));
+    expect![[r##"
+        #EXTM3U
+        #EXT-X-VERSION:7
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXT-X-TARGETDURATION:4
+        #EXT-X-PLAYLIST-TYPE:VOD
+        #EXT-X-MAP:URI="init.mp4"
+        #EXTINF:4.004,
+        0.m4s
+        #EXT-X-DISCONTINUITY
+        #EXT-X-MAP:URI="init-1.mp4"
+        #EXTINF:4.004,
+        1.m4s
+        #EXTINF:2.002,
+        2.m4s
+        #EXT-X-ENDLIST
+    "##]]
+    .assert_eq(&playlist("1080p"));
+    expect![[r##"
+        #EXTM3U
+        #EXT-X-VERSION:7
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXT-X-TARGETDURATION:4
+        #EXT-X-PLAYLIST-TYPE:VOD
+        #EXT-X-MAP:URI="init.mp4"
+        #EXTINF:4.010667,
+        0.m4s
+        #EXT-X-DISCONTINUITY
+        #EXTINF:3.9893334,
+        1.m4s
+        #EXTINF:2.0266666,
+        2.m4s
+        #EXT-X-ENDLIST
+    "##]]
+    .assert_eq(&playlist("a32"));
+    let parsed = m3u8_rs::parse_media_playlist_res(playlist("1080p").as_bytes()).unwrap();
+    assert!(parsed.segments[1].discontinuity && parsed.segments[1].map.is_some(), "others read it so");
+
+    let variants = text(multivariant(&offers(&film), 1080));
+    let best = variants.lines().find(|line| line.contains("1920x1080")).unwrap();
+    assert!(best.contains(r#"CODECS="avc1.640028,hvc1.1.6.L93.90,mp4a.40.2""#), "{best}");
+}
+
 /// What is known of the samples of a rendition whose first frames have so many bytes.
 fn chunks(rendition: &RenditionIndex, first: u32) -> Vec<ChunkIndex> {
     let samples = |segment: &SegmentRef| {
@@ -192,6 +262,35 @@ fn an_i_frame_playlist_lists_the_first_frame_of_each_segment() {
         #EXT-X-ENDLIST
     "##]]
     .assert_eq(&text(i_frames(picture, &chunks(picture, 5000)).unwrap()));
+}
+
+#[test]
+fn an_i_frame_playlist_goes_on_in_another_format_where_its_picture_does() {
+    let film = broken_film();
+    let picture = film.rendition("1080p".parse().unwrap()).unwrap();
+    let playlist = text(i_frames(picture, &chunks(picture, 5000)).unwrap());
+    expect![[r##"
+        #EXTM3U
+        #EXT-X-VERSION:7
+        #EXT-X-INDEPENDENT-SEGMENTS
+        #EXT-X-TARGETDURATION:4
+        #EXT-X-PLAYLIST-TYPE:VOD
+        #EXT-X-I-FRAMES-ONLY
+        #EXT-X-MAP:URI="init.mp4"
+        #EXT-X-BYTERANGE:5100@0
+        #EXTINF:4.004,
+        0.m4s
+        #EXT-X-BYTERANGE:5100@0
+        #EXT-X-DISCONTINUITY
+        #EXT-X-MAP:URI="init-1.mp4"
+        #EXTINF:4.004,
+        1.m4s
+        #EXT-X-BYTERANGE:5100@0
+        #EXTINF:2.002,
+        2.m4s
+        #EXT-X-ENDLIST
+    "##]]
+    .assert_eq(&playlist);
 }
 
 #[test]

@@ -23,8 +23,10 @@ fn this_is_the_whole_surface() {
         ("360p/playlist.m3u8", Resource::Playlist(picture), 360),
         ("a64/playlist.m3u8", Resource::Playlist(sound), 0),
         ("360p/iframes.m3u8", Resource::IFrames(picture), 360),
-        ("360p/init.mp4", Resource::Init(picture), 360),
-        ("a64/init.mp4", Resource::Init(sound), 0),
+        ("360p/init.mp4", Resource::Init(picture, 0), 360),
+        ("360p/init-1.mp4", Resource::Init(picture, 1), 360),
+        ("a64/init.mp4", Resource::Init(sound, 0), 0),
+        ("a64/init-4294967295.mp4", Resource::Init(sound, u32::MAX), 0),
         ("360p/0.m4s", Resource::Segment(picture, 0), 360),
         ("360p/4294967295.m4s", Resource::Segment(picture, u32::MAX), 360),
         ("a64/17.m4s", Resource::Segment(sound, 17), 0),
@@ -70,7 +72,8 @@ fn this_is_the_whole_surface_of_an_event() {
             decoded(&format!("{BASE}/{name}")).is_none(),
             live != LiveRoute::Multivariant(View::Low)
                 && name != "360p/playlist.m3u8"
-                && name != "360p/17.m4s",
+                && name != "360p/17.m4s"
+                && name != "a64/init-12.mp4",
             "{name}"
         );
     }
@@ -156,6 +159,12 @@ fn every_other_path_is_absent() {
         &format!("{BASE}/360p/init.mp4/0.m4s"),
         &format!("{BASE}/a64/iframes.m3u8"),
         &format!("{BASE}/iframes.m3u8"),
+        &format!("{BASE}/360p/init-0.mp4"),
+        &format!("{BASE}/360p/init-01.mp4"),
+        &format!("{BASE}/360p/init-.mp4"),
+        &format!("{BASE}/360p/init--1.mp4"),
+        &format!("{BASE}/360p/init-4294967296.mp4"),
+        &format!("{BASE}/360p/init-1.m4s"),
         &format!("{BASE}/360p/00.m4s"),
         &format!("{BASE}/360p/01.m4s"),
         &format!("{BASE}/360p/+1.m4s"),

@@ -21,7 +21,7 @@ async fn plays_whole<S: ObjectStore>(serving: &Serving<S>) {
         }
         let init = serving.get(&path(&format!("{name}/init.mp4")), &[&bearer]).await;
         let rendition = name.parse().unwrap();
-        let key = ObjectKey::Init { video: VIDEO, version: VERSION, rendition };
+        let key = ObjectKey::Init { video: VIDEO, version: VERSION, rendition, number: 0 };
         assert!(init.body == *serving.film.object(key), "{name}/init.mp4 has other bytes");
     }
     let poster = serving.get(&path("poster.jpg"), &[&bearer]).await;
@@ -50,9 +50,8 @@ fn mp4(film: &Film, picture: &str) -> (Vec<u8>, String) {
     let picture = film.index.rendition(picture.parse().unwrap()).unwrap();
     let sound = film.index.audio_for(picture.name).unwrap();
     let tracks = [picture, sound];
-    let init = |rendition: &cmaf::RenditionIndex| {
-        film.object(ObjectKey::Init { video: VIDEO, version: VERSION, rendition: rendition.name })
-    };
+    let init = |rendition: &cmaf::RenditionIndex| film.object(film.index.init_key(rendition.name, 0)).clone();
+    let inits = tracks.map(|rendition| [init(rendition)]);
     let chunks: Vec<Vec<_>> = tracks
         .iter()
         .map(|rendition| {
@@ -64,8 +63,9 @@ fn mp4(film: &Film, picture: &str) -> (Vec<u8>, String) {
         .collect();
     let tracks: Vec<_> = tracks
         .iter()
+        .zip(&inits)
         .zip(&chunks)
-        .map(|(rendition, chunks)| VirtualTrack { rendition, init: init(rendition), chunks })
+        .map(|((rendition, inits), chunks)| VirtualTrack { rendition, inits, chunks })
         .collect();
     let map = VirtualMp4::build(&tracks).unwrap();
     let mut bytes = Vec::new();

@@ -118,8 +118,10 @@ impl Film {
             init_size: init.len() as u32,
             init_hash: ChunkHash::of(&init),
             chunks,
+            changes: Vec::new(),
+            breaks: Vec::new(),
         });
-        self.objects.push((ObjectKey::Init { video, version, rendition: name }, init));
+        self.objects.push((ObjectKey::Init { video, version, rendition: name, number: 0 }, init));
     }
 
     /// What the packager would have planned.

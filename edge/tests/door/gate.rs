@@ -115,7 +115,11 @@ async fn every_part_is_gated_alike() {
         assert_eq!(serving.get(&path(part), &[&low]).await.status, 200, "{part}");
         assert_eq!(serving.get(&path(part), &[]).await.status, 401, "{part}");
     }
-    for absent in ["720p/playlist.m3u8", "720p/0.m4s", "720p.mp4", "360p/3.m4s", "a96/0.m4s"] {
+    let further = serving.get(&path("1080p/init-1.mp4"), &[&low]).await;
+    assert_eq!(further.status, 403, "whether there is a second format is not said");
+    for absent in
+        ["360p/init-1.mp4", "720p/playlist.m3u8", "720p/0.m4s", "720p.mp4", "360p/3.m4s", "a96/0.m4s"]
+    {
         let high = serving.bearer(&keeping(4320));
         assert_eq!(serving.get(&path(absent), &[&high]).await.status, 404, "{absent}");
     }

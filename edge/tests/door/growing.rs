@@ -161,7 +161,8 @@ async fn what_is_there_is_served_at_once() {
         }
     }
     for name in names() {
-        let key = ObjectKey::Init { video: VIDEO, version: VERSION, rendition: name.parse().unwrap() };
+        let key =
+            ObjectKey::Init { video: VIDEO, version: VERSION, rendition: name.parse().unwrap(), number: 0 };
         assert!(growing.get(&format!("{name}/init.mp4")).await.body == *growing.film.object(key));
     }
     assert_eq!(growing.said.wants(), []);

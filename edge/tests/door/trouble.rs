@@ -20,7 +20,7 @@ async fn spoilt_bytes_are_never_sent() {
     let bearer = serving.bearer(&keeping(1080));
     let (video, version) = (VIDEO, VERSION);
     serving.store.spoil(serving.film.chunk_key("360p", 0));
-    serving.store.spoil(ObjectKey::Init { video, version, rendition: "1080p".parse().unwrap() });
+    serving.store.spoil(ObjectKey::Init { video, version, rendition: "1080p".parse().unwrap(), number: 0 });
     for part in ["360p/0.m4s", "360p/1.m4s", "1080p/init.mp4", "360p.mp4", "1080p.mp4"] {
         let answer = serving.get(&path(part), &[&bearer]).await;
         assert_eq!((answer.status, answer.header("cache-control")), (503, "no-store"), "{part}");

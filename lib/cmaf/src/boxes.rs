@@ -111,13 +111,19 @@ pub(crate) fn edit(segment_duration: u64, media_time: Option<u64>) -> ElstEntry 
     ElstEntry { segment_duration, media_time, media_rate: FixedPoint::new(1, 0) }
 }
 
-/// The `trak` of `track`, with `tables` holding everything of its `stbl` but the `stsd`.
-pub(crate) fn trak(track: &Track, id: u32, timing: Timing, tables: Stbl) -> Result<Trak, CmafError> {
-    let is_video = matches!(track, Track::Video(_));
-    let (width, height) = match track {
+/// The `trak` of media in these formats, all of them pictures or all sounds, with `tables` holding
+/// everything of its `stbl` but the `stsd`.
+pub(crate) fn trak(formats: &[Track], id: u32, timing: Timing, tables: Stbl) -> Result<Trak, CmafError> {
+    let first = formats.first().ok_or(CmafError::malformed("trak", "no format"))?;
+    let is_video = matches!(first, Track::Video(_));
+    let sizes = formats.iter().map(|format| match format {
         Track::Video(video) => (video.width, video.height),
         Track::Audio(_) => (0, 0),
-    };
+    });
+    // Each is shown as large as the largest (§8.3.2).
+    let largest = sizes.max_by_key(|(width, height)| u32::from(*width) * u32::from(*height));
+    let (width, height) = largest.unwrap_or_default();
+    let codecs = formats.iter().map(sample_entry).collect::<Result<_, _>>()?;
     let (handler, name) = if is_video { (b"vide", "video") } else { (b"soun", "sound") };
     Ok(Trak {
         tkhd: Tkhd {
@@ -133,7 +139,7 @@ pub(crate) fn trak(track: &Track, id: u32, timing: Timing, tables: Stbl) -> Resu
         edts: (!timing.edits.is_empty()).then_some(Edts { elst: Some(Elst { entries: timing.edits }) }),
         mdia: Mdia {
             mdhd: Mdhd {
-                timescale: track.timescale(),
+                timescale: first.timescale(),
                 duration: timing.media_duration,
                 language: "und".to_owned(),
                 ..Mdhd::default()
@@ -144,7 +150,7 @@ pub(crate) fn trak(track: &Track, id: u32, timing: Timing, tables: Stbl) -> Resu
                 smhd: (!is_video).then(Smhd::default),
                 // One entry with its self-contained flag: the media is in this file (§8.7.2).
                 dinf: Dinf { dref: Dref { entries: vec![DrefEntry::Url(Url::default())] } },
-                stbl: Stbl { stsd: Stsd { codecs: vec![sample_entry(track)?] }, ..tables },
+                stbl: Stbl { stsd: Stsd { codecs }, ..tables },
                 ..Minf::default()
             },
         },

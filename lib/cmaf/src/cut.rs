@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use model::RenditionName;
 
-use crate::{RenditionIndex, VersionIndex};
+use crate::{Format, RenditionIndex, VersionIndex};
 
 /// What of a version is in a stretch of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,27 @@ impl VersionIndex {
     }
 }
 
+impl RenditionIndex {
+    /// The formats of a stretch of its segments. They count from the first of these; the numbers are
+    /// those that the formats have in the whole.
+    pub fn formats_in(&self, segments: &Range<u32>) -> Vec<Format<'_>> {
+        let mut formats: Vec<Format<'_>> = Vec::new();
+        for format in self.formats().filter(|format| format.segment < segments.end) {
+            if format.segment <= segments.start {
+                formats.clear();
+            }
+            formats.push(Format { segment: format.segment.saturating_sub(segments.start), ..format });
+        }
+        formats
+    }
+
+    /// Its breaks in such a stretch.
+    pub fn breaks_in(&self, segments: &Range<u32>) -> Vec<u32> {
+        let within = self.breaks.iter().filter(|at| segments.start < **at && **at < segments.end);
+        within.map(|at| at - segments.start).collect()
+    }
+}
+
 /// Where a rendition's segments begin, and where the last one ends, in milliseconds.
 fn borders(rendition: &RenditionIndex) -> Vec<u64> {
     let ms = |ticks: u64| ticks * 1000 / u64::from(rendition.timescale);
@@ -67,7 +88,7 @@ mod tests {
     use model::{ChunkHash, VersionId, VideoId};
 
     use super::*;
-    use crate::{Bandwidth, ChunkRef, RenditionKind, SegmentRef};
+    use crate::{Bandwidth, Change, ChunkRef, RenditionKind, SegmentRef};
 
     /// A rendition with segments of so many milliseconds.
     fn rendition(name: &str, lengths_ms: &[u32]) -> RenditionIndex {
@@ -90,12 +111,13 @@ mod tests {
             init_size: 1,
             init_hash: hash,
             chunks: vec![ChunkRef { number: 0, hash, size_bytes, index_bytes: 5, segments }],
+            changes: Vec::new(),
+            breaks: Vec::new(),
         }
     }
 
     fn film(renditions: Vec<RenditionIndex>) -> VersionIndex {
-        let (video, version) = (VideoId::from_bits(1), VersionId::from_bits(1));
-        VersionIndex { format: VersionIndex::FORMAT, video, version, duration_ms: 10_000, renditions }
+        VersionIndex::new(VideoId::from_bits(1), VersionId::from_bits(1), 10_000, renditions)
     }
 
     fn cut(film: &VersionIndex, ms: Range<u64>) -> Option<(Range<u64>, Vec<Range<u32>>)> {
@@ -136,6 +158,32 @@ mod tests {
         ]);
         assert_eq!(cut(&film, 4500..5000), Some((2000..6000, vec![1..3, 1..2, 1..3])));
         assert_eq!(cut(&film, 0..3000), Some((0..6000, vec![0..3, 0..2, 0..3])));
+    }
+
+    #[test]
+    fn a_stretch_has_the_formats_and_the_breaks_that_are_in_it() {
+        let mut film = rendition("360p", &[2000; 9]);
+        let change = |segment| {
+            let RenditionIndex { codecs, kind, init_size, init_hash, .. } = rendition("360p", &[]);
+            Change { segment, codecs, kind, init_size, init_hash }
+        };
+        (film.changes, film.breaks) = (vec![change(3), change(6)], vec![3, 5, 6]);
+        type Case = (Range<u32>, &'static [(u32, u32)], &'static [u32]);
+        let cases: [Case; 8] = [
+            (0..9, &[(0, 0), (1, 3), (2, 6)], &[3, 5, 6]),
+            (0..3, &[(0, 0)], &[]),
+            (1..4, &[(0, 0), (1, 2)], &[2]),
+            (2..9, &[(0, 0), (1, 1), (2, 4)], &[1, 3, 4]),
+            (3..6, &[(1, 0)], &[2]),
+            (4..9, &[(1, 0), (2, 2)], &[1, 2]),
+            (6..9, &[(2, 0)], &[]),
+            (8..9, &[(2, 0)], &[]),
+        ];
+        for (segments, formats, breaks) in cases {
+            let found: Vec<_> =
+                film.formats_in(&segments).iter().map(|format| (format.number, format.segment)).collect();
+            assert_eq!((&found[..], &film.breaks_in(&segments)[..]), (formats, breaks), "{segments:?}");
+        }
     }
 
     #[test]

@@ -194,13 +194,8 @@ impl GrowingIndex {
         let renditions =
             names.into_iter().map(|name| self.finish_rendition(name)).collect::<Result<_, _>>()?;
         let grid = &self.plan.grid;
-        Ok(VersionIndex {
-            format: VersionIndex::FORMAT,
-            video: self.video,
-            version: self.version,
-            duration_ms: (grid.seconds(grid.frames) * 1000.0).round() as u64,
-            renditions,
-        })
+        let duration_ms = (grid.seconds(grid.frames) * 1000.0).round() as u64;
+        Ok(VersionIndex::new(self.video, self.version, duration_ms, renditions))
     }
 
     fn finish_rendition(&self, name: RenditionName) -> Result<RenditionIndex, CmafError> {
@@ -224,6 +219,8 @@ impl GrowingIndex {
             init_size: announced.init_size,
             init_hash: announced.init_hash,
             chunks,
+            changes: Vec::new(),
+            breaks: Vec::new(),
         })
     }
 

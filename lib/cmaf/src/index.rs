@@ -14,7 +14,7 @@ use crate::{Bandwidth, CmafError, sounds_with};
 /// release could not play needs another `format`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionIndex {
-    /// Always [`VersionIndex::FORMAT`].
+    /// [`VersionIndex::FORMAT`], or [`VersionIndex::FORMAT_OF_SEVERAL`].
     pub format: u32,
     /// The video,
     pub video: VideoId,
@@ -48,6 +48,46 @@ pub struct RenditionIndex {
     /// The chunks in order, numbered by their first segments; versions made before films grew
     /// count them from 0.
     pub chunks: Vec<ChunkRef>,
+    /// How it goes on behind its first format: not at all, but for what was a live event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// Segments that players are told do not follow from those before them (`EXT-X-DISCONTINUITY`): in
+    /// all renditions those of the same moments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breaks: Vec<u32>,
+}
+
+/// A rendition goes on in another format, of the same timescale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// From this segment on, the first of a chunk.
+    pub segment: u32,
+    /// The codec as playlists name it.
+    pub codecs: String,
+    /// What only a picture or only a sound has.
+    #[serde(flatten)]
+    pub kind: RenditionKind,
+    /// Bytes of its initialisation segment,
+    pub init_size: u32,
+    /// and their hash.
+    pub init_hash: ChunkHash,
+}
+
+/// What a rendition is from one of its segments on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Format<'a> {
+    /// Which of the rendition's formats, from 0; its initialisation segment has that number.
+    pub number: u32,
+    /// Its first segment.
+    pub segment: u32,
+    /// The codec as playlists name it.
+    pub codecs: &'a str,
+    /// What only a picture or only a sound has.
+    pub kind: RenditionKind,
+    /// Bytes of its initialisation segment,
+    pub init_size: u32,
+    /// and their hash.
+    pub init_hash: ChunkHash,
 }
 
 /// What only a picture or only a sound has.
@@ -123,8 +163,21 @@ pub struct Located<'a> {
 }
 
 impl VersionIndex {
-    /// The layout that this code writes and reads.
+    /// The layout that every release reads.
     pub const FORMAT: u32 = 1;
+    /// The same with renditions that change or break: a release that knew nothing of that would play
+    /// them wrong.
+    pub const FORMAT_OF_SEVERAL: u32 = 2;
+
+    /// The index of these renditions.
+    pub fn new(
+        video: VideoId,
+        version: VersionId,
+        duration_ms: u64,
+        renditions: Vec<RenditionIndex>,
+    ) -> Self {
+        Self { format: format_for(&renditions), video, version, duration_ms, renditions }
+    }
 
     /// The bytes of the index object.
     pub fn to_json(&self) -> Bytes {
@@ -139,8 +192,11 @@ impl VersionIndex {
     pub fn from_json(bytes: &[u8]) -> Result<Self, CmafError> {
         let index: Self = serde_json::from_slice(bytes)
             .map_err(|source| CmafError::Unreadable { place: "version index", source: source.into() })?;
-        if index.format != Self::FORMAT {
+        if !matches!(index.format, Self::FORMAT | Self::FORMAT_OF_SEVERAL) {
             return Err(CmafError::malformed("version index", "a format that this release cannot read"));
+        }
+        if index.format != format_for(&index.renditions) {
+            return Err(CmafError::malformed("version index", "another format than its renditions need"));
         }
         for (n, rendition) in index.renditions.iter().enumerate() {
             if index.renditions[..n].iter().any(|other| other.name == rendition.name) {
@@ -168,8 +224,9 @@ impl VersionIndex {
 
     /// The sound that goes with the picture called `video`, if there is any sound.
     pub fn audio_for(&self, video: RenditionName) -> Option<&RenditionIndex> {
-        let tracks: Vec<_> =
-            self.renditions.iter().map(|rendition| (rendition.name, rendition.codecs.as_str())).collect();
+        let codecs: Vec<_> = self.renditions.iter().map(RenditionIndex::all_codecs).collect();
+        let names = self.renditions.iter().map(|rendition| rendition.name);
+        let tracks: Vec<_> = names.zip(codecs.iter().map(String::as_str)).collect();
         self.rendition(*sounds_with(video, &tracks).first()?)
     }
 
@@ -185,6 +242,12 @@ impl VersionIndex {
         ObjectKey::Chunk { video, version, rendition, number: chunk.number, hash: chunk.hash }
     }
 
+    /// The key of one of a rendition's initialisation segments.
+    pub fn init_key(&self, rendition: RenditionName, number: u32) -> ObjectKey {
+        let (video, version) = (self.video, self.version);
+        ObjectKey::Init { video, version, rendition, number }
+    }
+
     fn sorted(&self) -> Vec<&RenditionIndex> {
         let mut renditions: Vec<_> = self.renditions.iter().collect();
         renditions.sort_by_key(|rendition| rendition.name);
@@ -193,6 +256,43 @@ impl VersionIndex {
 }
 
 impl RenditionIndex {
+    /// Its formats, one behind the other.
+    pub fn formats<'a>(&'a self) -> impl Iterator<Item = Format<'a>> {
+        let Self { codecs, kind, init_size, init_hash, .. } = self;
+        let (init_size, init_hash, kind) = (*init_size, *init_hash, *kind);
+        let first = Format { number: 0, segment: 0, codecs, kind, init_size, init_hash };
+        let further = |(number, change): (u32, &'a Change)| Format {
+            number,
+            segment: change.segment,
+            codecs: &change.codecs,
+            kind: change.kind,
+            init_size: change.init_size,
+            init_hash: change.init_hash,
+        };
+        std::iter::once(first).chain((1..).zip(&self.changes).map(further))
+    }
+
+    /// Every codec that it has, once, as playlists list them (RFC 8216 §4.3.4.2).
+    pub fn all_codecs(&self) -> String {
+        let mut all: Vec<&str> = Vec::new();
+        for format in self.formats() {
+            if !all.contains(&format.codecs) {
+                all.push(format.codecs);
+            }
+        }
+        all.join(",")
+    }
+
+    /// What only a picture or only a sound has: of several pictures the greatest.
+    pub fn greatest(&self) -> RenditionKind {
+        let pixels = |kind: &RenditionKind| match *kind {
+            RenditionKind::Video { width, height, .. } => u32::from(width) * u32::from(height),
+            RenditionKind::Audio { channels, .. } => channels.into(),
+        };
+        let further = self.changes.iter().map(|change| change.kind);
+        further.fold(self.kind, |most, kind| if pixels(&kind) > pixels(&most) { kind } else { most })
+    }
+
     /// How many segments there are.
     pub fn segment_count(&self) -> u32 {
         self.chunks.iter().map(|chunk| chunk.segments.len() as u32).sum()
@@ -243,17 +343,18 @@ impl RenditionIndex {
         target_duration_s(self.timescale, &segments)
     }
 
-    /// Bytes of all its segments and its initialisation segment: what watching it whole costs.
+    /// Bytes of all its segments and its initialisation segments: what watching it whole costs.
     pub fn size_bytes(&self) -> u64 {
-        self.chunks.iter().map(ChunkRef::media_bytes).sum::<u64>() + u64::from(self.init_size)
+        let inits = self.formats().map(|format| u64::from(format.init_size)).sum::<u64>();
+        self.chunks.iter().map(ChunkRef::media_bytes).sum::<u64>() + inits
     }
 
     fn check(&self) -> Result<(), CmafError> {
-        let video = matches!(self.kind, RenditionKind::Video { .. });
+        let is_video = |format: Format<'_>| matches!(format.kind, RenditionKind::Video { .. });
         let fault =
             if self.timescale == 0 {
                 "a timescale is 0"
-            } else if video != self.name.is_video() {
+            } else if self.formats().any(|format| is_video(format) != self.name.is_video()) {
                 "a rendition's name does not fit its kind"
             } else if !self.is_numbered_by_segment() && !self.is_numbered_by_place() {
                 "chunk numbers are neither first segments nor places"
@@ -263,10 +364,31 @@ impl RenditionIndex {
                 chunk.media_bytes().checked_add(chunk.index_bytes.into()) != Some(chunk.size_bytes)
             }) {
                 "the sizes of a chunk's segments do not add up to its own"
+            } else if !self.changes_between_chunks() {
+                "a format that does not begin with a chunk behind the first"
+            } else if !self.breaks_between_segments() {
+                "a break that is at no segment behind the first"
             } else {
                 return Ok(());
             };
         Err(CmafError::malformed("version index", fault))
+    }
+
+    fn changes_between_chunks(&self) -> bool {
+        // Each is looked for behind the one before it.
+        let mut firsts = self.chunks.iter().scan(0, |next, chunk| {
+            let first = *next;
+            *next += chunk.segments.len() as u64;
+            Some(first)
+        });
+        firsts.next();
+        self.changes.iter().all(|change| firsts.any(|first| first == u64::from(change.segment)))
+    }
+
+    fn breaks_between_segments(&self) -> bool {
+        let count = self.segment_count();
+        let mut before = 0;
+        self.breaks.iter().all(|at| std::mem::replace(&mut before, *at) < *at && *at < count)
     }
 
     fn is_numbered_by_segment(&self) -> bool {
@@ -293,6 +415,12 @@ impl ChunkRef {
     pub fn index_range(&self) -> Range<u64> {
         self.media_bytes()..self.media_bytes() + u64::from(self.index_bytes)
     }
+}
+
+/// The layout that an index of these renditions needs.
+fn format_for(renditions: &[RenditionIndex]) -> u32 {
+    let is_one = |one: &RenditionIndex| one.changes.is_empty() && one.breaks.is_empty();
+    if renditions.iter().all(is_one) { VersionIndex::FORMAT } else { VersionIndex::FORMAT_OF_SEVERAL }
 }
 
 fn ticks(segments: &[SegmentRef]) -> u64 {

@@ -36,7 +36,10 @@ pub fn init_segment(track: &Track) -> Result<Bytes, CmafError> {
         Track::Video(_) => (Timing::default(), Stbl::default()),
         Track::Audio(audio) => {
             let edits = vec![edit(0, Some(audio.priming.into()))];
-            (Timing { edits, ..Timing::default() }, Stbl { sgpd: vec![roll(audio)], ..Stbl::default() })
+            (
+                Timing { edits, ..Timing::default() },
+                Stbl { sgpd: vec![roll(roll_distance(audio))], ..Stbl::default() },
+            )
         }
     };
     // A `moov` without samples still has the required offsets table (§8.7.5).
@@ -47,7 +50,7 @@ pub fn init_segment(track: &Track) -> Result<Bytes, CmafError> {
             mehd: None,
             trex: vec![Trex { track_id: TRACK_ID, default_sample_description_index: 1, ..Trex::default() }],
         }),
-        trak: vec![trak(track, TRACK_ID, timing, tables)?],
+        trak: vec![trak(std::slice::from_ref(track), TRACK_ID, timing, tables)?],
         ..Moov::default()
     };
     let mut bytes = Vec::with_capacity(1024);
@@ -125,12 +128,16 @@ pub(crate) fn movie_header(timescale: u32, duration: u64) -> Mvhd {
 
 /// "Decode so many samples more before" (§10.1 `AudioRollRecoveryEntry`): AAC frames overlap, and Opus
 /// needs 80 ms, which are four packets of the length that is usual (Opus in ISOBMFF §4.3.6.2).
-pub(crate) fn roll(audio: &AudioTrack) -> Sgpd {
-    let kind = FourCC::new(b"roll");
-    let distance: i16 = match audio.config {
+pub(crate) fn roll_distance(audio: &AudioTrack) -> i16 {
+    match audio.config {
         AudioConfig::Aac(_) => -1,
         AudioConfig::Opus(_) => -4,
-    };
+    }
+}
+
+/// The description of a group of samples, all, with that distance.
+pub(crate) fn roll(distance: i16) -> Sgpd {
+    let kind = FourCC::new(b"roll");
     let distance = distance.to_be_bytes().to_vec();
     let entry = SgpdEntry {
         description_length: Some(2),

@@ -46,7 +46,7 @@ pub use chunk::{ChunkIndex, ChunkWriter, FinishedChunk, SegmentSamples, read_chu
 pub use cut::Cut;
 pub use error::CmafError;
 pub use growing::{Announced, GrowingIndex};
-pub use index::{ChunkRef, Located, RenditionIndex, RenditionKind, SegmentRef, VersionIndex};
+pub use index::{Change, ChunkRef, Format, Located, RenditionIndex, RenditionKind, SegmentRef, VersionIndex};
 pub use init::{init_segment, read_init};
 pub use opus::Opus;
 pub use pairing::sounds_with;

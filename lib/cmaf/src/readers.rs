@@ -5,6 +5,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use bytes::Bytes;
+
 use crate::{
     AudioConfig, AudioTrack, Bandwidth, ChunkIndex, ChunkRef, ChunkWriter, Opus, Piece, RenditionIndex,
     RenditionKind, Sample, Track, VersionIndex, VideoConfig, VideoTrack, VirtualMp4, VirtualTrack,
@@ -22,7 +24,7 @@ type Packet = (Sample, Vec<u8>);
 /// One rendition with everything that would be in the bucket.
 struct Stored {
     index: RenditionIndex,
-    init: Vec<u8>,
+    inits: [Bytes; 1],
     objects: Vec<Vec<u8>>,
     chunk_indexes: Vec<ChunkIndex>,
 }
@@ -30,7 +32,7 @@ struct Stored {
 impl Stored {
     /// The initialisation segment and the whole chunks behind it.
     fn stream(&self) -> Vec<u8> {
-        [&self.init[..]]
+        [&self.inits[0][..]]
             .into_iter()
             .chain(self.objects.iter().map(|object| &object[..]))
             .collect::<Vec<_>>()
@@ -38,7 +40,7 @@ impl Stored {
     }
 
     fn track(&self) -> VirtualTrack<'_> {
-        VirtualTrack { rendition: &self.index, init: &self.init, chunks: &self.chunk_indexes }
+        VirtualTrack { rendition: &self.index, inits: &self.inits, chunks: &self.chunk_indexes }
     }
 }
 
@@ -129,7 +131,7 @@ fn body(of: &impl shiguredo_mp4::Encode) -> Vec<u8> {
 
 /// Cuts packets into segments of `target` ticks where decoding can start, two to a chunk.
 fn store(name: &str, track: &Track, packets: &[Packet], target: u64) -> Stored {
-    let init = init_segment(track).unwrap().to_vec();
+    let init = init_segment(track).unwrap();
     assert_eq!(&read_init(&init).unwrap(), track);
     let mut segments: Vec<Vec<&Packet>> = Vec::new();
     let mut time = 0;
@@ -180,8 +182,10 @@ fn store(name: &str, track: &Track, packets: &[Packet], target: u64) -> Stored {
         init_size: init.len() as u32,
         init_hash: ChunkHash::of(&init),
         chunks,
+        changes: Vec::new(),
+        breaks: Vec::new(),
     };
-    Stored { index, init, objects, chunk_indexes }
+    Stored { index, inits: [init], objects, chunk_indexes }
 }
 
 /// Reads `range` of the virtual file as an edge does: piece by piece.
@@ -301,7 +305,7 @@ fn read_back(encoders: &str, codecs: [&str; 2], names: [&str; 2]) {
     assert!(read_audio == audio_packets, "the second reader sees the same sound packets");
 
     let mut demuxer = Fmp4SegmentDemuxer::new();
-    demuxer.handle_init_segment(&video.init).unwrap();
+    demuxer.handle_init_segment(&video.inits[0]).unwrap();
     let mut seen = Vec::new();
     for located in video.index.segments() {
         let object = &video.objects[located.chunk.number as usize];

@@ -8,6 +8,7 @@
 //! The same index objects make the same bytes on every edge and in every process, so that a
 //! download goes on anywhere: no time of day, no order of a map, no floating point is in them.
 
+use std::mem::discriminant;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use mp4_atom::{
 
 use crate::boxes::{Timing, edit, put, trak};
 use crate::chunk::segment_ranges;
-use crate::init::{movie_header, roll};
+use crate::init::{movie_header, roll, roll_distance};
 use crate::{
     AudioConfig, AudioTrack, ChunkIndex, CmafError, RenditionIndex, Sample, Track, VideoConfig, VideoTrack,
     read_init,
@@ -33,8 +34,8 @@ pub const BUILDER_VERSION: u32 = 1;
 pub struct VirtualTrack<'a> {
     /// What the version's index says about it.
     pub rendition: &'a RenditionIndex,
-    /// Its initialisation segment.
-    pub init: &'a [u8],
+    /// The initialisation segments of its formats, all of them, in order.
+    pub inits: &'a [Bytes],
     /// The indexes of its chunks, all of them, in order.
     pub chunks: &'a [ChunkIndex],
 }
@@ -208,7 +209,8 @@ struct Slice {
 
 /// What the `stbl` of a track will say, offsets excepted.
 struct Tables {
-    track: Track,
+    /// Its sample entries: each of its formats once.
+    formats: Vec<Track>,
     /// Decode time of the first sample.
     start: u64,
     duration: u64,
@@ -224,15 +226,12 @@ struct Tables {
 impl Tables {
     fn of(source: &VirtualTrack<'_>) -> Result<Self, CmafError> {
         let broken = |fault| CmafError::malformed("virtual mp4", fault);
-        let track = read_init(source.init)?;
-        if track.timescale() != source.rendition.timescale {
-            return Err(broken("the timescales of index and initialisation segment differ"));
-        }
+        let entries = Entries::of(source)?;
         if source.chunks.len() != source.rendition.chunks.len() {
             return Err(broken("not one index for each chunk"));
         }
         let mut tables = Self {
-            track,
+            formats: Vec::new(),
             start: 0,
             duration: 0,
             sample_count: 0,
@@ -259,26 +258,31 @@ impl Tables {
                 if segment.base_decode_time != tables.start + tables.duration {
                     return Err(broken("a segment does not begin where the one before it ended"));
                 }
+                let entry = entries.at(tables.payloads.len());
                 tables.payloads.push(Slice {
                     chunk: number,
                     offset: range.start + u64::from(segment.payload_offset),
                     len: segment.payload_len().into(),
                 });
-                tables.add_run(&segment.samples).ok_or(broken("more samples than a file can have"))?;
+                tables.add_run(&segment.samples, entry).ok_or(broken("more samples than a file can have"))?;
             }
         }
         if tables.payloads.is_empty() {
             return Err(broken("a track without segments"));
         }
+        tables.formats = entries.formats;
         Ok(tables)
     }
 
-    /// Adds the samples of one segment, which is one chunk in the sense of `stsc` (§8.7.4).
-    fn add_run(&mut self, samples: &[Sample]) -> Option<()> {
+    /// Adds the samples of one segment, which is one chunk in the sense of `stsc` (§8.7.4), with the
+    /// number of their sample entry.
+    fn add_run(&mut self, samples: &[Sample], entry: u32) -> Option<()> {
         let count = u32::try_from(samples.len()).ok()?;
         let first_chunk = u32::try_from(self.payloads.len()).ok()?;
-        if self.stsc.last().is_none_or(|last| last.samples_per_chunk != count) {
-            self.stsc.push(StscEntry { first_chunk, samples_per_chunk: count, sample_description_index: 1 });
+        let run = StscEntry { first_chunk, samples_per_chunk: count, sample_description_index: entry };
+        let is_same = |last: &StscEntry| StscEntry { first_chunk, ..last.clone() } == run;
+        if !self.stsc.last().is_some_and(is_same) {
+            self.stsc.push(run);
         }
         self.sample_count.checked_add(count)?;
         for sample in samples {
@@ -303,10 +307,12 @@ impl Tables {
 
     /// The `stbl` with these offsets.
     fn stbl(&self, offsets: Vec<u64>, wide: bool) -> Stbl {
-        let roll = match &self.track {
-            Track::Audio(audio) => Some(roll(audio)),
+        let distances = self.formats.iter().filter_map(|format| match format {
+            Track::Audio(audio) => Some(roll_distance(audio)),
             Track::Video(_) => None,
-        };
+        });
+        // The longest does for all.
+        let roll = distances.min().map(roll);
         let (stco, co64) = if wide {
             (None, Some(Co64 { entries: offsets }))
         } else {
@@ -330,20 +336,29 @@ impl Tables {
         }
     }
 
+    /// Ticks per second, the same in all formats.
+    fn timescale(&self) -> u32 {
+        self.formats.first().map_or(1, Track::timescale)
+    }
+
+    fn is_sound(&self) -> bool {
+        matches!(self.formats.first(), Some(Track::Audio(_)))
+    }
+
     fn all_roll(&self) -> Sbgp {
         let entry = SbgpEntry { sample_count: self.sample_count, group_description_index: 1 };
         Sbgp { grouping_type: FourCC::new(b"roll"), grouping_type_parameter: None, entries: vec![entry] }
     }
 
     fn timing(&self, movie_timescale: u32) -> Timing {
-        let skipped = match &self.track {
-            Track::Video(_) => 0,
-            Track::Audio(audio) => u64::from(audio.priming),
+        let skipped = match self.formats.first() {
+            Some(Track::Audio(audio)) => u64::from(audio.priming),
+            _ => 0,
         };
         // Rounded up: an edit that ends early would cost the last frame.
         let movie = |ticks: u64| {
             let scaled = u128::from(ticks) * u128::from(movie_timescale);
-            scaled.div_ceil(self.track.timescale().into()) as u64
+            scaled.div_ceil(self.timescale().into()) as u64
         };
         let (delay, shown) = (movie(self.start), movie(self.duration.saturating_sub(skipped)));
         let mut edits = Vec::new();
@@ -379,14 +394,14 @@ fn write_head(
         at += tables[track].payloads[n].len;
     }
     // The sound's rate, so that its edit is exact to the sample.
-    let sound = tables.iter().find(|table| matches!(table.track, Track::Audio(_)));
-    let timescale = sound.or(tables.first()).map_or(1, |table| table.track.timescale());
+    let sound = tables.iter().find(|table| table.is_sound());
+    let timescale = sound.or(tables.first()).map_or(1, Tables::timescale);
     let mut traks = Vec::with_capacity(tables.len());
     let mut longest = 0;
     for ((table, offsets), id) in tables.iter().zip(offsets).zip(1..) {
         let timing = table.timing(timescale);
         longest = longest.max(timing.movie_duration);
-        traks.push(trak(&table.track, id, timing, table.stbl(offsets, wide))?);
+        traks.push(trak(&table.formats, id, timing, table.stbl(offsets, wide))?);
     }
     let next_track_id = traks.len() as u32 + 1;
     let moov = Moov {
@@ -394,7 +409,7 @@ fn write_head(
         trak: traks,
         ..Moov::default()
     };
-    let brands = brands(tables.iter().map(|table| &table.track));
+    let brands = brands(tables.iter().flat_map(|table| &table.formats));
     let ftyp = Ftyp {
         major_brand: FourCC::new(brands[0]),
         minor_version: 0,
@@ -411,18 +426,63 @@ fn write_head(
 }
 
 /// What kinds of file it is (§4.3). `iso4`: version 1 of `ctts` (annex E.6).
-fn brands<'a>(mut tracks: impl Iterator<Item = &'a Track> + Clone) -> &'static [&'static [u8; 4]] {
-    let picture = tracks.clone().find_map(|track| match track {
+fn brands<'a>(mut formats: impl Iterator<Item = &'a Track> + Clone) -> &'static [&'static [u8; 4]] {
+    let mut pictures = formats.clone().filter_map(|format| match format {
         Track::Video(VideoTrack { config, .. }) => Some(config),
         Track::Audio(_) => None,
     });
-    let is_aac = |track| matches!(track, &Track::Audio(AudioTrack { config: AudioConfig::Aac(_), .. }));
-    match picture {
-        Some(VideoConfig::Avc(_)) => &[b"isom", b"iso4", b"avc1", b"mp41"],
-        Some(VideoConfig::Hevc(_)) => &[b"isom", b"iso4", b"mp41"],
-        Some(VideoConfig::Av1(_)) => &[b"isom", b"iso4", b"av01", b"mp41"],
-        None if tracks.all(is_aac) => &[b"M4A ", b"isom", b"mp42"],
+    let is_aac = |format| matches!(format, &Track::Audio(AudioTrack { config: AudioConfig::Aac(_), .. }));
+    match pictures.next() {
+        Some(VideoConfig::Avc(_)) if pictures.all(|config| matches!(config, VideoConfig::Avc(_))) => {
+            &[b"isom", b"iso4", b"avc1", b"mp41"]
+        }
+        Some(VideoConfig::Av1(_)) if pictures.all(|config| matches!(config, VideoConfig::Av1(_))) => {
+            &[b"isom", b"iso4", b"av01", b"mp41"]
+        }
+        Some(_) => &[b"isom", b"iso4", b"mp41"],
+        None if formats.all(is_aac) => &[b"M4A ", b"isom", b"mp42"],
         None => &[b"isom", b"mp42"],
+    }
+}
+
+/// The sample entries of a track.
+struct Entries {
+    /// Each of its formats, once.
+    formats: Vec<Track>,
+    /// From which of its segments on which of them holds, counted from 1.
+    from: Vec<(usize, u32)>,
+}
+
+impl Entries {
+    fn of(source: &VirtualTrack<'_>) -> Result<Self, CmafError> {
+        let broken = |fault| CmafError::malformed("virtual mp4", fault);
+        if source.inits.len() != source.rendition.changes.len() + 1 {
+            return Err(broken("not one initialisation segment for each format"));
+        }
+        let mut entries = Self { formats: Vec::new(), from: Vec::new() };
+        for (format, init) in source.rendition.formats().zip(source.inits) {
+            let track = read_init(init)?;
+            if track.timescale() != source.rendition.timescale {
+                return Err(broken("the timescales of index and initialisation segment differ"));
+            }
+            if entries.formats.first().is_some_and(|first| discriminant(first) != discriminant(&track)) {
+                return Err(broken("a picture among sounds, or a sound among pictures"));
+            }
+            // What came back in a format of before needs no second entry.
+            let known = entries.formats.iter().position(|format| *format == track);
+            let place = known.unwrap_or(entries.formats.len());
+            if known.is_none() {
+                entries.formats.push(track);
+            }
+            let number = u32::try_from(place + 1).map_err(|_| broken("more formats than a file can have"))?;
+            entries.from.push((format.segment as usize, number));
+        }
+        Ok(entries)
+    }
+
+    /// The number of the entry that segment `n` needs.
+    fn at(&self, n: usize) -> u32 {
+        self.from.iter().rev().find(|(from, _)| *from <= n).map_or(1, |(_, number)| *number)
     }
 }
 
@@ -433,7 +493,12 @@ fn etag(tracks: &[VirtualTrack<'_>]) -> String {
     hasher.update(b"cocuyo virtual mp4\0").update(&BUILDER_VERSION.to_be_bytes());
     for track in tracks {
         hasher.update(format!("{}\0{}\0", track.rendition.name, track.rendition.chunks.len()).as_bytes());
-        hasher.update(ChunkHash::of(track.init).to_string().as_bytes());
+        for (n, (format, init)) in track.rendition.formats().zip(track.inits).enumerate() {
+            if n > 0 {
+                hasher.update(format!("{}\0", format.segment).as_bytes());
+            }
+            hasher.update(ChunkHash::of(init).to_string().as_bytes());
+        }
         for chunk in &track.rendition.chunks {
             hasher.update(chunk.hash.to_string().as_bytes());
         }

@@ -20,8 +20,10 @@ pub enum ObjectKey {
         video: VideoId,
         /// this version of it,
         version: VersionId,
-        /// and this track.
+        /// and this track,
         rendition: RenditionName,
+        /// which of the formats that it has one behind the other, from 0.
+        number: u32,
     },
     /// Up to 60 s of a rendition: its segments back to back, then an index of every sample.
     Chunk {
@@ -110,7 +112,10 @@ impl fmt::Display for ObjectKey {
         write!(f, "{}{}/", Self::ROOT, self.video())?;
         match self {
             Self::Original { .. } => f.write_str("original"),
-            Self::Init { version, rendition, .. } => write!(f, "{version}/{rendition}/init.mp4"),
+            Self::Init { version, rendition, number: 0, .. } => write!(f, "{version}/{rendition}/init.mp4"),
+            Self::Init { version, rendition, number, .. } => {
+                write!(f, "{version}/{rendition}/init-{number}.mp4")
+            }
             Self::Chunk { version, rendition, number, hash, .. } => {
                 write!(f, "{version}/{rendition}/{number:05}-{hash}.cmaf")
             }
@@ -144,7 +149,11 @@ fn read(text: &str) -> Option<ObjectKey> {
             let version = version.parse().ok()?;
             let rendition = rendition.parse().ok()?;
             if file == "init.mp4" {
-                return Some(ObjectKey::Init { video, version, rendition });
+                return Some(ObjectKey::Init { video, version, rendition, number: 0 });
+            }
+            if let Some(number) = file.strip_prefix("init-") {
+                let number = number.strip_suffix(".mp4")?.parse().ok()?;
+                return Some(ObjectKey::Init { video, version, rendition, number });
             }
             let (number, hash) = file.strip_suffix(".cmaf")?.split_once('-')?;
             let (number, hash) = (number.parse().ok()?, hash.parse().ok()?);
@@ -165,13 +174,14 @@ mod tests {
             (1u16..).prop_map(|kbps| RenditionName::Audio { kbps }),
             (1u16..).prop_map(|height| RenditionName::Video { height }),
         ];
-        (0usize..6, any::<u128>(), any::<u128>(), rendition, any::<u32>(), any::<Vec<u8>>()).prop_map(
+        let number = prop_oneof![0u32..3, any::<u32>()];
+        (0usize..6, any::<u128>(), any::<u128>(), rendition, number, any::<Vec<u8>>()).prop_map(
             |(kind, video, version, rendition, number, bytes)| {
                 let (video, version) = (VideoId::from_bits(video), VersionId::from_bits(version));
                 let hash = ChunkHash::of(&bytes);
                 [
                     ObjectKey::Original { video },
-                    ObjectKey::Init { video, version, rendition },
+                    ObjectKey::Init { video, version, rendition, number },
                     ObjectKey::Chunk { video, version, rendition, number, hash },
                     ObjectKey::Index { video, version },
                     ObjectKey::Poster { video, version },
@@ -203,6 +213,24 @@ mod tests {
             if let Ok(read) = text.parse::<ObjectKey>() {
                 prop_assert_eq!(read.to_string(), text);
             }
+        }
+    }
+
+    #[test]
+    fn an_init_has_one_name() {
+        let (video, version) = (VideoId::from_bits(1), VersionId::from_bits(2));
+        let init = |number| {
+            let rendition = RenditionName::Video { height: 360 };
+            ObjectKey::Init { video, version, rendition, number }
+        };
+        let first = init(0).to_string();
+        assert!(first.ends_with("/360p/init.mp4"), "{first}");
+        let read = |file: &str| first.replace("init.mp4", file).parse::<ObjectKey>().ok();
+        assert_eq!((read("init.mp4"), read("init-2.mp4")), (Some(init(0)), Some(init(2))));
+        for other in
+            ["init-0.mp4", "init-01.mp4", "init-+1.mp4", "init-.mp4", "init-4294967296.mp4", "init-1"]
+        {
+            assert_eq!(read(other), None, "{other}");
         }
     }
 }

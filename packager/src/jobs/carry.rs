@@ -82,7 +82,7 @@ async fn kept_init(
     old: &VersionIndex,
     name: RenditionName,
 ) -> Result<(Announced, Bytes), Halt> {
-    let key = ObjectKey::Init { video: old.video, version: old.version, rendition: name };
+    let key = old.init_key(name, 0);
     let Some(rendition) = old.rendition(name) else { return Err(PackagerError::Missing(key).into()) };
     let bytes = read(attempt, &key).await?;
     if ChunkHash::of(&bytes) != rendition.init_hash {

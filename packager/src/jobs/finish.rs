@@ -34,7 +34,7 @@ pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Resul
 async fn check_inits(attempt: Attempt<'_>, growing: &GrowingIndex) -> Result<(), Halt> {
     let (video, version) = (growing.video, growing.version);
     for rendition in growing.renditions() {
-        let key = ObjectKey::Init { video, version, rendition };
+        let key = ObjectKey::Init { video, version, rendition, number: 0 };
         let stored = backoff::insist(backoff::READ, || attempt.store.get(&key)).await;
         let stored = match stored {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -52,7 +52,7 @@ async fn check_inits(attempt: Attempt<'_>, growing: &GrowingIndex) -> Result<(),
 
 /// What lists say of a rendition.
 pub(crate) fn summary(rendition: &RenditionIndex) -> RenditionSummary {
-    let (width, height) = match rendition.kind {
+    let (width, height) = match rendition.greatest() {
         RenditionKind::Video { width, height, .. } => (Some(width.into()), Some(height.into())),
         RenditionKind::Audio { .. } => (None, None),
     };

@@ -111,7 +111,7 @@ pub(super) async fn announce(
     }
     let (video, version) = (growing.video, growing.version);
     let put = inits.iter().map(|(announced, init)| {
-        let key = ObjectKey::Init { video, version, rendition: announced.rendition };
+        let key = ObjectKey::Init { video, version, rendition: announced.rendition, number: 0 };
         attempt.put(key, init.clone())
     });
     futures::future::try_join_all(put).await?;

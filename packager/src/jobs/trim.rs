@@ -125,7 +125,7 @@ impl Trimming<'_> {
     /// its first frame lies before the picture's beginning.
     async fn init(&self, first: u32, start_ms: u64) -> Result<(u32, ChunkHash), Halt> {
         let rendition = self.rendition.name;
-        let from = ObjectKey::Init { video: self.old.video, version: self.old.version, rendition };
+        let from = ObjectKey::Init { video: self.old.video, version: self.old.version, rendition, number: 0 };
         let mut init = read(self.attempt, &from).await?;
         let track = read_init(&init).map_err(|_| PackagerError::Damaged(from))?;
         if let (Track::Audio(mut audio), Some(segment)) = (track, self.rendition.segment(first))
@@ -134,7 +134,7 @@ impl Trimming<'_> {
             audio.priming = primed(segment.start, audio.priming, start_ms, self.rendition.timescale);
             init = init_segment(&Track::Audio(audio)).map_err(|_| PackagerError::Damaged(from))?;
         }
-        let to = ObjectKey::Init { video: self.old.video, version: self.version, rendition };
+        let to = ObjectKey::Init { video: self.old.video, version: self.version, rendition, number: 0 };
         self.attempt.put(to, init.clone()).await?;
         Ok((u32::try_from(init.len()).unwrap_or(u32::MAX), ChunkHash::of(&init)))
     }

@@ -307,7 +307,7 @@ impl Archive {
         for (name, recorded) in shelved(&record) {
             let Some(track) = recorded.tracks.first() else { continue };
             let init = self.reader.init(*name, track.init)?;
-            let key = ObjectKey::Init { video, version, rendition: *name };
+            let key = ObjectKey::Init { video, version, rendition: *name, number: 0 };
             backoff::insist(backoff::WRITE, || self.store.put(&key, init.clone())).await?;
             let chunks = chunks_of_first_format(recorded);
             let segments: Vec<SegmentRef> = chunks.iter().flat_map(|chunk| chunk.segments.clone()).collect();
@@ -320,6 +320,8 @@ impl Archive {
                 init_size: u32::try_from(init.len()).unwrap_or(u32::MAX),
                 init_hash: ChunkHash::of(&init),
                 chunks,
+                changes: Vec::new(),
+                breaks: Vec::new(),
             });
         }
         if renditions.is_empty() {

@@ -48,7 +48,7 @@ impl LiveClips for SixHundredBytes {
         version: VersionId,
     ) -> Option<Result<NewVersion, ClipRefusal>> {
         let name = "360p".parse().unwrap();
-        let key = ObjectKey::Init { video, version, rendition: name };
+        let key = ObjectKey::Init { video, version, rendition: name, number: 0 };
         self.0.put(&key, Bytes::from_static(b"init")).await.unwrap();
         let size = Some(360);
         let rendition = RenditionSummary {

@@ -81,7 +81,7 @@ pub(super) async fn what_is_not_whole_is_not_kept() {
     let (video, version) = (VIDEO, VERSION);
     let cut = [
         ("multivariant.m3u8", ObjectKey::Index { video, version }),
-        ("360p/init.mp4", ObjectKey::Init { video, version, rendition: "360p".parse().unwrap() }),
+        ("360p/init.mp4", serving.film.index.init_key("360p".parse().unwrap(), 0)),
         ("360p/0.m4s", serving.film.chunk_key("360p", 0)),
         ("360p.mp4", serving.film.chunk_key("360p", 1)),
     ];

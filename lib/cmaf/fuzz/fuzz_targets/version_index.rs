@@ -12,12 +12,19 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(rendition.segment(count).is_none());
             rendition.target_duration_s();
             index.variant_bandwidth(rendition);
-            let (mut bytes, mut ticks) = (u64::from(rendition.init_size), 0);
+            let inits = rendition.formats().map(|format| u64::from(format.init_size)).sum::<u64>();
+            let (mut bytes, mut ticks) = (inits, 0);
             for segment in rendition.segments() {
                 bytes += segment.range.end - segment.range.start;
                 ticks += u64::from(segment.duration);
             }
             assert_eq!((rendition.size_bytes(), rendition.duration()), (bytes, ticks));
+            assert!(rendition.formats().all(|format| format.segment < count.max(1)));
+            assert!(rendition.breaks.iter().all(|at| (1..count).contains(at)));
+            for segments in [0..count, count / 2..count] {
+                let formats = rendition.formats_in(&segments);
+                assert!(formats[0].segment == 0 && formats.iter().all(|format| format.segment < segments.len().max(1) as u32));
+            }
             assert!(rendition.chunks.iter().all(|chunk| chunk.index_range().end == chunk.size_bytes));
         }
     }

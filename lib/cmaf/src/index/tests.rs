@@ -25,6 +25,8 @@ fn rendition(name: &str, chunks: Vec<Vec<(u32, u32)>>) -> RenditionIndex {
         init_size: 700,
         init_hash: ChunkHash::of(b"init"),
         chunks,
+        changes: Vec::new(),
+        breaks: Vec::new(),
     }
 }
 
@@ -71,6 +73,81 @@ fn an_index_reads_back_and_skips_what_it_does_not_know() {
     json["renditions"][1]["chunks"][0]["scene"] = 7.into();
     json["poster"] = true.into();
     assert_eq!(VersionIndex::from_json(json.to_string().as_bytes()).unwrap(), index);
+}
+
+/// Three chunks of two segments, each in another format.
+fn of_several() -> VersionIndex {
+    let mut picture = rendition("360p", vec![vec![(9, 40); 2]; 3]);
+    let change = |segment, codecs: &str, width, height| Change {
+        segment,
+        codecs: codecs.to_owned(),
+        kind: RenditionKind::Video { width, height, frame_rate: Ratio::new(30, 1) },
+        init_size: 800,
+        init_hash: ChunkHash::of(codecs.as_bytes()),
+    };
+    picture.changes = vec![change(2, "avc1.640015", 426, 240), change(4, "avc1.64000b", 256, 144)];
+    picture.breaks = vec![2, 4];
+    let mut sound = rendition("a32", vec![vec![(10, 40); 6]]);
+    sound.breaks = vec![2, 4];
+    VersionIndex::new(VideoId::from_bits(1), VersionId::from_bits(2), 24_000, vec![sound, picture])
+}
+
+#[test]
+fn a_film_of_several_formats_says_so_and_one_of_one_is_as_it_was() {
+    let index = of_several();
+    assert_eq!(index.format, 2);
+    assert_eq!(VersionIndex::from_json(&index.to_json()).unwrap(), index);
+    let picture = &index.renditions[1];
+    let formats: Vec<_> =
+        picture.formats().map(|it| (it.number, it.segment, it.codecs, it.init_size)).collect();
+    let expected = [(0, 0, "avc1.64000b", 700), (1, 2, "avc1.640015", 800), (2, 4, "avc1.64000b", 800)];
+    assert_eq!(formats, expected);
+    assert_eq!(picture.all_codecs(), "avc1.64000b,avc1.640015");
+    let greatest = picture.greatest();
+    assert!(matches!(greatest, RenditionKind::Video { width: 426, height: 240, .. }), "{greatest:?}");
+    assert_eq!(picture.size_bytes(), 6 * 9 + 700 + 2 * 800);
+    let json: serde_json::Value = serde_json::from_slice(&index.to_json()).unwrap();
+    let change = &json["renditions"][1]["changes"][0];
+    assert_eq!(
+        (&change["segment"], &change["kind"], &change["width"]),
+        (&2.into(), &"video".into(), &426.into())
+    );
+    assert_eq!(json["renditions"][0]["breaks"], serde_json::json!([2, 4]));
+
+    let one =
+        String::from_utf8(version(vec![rendition("144p", vec![vec![(9, 40)]])]).to_json().to_vec()).unwrap();
+    assert!(
+        one.starts_with(r#"{"format":1,"#) && !one.contains("changes") && !one.contains("breaks"),
+        "{one}"
+    );
+}
+
+#[test]
+fn formats_and_breaks_that_contradict_the_segments_are_refused() {
+    type Edit = fn(&mut VersionIndex);
+    let cases: [(&str, Edit); 11] = [
+        ("the layout of one format", |index| index.format = 1),
+        ("a layout from the future", |index| index.format = 3),
+        ("a change within a chunk", |index| index.renditions[1].changes[0].segment = 1),
+        ("a change at the beginning", |index| index.renditions[1].changes[0].segment = 0),
+        ("a change behind the end", |index| index.renditions[1].changes[1].segment = 6),
+        ("two changes at once", |index| index.renditions[1].changes[1].segment = 2),
+        ("changes out of order", |index| index.renditions[1].changes.reverse()),
+        ("a sound that becomes a picture", |index| {
+            index.renditions[0].changes = vec![index.renditions[1].changes[0].clone()];
+        }),
+        ("a break at the beginning", |index| index.renditions[0].breaks[0] = 0),
+        ("a break behind the end", |index| index.renditions[0].breaks[1] = 6),
+        ("a break twice", |index| index.renditions[0].breaks[1] = 2),
+    ];
+    for (name, edit) in cases {
+        let mut index = of_several();
+        edit(&mut index);
+        assert!(VersionIndex::from_json(&index.to_json()).is_err(), "{name}");
+    }
+    let mut breaks_only = of_several();
+    breaks_only.renditions[1].changes.clear();
+    assert!(VersionIndex::from_json(&breaks_only.to_json()).is_ok());
 }
 
 #[test]

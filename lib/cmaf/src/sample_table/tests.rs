@@ -43,9 +43,9 @@ fn moov(edits: &[(u64, Option<u64>)], tables: mp4_atom::Stbl) -> Vec<u8> {
     let edits = edits.iter().map(|(duration, time)| edit(*duration, *time)).collect();
     let mut moov = Vec::new();
     let timing = Timing { edits: vec![edit(4096, Some(1024))], ..Timing::default() };
-    let sound = trak(&audio_track(), 1, timing, sound_tables());
+    let sound = trak(&[audio_track()], 1, timing, sound_tables());
     put("trak", &sound.unwrap(), &mut moov).unwrap();
-    let picture = trak(&video_track(), 2, Timing { edits, ..Timing::default() }, tables).unwrap();
+    let picture = trak(&[video_track()], 2, Timing { edits, ..Timing::default() }, tables).unwrap();
     put("trak", &picture, &mut moov).unwrap();
     moov
 }

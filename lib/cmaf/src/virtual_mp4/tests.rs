@@ -3,12 +3,12 @@ use mp4_atom::{Decode, Elst};
 use super::*;
 use crate::chunk::SegmentSamples;
 use crate::samples::{audio_track, video_track};
-use crate::{AudioTrack, Bandwidth, ChunkRef, RenditionKind, SegmentRef, init_segment};
+use crate::{AudioTrack, Bandwidth, Change, ChunkRef, RenditionKind, SegmentRef, init_segment};
 
 /// A track that exists as numbers only: `segments` segments of ten samples of `size` bytes.
 struct Numbers {
     rendition: RenditionIndex,
-    init: Bytes,
+    inits: Vec<Bytes>,
     chunks: Vec<ChunkIndex>,
 }
 
@@ -50,14 +50,16 @@ impl Numbers {
                 init_size: init.len() as u32,
                 init_hash: ChunkHash::of(&init),
                 chunks: (0..segments).map(chunk).collect(),
+                changes: Vec::new(),
+                breaks: Vec::new(),
             },
-            init,
+            inits: vec![init],
             chunks: (0..segments).map(|n| ChunkIndex { segments: vec![segment(n)] }).collect(),
         }
     }
 
     fn track(&self) -> VirtualTrack<'_> {
-        VirtualTrack { rendition: &self.rendition, init: &self.init, chunks: &self.chunks }
+        VirtualTrack { rendition: &self.rendition, inits: &self.inits, chunks: &self.chunks }
     }
 }
 
@@ -134,13 +136,73 @@ fn edits_skip_the_priming_and_keep_a_late_start() {
     }
 }
 
+/// A picture of 256 by 144 that becomes one of half the size with its third segment, and is as it was
+/// with its fifth.
+fn changing() -> Numbers {
+    let mut numbers = Numbers::new(&video_track(), 6, 20, 0);
+    let Track::Video(small) = video_track() else { panic!("a picture") };
+    let small = Track::Video(VideoTrack { width: 128, height: 72, ..small });
+    for (segment, track) in [(2, small), (4, video_track())] {
+        let init = init_segment(&track).unwrap();
+        let RenditionIndex { codecs, kind, .. } = &numbers.rendition;
+        let (codecs, kind) = (codecs.clone(), *kind);
+        let (init_size, init_hash) = (init.len() as u32, ChunkHash::of(&init));
+        numbers.rendition.changes.push(Change { segment, codecs, kind, init_size, init_hash });
+        numbers.inits.push(init);
+    }
+    numbers
+}
+
+#[test]
+fn each_format_has_a_sample_entry_and_its_samples_name_it() {
+    let (video, audio) = (changing(), Numbers::new(&audio_track(), 6, 7, 0));
+    let file = VirtualMp4::build(&[video.track(), audio.track()]).unwrap();
+    let trak = &moov(&file).trak[0];
+    let sizes = trak.mdia.minf.stbl.stsd.codecs.iter().map(|codec| match codec {
+        mp4_atom::Codec::Avc1(avc1) => (avc1.visual.width, avc1.visual.height),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(sizes.collect::<Vec<_>>(), [(256, 144), (128, 72)]);
+    let entries = trak.mdia.minf.stbl.stsc.entries.iter();
+    let entries: Vec<_> = entries.map(|it| (it.first_chunk, it.sample_description_index)).collect();
+    assert_eq!(entries, [(1, 1), (3, 2), (5, 1)]);
+    assert_eq!((trak.tkhd.width.integer(), trak.tkhd.height.integer()), (256, 144));
+
+    let mut other = changing();
+    other.rendition.changes[0].segment = 3;
+    let other = VirtualMp4::build(&[other.track(), audio.track()]).unwrap();
+    assert_ne!(other.etag(), file.etag(), "the same inits and chunks, another file");
+    let same = Numbers::new(&video_track(), 6, 20, 0);
+    assert_ne!(VirtualMp4::build(&[same.track(), audio.track()]).unwrap().etag(), file.etag());
+}
+
+#[test]
+fn formats_that_do_not_fit_together_make_no_file() {
+    type Edit = fn(&mut Numbers);
+    let cases: [(&str, Edit); 3] = [
+        ("an init is missing", |numbers| drop(numbers.inits.pop())),
+        ("a sound among pictures", |numbers| numbers.inits[1] = init_segment(&audio_track()).unwrap()),
+        ("another timescale", |numbers| {
+            let Track::Video(video) = video_track() else { panic!("a picture") };
+            numbers.inits[1] =
+                init_segment(&Track::Video(VideoTrack { timescale: 90_000, ..video })).unwrap();
+        }),
+    ];
+    for (name, edit) in cases {
+        let mut numbers = changing();
+        edit(&mut numbers);
+        assert!(VirtualMp4::build(&[numbers.track()]).is_err(), "{name}");
+    }
+}
+
 #[test]
 fn what_does_not_fit_together_makes_no_file() {
     let good = || Numbers::new(&video_track(), 2, 20, 0);
     assert!(VirtualMp4::build(&[good().track()]).is_ok());
     type Edit = fn(&mut Numbers);
-    let cases: [(&str, Edit); 6] = [
-        ("no init", |numbers| numbers.init = Bytes::new()),
+    let cases: [(&str, Edit); 7] = [
+        ("an empty init", |numbers| numbers.inits[0] = Bytes::new()),
+        ("no init", |numbers| numbers.inits.clear()),
         ("another timescale", |numbers| numbers.rendition.timescale = 1),
         ("a chunk without index", |numbers| drop(numbers.chunks.pop())),
         ("another size", |numbers| numbers.chunks[1].segments[0].size_bytes += 1),
