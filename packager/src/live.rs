@@ -30,6 +30,7 @@ mod cutter;
 mod door;
 mod event;
 mod feed;
+mod footage;
 mod format;
 mod going;
 mod grown;

@@ -6,8 +6,10 @@
 //
 //   {"play": true}    opens the page and plays; how it is once there is a picture
 //   {"look": true}    how it is
+//   {"sign": true}    only signs in, where the event is over already
 //   {"film": true}    opens the page anew, which has the film then, and plays from its beginning
 //   {"file": true}    the same without scripts: the page's plain MP4
+//                     both up to "until_s", 3 s without
 //   {"close": true}   what the browser complained about
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
@@ -41,8 +43,9 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     if (command.play) answer = await play();
     else if (command.look) answer = await look(page);
-    else if (command.film) answer = await film();
-    else if (command.file) answer = await file();
+    else if (command.sign) answer = await sign();
+    else if (command.film) answer = await film(command.until_s ?? 3);
+    else if (command.file) answer = await file(command.until_s ?? 3);
     else answer = { complaints: seen.complaints, strangers: [...seen.strangers] };
   } catch (error) {
     answer = { failed: String(error) };
@@ -69,17 +72,22 @@ async function play() {
   });
 }
 
-async function film() {
+async function sign() {
+  await signIn(page, base, viewer);
+  return {};
+}
+
+async function film(until_s) {
   await page.goto(PAGE);
   await page.locator('.player-start').click();
   await page.waitForSelector('media-controller video');
   return until('the film to play', async () => {
     const now = await look(page);
-    return now.time > 3 && now.sound > 0 ? now : null;
+    return now.failure || (now.time > until_s && now.sound > 0) ? now : null;
   });
 }
 
-async function file() {
+async function file(until_s) {
   const cookies = await context.cookies();
   const plain = await browser.newContext({ javaScriptEnabled: false });
   await plain.addCookies(cookies);
@@ -90,7 +98,7 @@ async function file() {
   await page.keyboard.press('Space');
   const played = await until('the file to play', async () => {
     const now = await look(page);
-    return now.time > 3 && now.sound > 0 ? now : null;
+    return now.failure || (now.time > until_s && now.sound > 0) ? now : null;
   });
   await plain.close();
   return { ...played, source: source.replace(/\/t\/[^/]+/, '/t/…') };

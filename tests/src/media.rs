@@ -37,9 +37,9 @@ pub fn stored(input: &str, stream: &str) -> Vec<String> {
     sums(input, &["-map", &format!("0:{stream}"), "-c", "copy"])
 }
 
-/// A checksum of each picture of a file or URL, as it is decoded.
+/// A checksum of each picture of a file or URL, as it is decoded, each in its own size.
 pub fn pictures(input: &str) -> Vec<String> {
-    sums(input, &["-map", "0:v", "-vsync", "passthrough"])
+    sums(input, &["-map", "0:v", "-vsync", "passthrough", "-autoscale", "0"])
 }
 
 fn sums(input: &str, how: &[&str]) -> Vec<String> {

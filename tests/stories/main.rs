@@ -20,6 +20,7 @@ mod delete;
 mod deployment;
 mod documentation;
 mod events;
+mod formats;
 mod gate;
 mod held;
 mod hostile_http;

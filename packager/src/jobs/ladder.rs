@@ -5,6 +5,7 @@ use catalog::Job;
 use model::cell::EncodePlan;
 
 use super::plan;
+use super::stored::read_index;
 use crate::attempt::Attempt;
 use crate::halt::Halt;
 
@@ -16,7 +17,17 @@ pub(super) async fn carry_out(attempt: Attempt<'_>) -> Result<(), Halt> {
         let sounds = plan.audio.iter().flat_map(|audio| audio.rungs.iter().map(|rung| rung.rendition));
         pictures.chain(sounds).any(|name| film.rendition(name).is_none())
     };
-    if !attempt.config.live_ladder || !plan::carry_out_if(attempt, adds).await? {
+    // The cell reads a film as one file in one format, and what it made of another would be in the place
+    // of what was sent (docs/design/0015).
+    let is_one = match film.version() {
+        Some(version) => {
+            let index = read_index(attempt, version).await?;
+            let best = [index.videos().next_back(), index.audios().next_back()];
+            best.into_iter().flatten().all(|best| best.changes.is_empty())
+        }
+        None => true,
+    };
+    if !attempt.config.live_ladder || !is_one || !plan::carry_out_if(attempt, adds).await? {
         attempt.tell(|now| attempt.catalog.drop_ladder(id, number, now)).await?;
         tracing::info!("the film stays as it is");
     }

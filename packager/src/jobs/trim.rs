@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use catalog::NewVersion;
 use cmaf::{
-    Bandwidth, ChunkRef, ChunkWriter, ReadSegment, RenditionIndex, SegmentRef, Track, VersionIndex,
-    init_segment, media_segment, read_init, read_segment,
+    Bandwidth, Change, ChunkRef, ChunkWriter, Format, ReadSegment, RenditionIndex, SegmentRef, Track,
+    VersionIndex, init_segment, media_segment, read_init, read_segment,
 };
 use model::cell::{Request, Task};
 use model::{ChunkHash, ObjectKey, VersionId};
@@ -36,7 +36,7 @@ pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Resul
     let ms = |one: &RenditionIndex| one.duration() * 1000 / u64::from(one.timescale);
     let duration_ms = renditions.iter().map(ms).max().unwrap_or_default();
     let video = attempt.job.video;
-    let index = VersionIndex { format: VersionIndex::FORMAT, video, version, duration_ms, renditions };
+    let index = VersionIndex::new(video, version, duration_ms, renditions);
     draw(attempt, &scratch, &old, &index).await?;
     faults::at(faults::BEFORE_INDEX);
     attempt.put(ObjectKey::Index { video, version }, index.to_json()).await?;
@@ -63,9 +63,20 @@ struct Trimming<'a> {
 }
 
 impl Trimming<'_> {
-    /// Stores what is left of the rendition, its initialisation segment too.
+    /// Stores what is left of the rendition, its initialisation segments too.
     async fn trim(&self, segments: Range<u32>, start_ms: u64) -> Result<RenditionIndex, Halt> {
-        let (init_size, init_hash) = self.init(segments.start, start_ms).await?;
+        let mut formats = Vec::new();
+        for (number, format) in (0..).zip(self.rendition.formats_in(&segments)) {
+            let start = (number == 0 && segments.start > 0).then_some((segments.start, start_ms));
+            let (init_size, init_hash) = self.init(format.number, number, start).await?;
+            let Format { segment, codecs, kind, .. } = format;
+            formats.push(Change { segment, codecs: codecs.to_owned(), kind, init_size, init_hash });
+        }
+        if formats.is_empty() {
+            return Err(Halt::Lost);
+        }
+        let Change { codecs, kind, init_size, init_hash, .. } = formats.remove(0);
+        let breaks = self.rendition.breaks_in(&segments);
         let mut chunks = Vec::new();
         let (mut first, mut end) = (0, 0);
         for chunk in &self.rendition.chunks {
@@ -79,8 +90,21 @@ impl Trimming<'_> {
             }
         }
         let segments: Vec<SegmentRef> = chunks.iter().flat_map(|chunk| chunk.segments.clone()).collect();
-        let bandwidth = Bandwidth::measure(self.rendition.timescale, segments);
-        Ok(RenditionIndex { bandwidth, init_size, init_hash, chunks, ..self.rendition.clone() })
+        let RenditionIndex { name, timescale, .. } = *self.rendition;
+        let bandwidth = Bandwidth::measure(timescale, segments);
+        let changes = formats;
+        Ok(RenditionIndex {
+            name,
+            codecs,
+            timescale,
+            kind,
+            bandwidth,
+            init_size,
+            init_hash,
+            chunks,
+            changes,
+            breaks,
+        })
     }
 
     /// What is left of one chunk, as chunk `number` that begins at `end`.
@@ -121,20 +145,20 @@ impl Trimming<'_> {
         Ok(done.chunk)
     }
 
-    /// Stores the initialisation segment: as it was, or of sound that begins elsewhere with what of
-    /// its first frame lies before the picture's beginning.
-    async fn init(&self, first: u32, start_ms: u64) -> Result<(u32, ChunkHash), Halt> {
+    /// Stores initialisation segment `from` as `to`: as it was, or of sound that begins elsewhere, with a
+    /// segment at a moment in milliseconds, with what of its first frame lies before that.
+    async fn init(&self, from: u32, to: u32, start: Option<(u32, u64)>) -> Result<(u32, ChunkHash), Halt> {
         let rendition = self.rendition.name;
-        let from = ObjectKey::Init { video: self.old.video, version: self.old.version, rendition, number: 0 };
+        let from = self.old.init_key(rendition, from);
         let mut init = read(self.attempt, &from).await?;
         let track = read_init(&init).map_err(|_| PackagerError::Damaged(from))?;
-        if let (Track::Audio(mut audio), Some(segment)) = (track, self.rendition.segment(first))
-            && first > 0
+        if let (Track::Audio(mut audio), Some((first, start_ms))) = (track, start)
+            && let Some(segment) = self.rendition.segment(first)
         {
             audio.priming = primed(segment.start, audio.priming, start_ms, self.rendition.timescale);
             init = init_segment(&Track::Audio(audio)).map_err(|_| PackagerError::Damaged(from))?;
         }
-        let to = ObjectKey::Init { video: self.old.video, version: self.version, rendition, number: 0 };
+        let to = ObjectKey::Init { video: self.old.video, version: self.version, rendition, number: to };
         self.attempt.put(to, init.clone()).await?;
         Ok((u32::try_from(init.len()).unwrap_or(u32::MAX), ChunkHash::of(&init)))
     }

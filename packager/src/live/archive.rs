@@ -1,8 +1,10 @@
 //! From the spool to the shelf: closed segments become chunks in the store, as they are.
 //!
 //! On the shelf the film has no outages: times are those of the event without what everybody lacked.
-//! What only one rendition lacks, its picture before lasts longer, or its first one if it came late. A
-//! picture that came too late or left too early stays away: all of a film's begin and end together.
+//! What only one rendition lacks, its picture before lasts longer; or the next one, if it came late or
+//! the film breaks there ([`Footage`]). A picture that lacks too much at once stays away, at its beginning
+//! and its end, too: all of a film's begin and end together. A rendition may have several formats, one
+//! behind the other.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,15 +12,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use catalog::NewVersion;
 use cmaf::{
-    Bandwidth, ChunkRef, ChunkWriter, CmafError, ReadSegment, RenditionIndex, Sample, SegmentRef,
+    Bandwidth, Change, ChunkRef, ChunkWriter, CmafError, ReadSegment, RenditionIndex, Sample, SegmentRef,
     VersionIndex, media_segment, part_head, read_chunk_index, read_part, segment_head,
 };
-use live::{Line, Record, Recorded, Segment};
+use live::{Line, Record, Recorded, Segment, Track};
 use model::{ChunkHash, ObjectKey, RenditionName};
 use storage::ObjectStore;
 use tokio::sync::Semaphore;
 
 use super::LiveError;
+use super::footage::Footage;
 use super::going::OnAir;
 use super::spool::{Reader, reel};
 use crate::backoff;
@@ -41,7 +44,7 @@ const CHUNK_S: u64 = 60;
 /// Segments behind the last chunk after which another is tried: those of a chunk, and one more.
 const ENOUGH: usize = 32;
 
-/// What a picture of the shelf may lack at its beginning or at its end, in seconds.
+/// The most that a picture of the shelf may lack at once, in seconds: so long another is there instead.
 const MOST_LACKING_S: u64 = 8;
 
 /// What comes next of a rendition.
@@ -51,8 +54,9 @@ struct Pending {
     number: u32,
     /// and the beginning.
     start: u64,
-    /// What of the film was over when its first segment began, if that is to come.
-    late: u64,
+    /// The last of the event's segments that is in the store.
+    after: Option<u32>,
+    footage: Footage,
     /// The event's segments, with where their bytes begin, and whether everybody lacks them.
     segments: Vec<(Segment, u64, Option<bool>)>,
 }
@@ -84,6 +88,44 @@ impl Joined {
         let (samples, payload) = (first.into_iter().collect(), BytesMut::from(&self.payload[..len]));
         Self { span: (msn, msn), base, samples, payload }
     }
+
+    /// The first segment of a chunk, behind `after`, with what the rendition lacks of the film in between:
+    /// its first picture is there so much longer. Where the film broke meanwhile, that is a segment of its
+    /// own for each piece.
+    fn behind(mut self, after: Option<u32>, footage: &Footage, timescale: u64) -> Vec<Self> {
+        let mut lacking = footage.before(after, self.span.0);
+        let late = lacking.pop().map_or(0, |msns| footage.ticks(&msns, timescale));
+        let room = u64::from(u32::MAX).saturating_sub(ticks_of(&self.samples));
+        let Some(first) = self.samples.first_mut() else { return vec![self] };
+        let still = *first;
+        first.duration += u32::try_from(room).unwrap_or(u32::MAX).min(late);
+        let picture = BytesMut::from(self.payload.get(..still.size as usize).unwrap_or_default());
+        let mut all = Vec::with_capacity(lacking.len() + 1);
+        for msns in lacking {
+            let duration = footage.ticks(&msns, timescale).max(1);
+            let samples = vec![Sample { duration, ..still }];
+            all.push(Self {
+                span: (msns.start, msns.start),
+                base: self.base,
+                samples,
+                payload: picture.clone(),
+            });
+            self.base += u64::from(duration);
+        }
+        all.push(self);
+        all
+    }
+}
+
+/// What lacks here the sample before lasts through, or the picture of its segment once more. How long that is.
+fn last_through(joined: &mut Vec<Joined>, segment: &Segment, end: u64) -> u64 {
+    let Some(before) = joined.last_mut() else { return 0 };
+    let (msn, ticks) = (segment.begun.msn, segment.duration);
+    if !before.wait(msn, ticks) {
+        let again = before.again(msn, end, ticks);
+        joined.push(again);
+    }
+    ticks.into()
 }
 
 impl Archive {
@@ -96,8 +138,8 @@ impl Archive {
         Self { record: Mutex::new(record), reader, store, turns, behind: None }
     }
 
-    /// Of a clip, whose segments are those of the event.
-    /// It has turns of its own: neither it nor the event waits for the other.
+    /// Of a clip, whose segments are those of the event. It has turns of its own: neither it nor the event
+    /// waits for the other.
     pub(super) fn of_clip(record: Record, event: Arc<OnAir>, turns: Arc<Semaphore>) -> Self {
         let Self { reader, store, .. } = &event.archive;
         let (reader, store) = (reader.clone(), Arc::clone(store));
@@ -178,10 +220,8 @@ impl Archive {
             timescale: recorded.tracks.first().map_or(1, |track| u64::from(track.timescale)),
             number: u32::try_from(number).unwrap_or(u32::MAX),
             start: recorded.sealed.iter().map(|(_, chunk)| ticks(chunk)).sum(),
-            late: match leader {
-                Some(leader) if number == 0 => late(leader, recorded),
-                _ => 0,
-            },
+            after: recorded.sealed.last().and_then(|(spans, _)| Some(spans.last()?.1)),
+            footage: leader.map(Footage::of).unwrap_or_default(),
             segments: segments.collect(),
         })
     }
@@ -192,26 +232,21 @@ impl Archive {
         name: RenditionName,
         last: bool,
     ) -> Result<Option<(u32, u64, Vec<Joined>)>, LiveError> {
-        let Some(Pending { timescale, number, start, late, segments }) = self.pending(name) else {
+        let Some(Pending { timescale, number, start, after, footage, segments }) = self.pending(name) else {
             return Ok(None);
         };
         let mut joined: Vec<Joined> = Vec::new();
         let (mut end, mut init) = (start, None);
         for (segment, offset, everybody) in &segments {
             let msn = segment.begun.msn;
+            let before = joined.last().map(|before| before.span.1);
+            let is_broken = before.is_some() && footage.breaks(before, msn).next().is_some();
             if segment.begun.gap {
-                match (*everybody, joined.last_mut()) {
+                match everybody {
                     // Nobody knows yet whether the others had it.
-                    (None, _) if !last => return Ok(None),
-                    (Some(true) | None, _) => {}
-                    (Some(false), Some(before)) => {
-                        if !before.wait(msn, segment.duration) {
-                            let again = before.again(msn, end, segment.duration);
-                            joined.push(again);
-                        }
-                        end += u64::from(segment.duration);
-                    }
-                    (Some(false), None) => {}
+                    None if !last => return Ok(None),
+                    Some(false) if !is_broken => end += last_through(&mut joined, segment, end),
+                    _ => {}
                 }
                 continue;
             }
@@ -220,38 +255,37 @@ impl Archive {
                 (bytes, _) => bytes,
             };
             let bytes = bytes.ok_or(LiveError::Lost { rendition: name, msn })?;
-            let ReadSegment { mut samples, payload, .. } = read_part(&bytes)?;
+            let ReadSegment { samples, payload, .. } = read_part(&bytes)?;
             let begins = samples.first().is_some_and(|sample| sample.sync);
-            // A chunk is of one format, and lasts a minute.
-            let whole = joined.len() >= CHUNK_S as usize / 2
-                || end - start >= CHUNK_S * timescale
-                || init.is_some_and(|init| init != segment.begun.init);
+            // A chunk is of one format and of one piece, and lasts a minute.
+            let is_other = is_broken || init.is_some_and(|init| init != segment.begun.init);
+            let whole =
+                is_other || joined.len() >= CHUNK_S as usize / 2 || end - start >= CHUNK_S * timescale;
             if begins && whole && !joined.is_empty() {
                 return Ok(Some((number, start, joined)));
             }
-            let mut lasts = ticks_of(&samples);
-            if let (true, true, Some(first)) = (begins, joined.is_empty(), samples.first_mut()) {
-                let late = late.min(u64::from(u32::MAX).saturating_sub(lasts));
-                first.duration += u32::try_from(late).unwrap_or(0);
-                lasts += late;
-            }
-            init = Some(segment.begun.init);
             match joined.last_mut() {
-                Some(before) if !begins => {
+                Some(before) if !begins && !is_other => {
+                    end += ticks_of(&samples);
                     before.span.1 = msn;
                     before.samples.extend(samples);
                     before.payload.extend_from_slice(&bytes[payload]);
                 }
-                // Nothing can be decoded before the first key frame.
-                None if !begins => continue,
-                _ => joined.push(Joined {
-                    span: (msn, msn),
-                    base: end,
-                    samples,
-                    payload: BytesMut::from(&bytes[payload]),
-                }),
+                // Nothing can be decoded before the first key frame of a format.
+                Some(_) if !begins && !is_broken => end += last_through(&mut joined, segment, end),
+                _ if !begins => {}
+                _ => {
+                    init = Some(segment.begun.init);
+                    let payload = BytesMut::from(&bytes[payload]);
+                    let own = Joined { span: (msn, msn), base: end, samples, payload };
+                    let own = match joined.is_empty() {
+                        true => own.behind(after, &footage, timescale),
+                        false => vec![own],
+                    };
+                    end += own.iter().map(|one| ticks_of(&one.samples)).sum::<u64>();
+                    joined.extend(own);
+                }
             }
-            end += lasts;
         }
         Ok((last && !joined.is_empty()).then_some((number, start, joined)))
     }
@@ -303,25 +337,34 @@ impl Archive {
     pub(crate) async fn finish(&self) -> Result<Option<(VersionIndex, NewVersion)>, LiveError> {
         let record = self.record().clone();
         let (video, version) = (record.video, record.version);
+        let footage = leader(&record).map(Footage::of).unwrap_or_default();
         let mut renditions = Vec::new();
         for (name, recorded) in shelved(&record) {
-            let Some(track) = recorded.tracks.first() else { continue };
-            let init = self.reader.init(*name, track.init)?;
-            let key = ObjectKey::Init { video, version, rendition: *name, number: 0 };
-            backoff::insist(backoff::WRITE, || self.store.put(&key, init.clone())).await?;
-            let chunks = chunks_of_first_format(recorded);
+            let mut formats = Vec::new();
+            for (number, (segment, track)) in (0..).zip(formats_of(recorded)) {
+                let init = self.reader.init(*name, track.init)?;
+                let key = ObjectKey::Init { video, version, rendition: *name, number };
+                backoff::insist(backoff::WRITE, || self.store.put(&key, init.clone())).await?;
+                let (init_size, init_hash) =
+                    (u32::try_from(init.len()).unwrap_or(u32::MAX), ChunkHash::of(&init));
+                let Track { codecs, kind, .. } = track.clone();
+                formats.push(Change { segment, codecs, kind, init_size, init_hash });
+            }
+            let (Some(timescale), false) = (timescale_of(recorded), formats.is_empty()) else { continue };
+            let Change { codecs, kind, init_size, init_hash, .. } = formats.remove(0);
+            let chunks: Vec<ChunkRef> = recorded.sealed.iter().map(|(_, chunk)| chunk.clone()).collect();
             let segments: Vec<SegmentRef> = chunks.iter().flat_map(|chunk| chunk.segments.clone()).collect();
             renditions.push(RenditionIndex {
                 name: *name,
-                codecs: track.codecs.clone(),
-                timescale: track.timescale,
-                kind: track.kind,
-                bandwidth: Bandwidth::measure(track.timescale, segments),
-                init_size: u32::try_from(init.len()).unwrap_or(u32::MAX),
-                init_hash: ChunkHash::of(&init),
+                codecs,
+                timescale,
+                kind,
+                bandwidth: Bandwidth::measure(timescale, segments),
+                init_size,
+                init_hash,
                 chunks,
-                changes: Vec::new(),
-                breaks: Vec::new(),
+                changes: formats,
+                breaks: breaks_of(&footage, recorded),
             });
         }
         if renditions.is_empty() {
@@ -329,7 +372,7 @@ impl Archive {
         }
         let ms = |one: &RenditionIndex| one.duration() * 1000 / u64::from(one.timescale.max(1));
         let duration_ms = renditions.iter().map(ms).max().unwrap_or_default();
-        let index = VersionIndex { format: VersionIndex::FORMAT, video, version, duration_ms, renditions };
+        let index = VersionIndex::new(video, version, duration_ms, renditions);
         let key = ObjectKey::Index { video, version };
         let json = index.to_json();
         backoff::insist(backoff::WRITE, || self.store.put(&key, json.clone())).await?;
@@ -348,28 +391,42 @@ impl Archive {
     }
 }
 
-/// The renditions that go on the shelf. A film has one format for each: what was published in several
-/// is left out, as long as there is a picture in one; so are pictures that lack too much. Sound stays:
-/// one that came late was silence.
+/// The renditions that go on the shelf: not the pictures that lack too much, as long as there is one that
+/// does not. Sound stays: one that came late was silence.
 fn shelved(record: &Record) -> impl Iterator<Item = (&RenditionName, &Recorded)> {
     let leader = leader(record);
-    let lacks_much = move |recorded: &Recorded| {
+    let is_good = move |recorded: &Recorded| {
         let most = leader.map_or(0, |leader| MOST_LACKING_S * timescale(leader));
-        leader.is_some_and(|leader| lacking(leader, recorded).into_iter().any(|ticks| ticks > most))
+        leader.is_none_or(|leader| lacking(leader, recorded) <= most)
     };
-    let is_whole = |recorded: &Recorded| recorded.tracks.len() == 1;
     let there = record.renditions.iter().filter(|(_, recorded)| !recorded.sealed.is_empty());
-    let is_good = move |recorded: &Recorded| is_whole(recorded) && !lacks_much(recorded);
     let has_picture = there.clone().any(|(name, recorded)| name.is_video() && is_good(recorded));
     there.filter(move |(name, recorded)| !name.is_video() || is_good(recorded) || !has_picture)
 }
 
-/// What there is of a rendition up to where its format changed, or all of it.
-fn chunks_of_first_format(recorded: &Recorded) -> Vec<ChunkRef> {
-    let init = |spans: &[(u32, u32)]| Some(find(recorded, spans.first()?.0)?.0.begun.init);
-    let first = recorded.sealed.first().and_then(|(spans, _)| init(spans));
-    let is_first = |(spans, _): &&(Vec<(u32, u32)>, ChunkRef)| init(spans) == first;
-    recorded.sealed.iter().take_while(is_first).map(|(_, chunk)| chunk.clone()).collect()
+/// The formats that a rendition has on the shelf, each with its first segment there.
+fn formats_of(recorded: &Recorded) -> Vec<(u32, &Track)> {
+    let mut formats: Vec<(u32, &Track)> = Vec::new();
+    for (spans, chunk) in &recorded.sealed {
+        // A chunk is of one format; a still before its first real segment is, too.
+        let mut real = spans.iter().filter_map(|(from, _)| find(recorded, *from));
+        let init = real.find(|(segment, _)| !segment.begun.gap).map(|(segment, _)| segment.begun.init);
+        let track = recorded.tracks.iter().find(|track| Some(track.init) == init);
+        if let Some(track) =
+            track.filter(|track| formats.last().is_none_or(|(_, last)| last.init != track.init))
+        {
+            formats.push((chunk.number, track));
+        }
+    }
+    formats
+}
+
+/// The segments of a rendition on the shelf before which the film breaks.
+fn breaks_of(footage: &Footage, recorded: &Recorded) -> Vec<u32> {
+    let spans: Vec<(u32, u32)> = recorded.sealed.iter().flat_map(|(spans, _)| spans.clone()).collect();
+    let pairs = spans.iter().zip(spans.iter().skip(1)).zip(1..);
+    let breaks = pairs.filter(|((before, span), _)| footage.breaks(Some(before.1), span.0).next().is_some());
+    breaks.map(|(_, number)| number).collect()
 }
 
 /// See [`Archive::is_due`]. Gaps are nothing to seal: a rung that was given up has nothing else. And one of
@@ -394,9 +451,14 @@ pub(super) fn leader(record: &Record) -> Option<&Recorded> {
     record.renditions.iter().max_by_key(|(name, _)| **name).map(|(_, recorded)| recorded)
 }
 
-/// Ticks per second of a rendition.
-fn timescale(recorded: &Recorded) -> u64 {
-    recorded.tracks.first().map_or(1, |track| u64::from(track.timescale.max(1)))
+/// Ticks per second of a rendition, in all its formats.
+fn timescale_of(recorded: &Recorded) -> Option<u32> {
+    recorded.tracks.first().map(|track| track.timescale.max(1))
+}
+
+/// The same, to reckon with.
+pub(super) fn timescale(recorded: &Recorded) -> u64 {
+    timescale_of(recorded).map_or(1, u64::from)
 }
 
 /// Ticks of a rendition in milliseconds.
@@ -404,25 +466,15 @@ pub(super) fn ms_of(recorded: &Recorded, ticks: u64) -> u64 {
     ticks * 1000 / timescale(recorded)
 }
 
-/// What of `leader` is before the first segment of a rendition that is no gap, and behind the last
-/// one, in the leader's ticks.
-fn lacking(leader: &Recorded, recorded: &Recorded) -> [u64; 2] {
-    let mut real = recorded.segments.iter().filter(|(segment, _)| !segment.begun.gap);
-    let first = real.next().map(|(segment, _)| segment.begun.msn);
-    let last = real.next_back().map(|(segment, _)| segment.begun.msn).or(first);
-    let there = leader.segments.iter().filter(|(segment, _)| !segment.begun.gap);
-    let sum = |is_lacking: &dyn Fn(u32) -> bool| {
-        let lacking = there.clone().filter(|(segment, _)| is_lacking(segment.begun.msn));
-        lacking.map(|(segment, _)| u64::from(segment.duration)).sum()
-    };
-    let before = sum(&|msn| first.is_none_or(|first| msn < first));
-    [before, sum(&|msn| last.is_some_and(|last| msn > last))]
-}
-
-/// What of the film was over when the first segment of a rendition began, in the rendition's ticks.
-fn late(leader: &Recorded, recorded: &Recorded) -> u64 {
-    let [before, _] = lacking(leader, recorded);
-    before * timescale(recorded) / timescale(leader)
+/// The longest piece of the film that a rendition lacks, in the leader's ticks.
+fn lacking(leader: &Recorded, recorded: &Recorded) -> u64 {
+    let (mut longest, mut piece) = (0, 0);
+    for (segment, _) in leader.segments.iter().filter(|(segment, _)| !segment.begun.gap) {
+        let is_there = state_of(recorded, segment.begun.msn) == Some(false);
+        piece = if is_there { 0 } else { piece + u64::from(segment.duration) };
+        longest = longest.max(piece);
+    }
+    longest
 }
 
 /// What there is of the event between its outages, in milliseconds from its zero.
@@ -464,16 +516,21 @@ struct InStore {
 
 fn in_store(record: &Record, recorded: &Recorded, rendition: RenditionName, msn: u32) -> Option<InStore> {
     let (video, version) = (record.video, record.version);
+    let mut after = None;
     recorded.sealed.iter().find_map(|(spans, chunk)| {
-        let place = spans.iter().position(|(from, to)| (*from..=*to).contains(&msn))?;
-        let before = (spans[place].0..msn).filter_map(|msn| find(recorded, msn));
+        let Some(place) = spans.iter().position(|(from, to)| (*from..=*to).contains(&msn)) else {
+            after = spans.last().map(|(_, to)| *to);
+            return None;
+        };
+        let from = spans[place].0;
+        let before = (from..msn).filter_map(|msn| find(recorded, msn));
         let before = before.map(|(segment, _)| u64::from(segment.duration)).sum();
         let key = ObjectKey::Chunk { video, version, rendition, number: chunk.number, hash: chunk.hash };
+        let after = place.checked_sub(1).map_or(after, |place| Some(spans[place].1));
         let late = match leader(record) {
-            Some(leader) if chunk.number == 0 && place == 0 => late(leader, recorded),
-            _ => 0,
+            Some(leader) => Footage::of(leader).late(after, from, timescale(recorded)),
+            None => 0,
         };
-        let late = u32::try_from(late).unwrap_or(u32::MAX);
         Some(InStore { key, chunk: chunk.clone(), place, late, before })
     })
 }
@@ -492,7 +549,7 @@ fn cut_out(segment: &Segment, samples: &[Sample], payload: &[u8], before: u64) -
     }
     if let Some((last, before)) = own.split_last_mut() {
         // It lasts longer on the shelf where a gap follows.
-        let lasts = ticks_of(before);
+        let lasts: u64 = before.iter().map(|sample| u64::from(sample.duration)).sum();
         last.duration = u32::try_from(u64::from(segment.duration).saturating_sub(lasts)).unwrap_or(1).max(1);
     }
     let len: usize = own.iter().map(|sample| sample.size as usize).sum();
@@ -515,163 +572,4 @@ fn ticks(chunk: &ChunkRef) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-    use std::time::Duration;
-
-    use live::Begun;
-    use model::{ManualClock, Timestamp};
-    use nix::sys::stat::Mode;
-    use nix::unistd::mkfifo;
-    use storage::Memory;
-
-    use super::*;
-    use crate::live::broadcast::Broadcast;
-    use crate::live::spool::Spool;
-    use crate::live::testing::{OWN, SMALL, record, rendition};
-
-    #[test]
-    fn what_came_late_or_left_early_is_known() {
-        let (_, own) = rendition(OWN, 0..10, &[4, 5]);
-        for (msns, gaps, expected) in [
-            (0..10, &[][..], [0, 0]),
-            (0..10, &[4, 5], [0, 0]),
-            // Its encoder began with the third segment, whether it was told of before or not.
-            (2..10, &[], [4000, 0]),
-            (0..10, &[0, 1], [4000, 0]),
-            (1..10, &[1], [4000, 0]),
-            // What everybody lacked is no part of the film.
-            (6..10, &[], [8000, 0]),
-            (0..7, &[], [0, 6000]),
-            // Its encoder was given up, and it had gaps until the end.
-            (0..7, &[6], [0, 8000]),
-            (0..10, &[6, 7, 8, 9], [0, 8000]),
-            (0..0, &[], [16_000, 0]),
-        ] {
-            let (_, small) = rendition(SMALL, msns.clone(), gaps);
-            assert_eq!(lacking(&own, &small), expected, "{msns:?} without {gaps:?}");
-        }
-    }
-
-    #[test]
-    fn all_that_have_enough_have_their_turn() {
-        const MIDDLE: RenditionName = RenditionName::Video { height: 240 };
-        let given_up: Vec<u32> = (20..100).collect();
-        let event = record([
-            rendition(SMALL, 0..40, &[]),
-            rendition(MIDDLE, 0..100, &given_up),
-            rendition(OWN, 0..100, &[40, 41]),
-        ]);
-        for (last, expected) in [(None, SMALL), (Some(SMALL), OWN), (Some(MIDDLE), OWN), (Some(OWN), SMALL)] {
-            assert_eq!(due(&event, last), Some(expected), "after {last:?}");
-        }
-        let alone = record([rendition(OWN, 0..32, &[])]);
-        assert_eq!(due(&alone, Some(OWN)), Some(OWN));
-        let too_little = record([rendition(OWN, 0..33, &[3, 4]), rendition(MIDDLE, 0..100, &given_up)]);
-        assert_eq!(due(&too_little, None), None);
-    }
-
-    #[test]
-    fn all_renditions_of_a_film_begin_and_end_together() {
-        for (msns, is_there) in [(0..20, true), (4..20, true), (5..20, false), (0..16, true), (0..15, false)]
-        {
-            let sealed = |(name, recorded): (RenditionName, Recorded)| {
-                let chunk = ChunkRef {
-                    number: 0,
-                    hash: ChunkHash::of(b""),
-                    size_bytes: 1,
-                    index_bytes: 1,
-                    segments: vec![],
-                };
-                (name, Recorded { sealed: vec![(vec![(0, 0)], chunk)], ..recorded })
-            };
-            let event = record([rendition(OWN, 0..20, &[]), rendition(SMALL, msns.clone(), &[])].map(sealed));
-            let names: Vec<_> = shelved(&event).map(|(name, _)| *name).collect();
-            assert_eq!(names.contains(&SMALL), is_there, "{msns:?}");
-            assert!(names.contains(&OWN));
-        }
-    }
-
-    /// Nothing is recorded in it but the segment that its reel is asked for.
-    fn archive(store: Arc<dyn ObjectStore>, record: Record, folder: &Path) -> Archive {
-        let began = Line::Began { video: record.video, version: record.version, timing: record.timing };
-        let spool = Spool::create(folder.to_owned(), &began).unwrap();
-        Archive::new(record, spool.reader(), store, Arc::new(Semaphore::new(1)))
-    }
-
-    fn store() -> Arc<dyn ObjectStore> {
-        Arc::new(Memory::new(Arc::new(ManualClock::at(Timestamp::from_seconds(0)))))
-    }
-
-    /// A reel that nobody writes to yet: whoever opens it waits.
-    #[test]
-    fn who_seals_keeps_no_thread_that_serves_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let archive = archive(store(), record([rendition(OWN, 0..40, &[])]), &folder.path().join("event"));
-        let reel = folder.path().join("event").join(format!("{OWN}-00000000.reel"));
-        mkfifo(&reel, Mode::S_IRWXU).unwrap();
-        let (done, is_done) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            runtime.block_on(async {
-                let others = async {
-                    tokio::task::yield_now().await;
-                    done.send(()).unwrap();
-                };
-                let _ = tokio::join!(archive.seal(OWN, true), others);
-            });
-        });
-        is_done.recv_timeout(Duration::from_secs(30)).expect("the disk held up everybody");
-        // Whoever waits for it is let go.
-        drop(std::fs::OpenOptions::new().write(true).open(&reel).unwrap());
-    }
-
-    #[tokio::test]
-    async fn a_clip_waits_for_no_event_and_no_event_for_a_clip() {
-        let folder = tempfile::tempdir().unwrap();
-        let event = record([]);
-        let archive = archive(store(), event.clone(), &folder.path().join("event"));
-        let Record { video, version, timing, .. } = event;
-        let broadcast = Broadcast::new(live::Event {
-            video,
-            version,
-            timing,
-            renditions: Vec::new(),
-            revision: 0,
-            ended: false,
-        });
-        let on_air = Arc::new(OnAir { broadcast, archive });
-        let clip = Archive::of_clip(event, Arc::clone(&on_air), Arc::new(Semaphore::new(1)));
-        let _sealing = on_air.archive.turns.acquire().await.unwrap();
-        let sealed = tokio::time::timeout(Duration::from_secs(30), clip.seal(OWN, true)).await;
-        assert!(matches!(sealed, Ok(Ok(None))), "{sealed:?}");
-    }
-
-    #[test]
-    fn a_silence_of_half_a_day_is_in_several_pieces() {
-        let sample = |duration, size| Sample { size, duration, cts_offset: 0, sync: size == 2 };
-        let mut before = Joined {
-            span: (1, 1),
-            base: 0,
-            samples: vec![sample(3000, 2), sample(3000, 1)],
-            payload: BytesMut::from(&b"abc"[..]),
-        };
-        assert!(before.wait(2, u32::MAX - 6000));
-        assert!(!before.wait(3, 1));
-        assert_eq!((before.span, ticks_of(&before.samples)), ((1, 2), u64::from(u32::MAX)));
-        let again = before.again(3, u64::from(u32::MAX), 180_000);
-        assert_eq!((again.span, again.base), ((3, 3), u64::from(u32::MAX)));
-        assert_eq!((&again.samples[..], &again.payload[..]), (&[sample(180_000, 2)][..], &b"ab"[..]));
-    }
-
-    #[test]
-    fn a_segment_is_cut_out_as_it_was() {
-        let sample = |duration| Sample { size: 1, duration, cts_offset: 0, sync: true };
-        let begun = Begun { msn: 1, start: 2000, init: 0, discontinuity: false, gap: false };
-        let segment = Segment { begun, duration: 2000, size_bytes: 9, parts: Vec::new() };
-        let joined = [1000, 1000, 1000, 1500].map(sample);
-        let bytes = cut_out(&segment, &joined, b"abcd", 2000).unwrap();
-        let ReadSegment { samples, payload, .. } = read_part(&bytes).unwrap();
-        assert_eq!((&samples[..], &bytes[payload]), (&[sample(1000), sample(1000)][..], &b"cd"[..]));
-    }
-}
+mod tests;

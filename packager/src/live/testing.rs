@@ -33,6 +33,22 @@ pub(super) fn rendition(name: RenditionName, msns: Range<u32>, gaps: &[u32]) -> 
     (name, recorded)
 }
 
+/// The same, of a publisher who came back with another format before each of these segments.
+pub(super) fn breaking(
+    (name, mut recorded): (RenditionName, Recorded),
+    at: &[u32],
+) -> (RenditionName, Recorded) {
+    for (segment, _) in &mut recorded.segments {
+        let Begun { msn, .. } = segment.begun;
+        segment.begun.discontinuity = at.contains(&msn);
+        segment.begun.init = at.iter().filter(|at| **at <= msn).count() as u32;
+    }
+    let further = |init: u32| Track { init, ..recorded.tracks[0].clone() };
+    let further: Vec<_> = (1..=at.len() as u32).map(further).collect();
+    recorded.tracks.extend(further);
+    (name, recorded)
+}
+
 pub(super) fn record(renditions: impl IntoIterator<Item = (RenditionName, Recorded)>) -> Record {
     let zero = Timestamp::from_seconds(1_700_000_000);
     let timing = Timing { zero, target_duration_s: 2, part_target_ms: None };
