@@ -31,7 +31,7 @@ mod stills;
 mod stored;
 mod trim;
 
-pub(crate) use finish::summary;
+pub(crate) use finish::summaries;
 pub(crate) use stills::pictures;
 
 use catalog::Work;

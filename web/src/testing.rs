@@ -209,6 +209,7 @@ impl Site {
             bandwidth_bps: average_bandwidth_bps + 1000,
             average_bandwidth_bps,
             size_bytes: 100,
+            formats: 1,
         };
         let renditions = vec![
             summary("a32", None, 32_000),

@@ -139,6 +139,9 @@ pub(crate) struct RenditionView {
     pub(crate) mb_per_minute: f64,
     /// Whether all of it is there. Until then its figures are what it has at most.
     pub(crate) whole: bool,
+    /// Whether it has one format, and its sound too.
+    #[serde(skip)]
+    pub(crate) is_uniform: bool,
 }
 
 /// A part of a list.
@@ -252,6 +255,7 @@ fn renditions(video: &Video) -> Vec<RenditionView> {
             average_bandwidth_bps: summary.average_bandwidth_bps,
             mb_per_minute: mb_per_minute(summary.average_bandwidth_bps + sound),
             whole: video.is_whole(summary.name),
+            is_uniform: summary.formats == 1,
         }
     };
     summaries.iter().map(view).collect()
@@ -312,6 +316,7 @@ mod tests {
             bandwidth_bps: 2 * average_bandwidth_bps,
             average_bandwidth_bps,
             size_bytes: 1,
+            formats: 1,
         };
         Video {
             renditions: names.map(summary).into(),

@@ -342,6 +342,7 @@ pub(crate) async fn outlines(
                 bandwidth_bps: rates.peak_bps,
                 average_bandwidth_bps: rates.average_bps,
                 size_bytes,
+                formats: 1,
             });
         }
         outlines.insert(row.version, outline);

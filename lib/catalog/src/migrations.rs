@@ -12,6 +12,7 @@ mod m0006_chapters;
 mod m0007_trims;
 mod m0008_clips;
 mod m0009_let_go;
+mod m0010_formats;
 
 use sea_orm::sea_query::{Alias, IntoIden};
 use sea_orm::{ConnectionTrait, DbErr, DynIden};
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrations {
             Box::new(m0007_trims::Trims),
             Box::new(m0008_clips::Clips),
             Box::new(m0009_let_go::LetGo),
+            Box::new(m0010_formats::Formats),
         ]
     }
 

@@ -20,6 +20,9 @@ pub struct RenditionSummary {
     pub average_bandwidth_bps: u64,
     /// Bytes of its chunks.
     pub size_bytes: u64,
+    /// How many formats it has one behind the other, or of a picture the sound that goes with it, if that has
+    /// more.
+    pub formats: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -35,6 +38,7 @@ pub(crate) struct Model {
     pub bandwidth_bps: i64,
     pub average_bandwidth_bps: i64,
     pub size_bytes: i64,
+    pub formats: i64,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -54,6 +58,7 @@ impl TryFrom<&Model> for RenditionSummary {
             bandwidth_bps: row.number("bandwidth_bps", model.bandwidth_bps)?,
             average_bandwidth_bps: row.number("average_bandwidth_bps", model.average_bandwidth_bps)?,
             size_bytes: row.number("size_bytes", model.size_bytes)?,
+            formats: row.number("formats", model.formats)?,
         })
     }
 }
@@ -75,6 +80,7 @@ pub(crate) async fn insert(
         bandwidth_bps: Set(number(rendition.bandwidth_bps)),
         average_bandwidth_bps: Set(number(rendition.average_bandwidth_bps)),
         size_bytes: Set(number(rendition.size_bytes)),
+        formats: Set(number(rendition.formats)),
     });
     Entity::insert_many(rows).exec_without_returning(connection).await?;
     Ok(())

@@ -77,6 +77,7 @@ fn version(n: u128) -> NewVersion {
         bandwidth_bps: 90_000,
         average_bandwidth_bps: 70_000,
         size_bytes: 123_456,
+        formats: 2,
     };
     NewVersion {
         version: VersionId::from_bits(n),

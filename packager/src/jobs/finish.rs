@@ -1,7 +1,7 @@
 //! The end of a version: everything is there, so its index is stored and it is published.
 
 use catalog::{NewVersion, RenditionSummary};
-use cmaf::{GrowingIndex, RenditionIndex, RenditionKind};
+use cmaf::{GrowingIndex, RenditionIndex, RenditionKind, VersionIndex};
 use model::{ChunkHash, ErrorKind, ObjectKey, VersionId};
 
 use crate::attempt::Attempt;
@@ -20,7 +20,7 @@ pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Resul
     let new = NewVersion {
         version,
         duration_ms: index.duration_ms,
-        renditions: index.renditions.iter().map(summary).collect(),
+        renditions: summaries(&index),
         stretches: None,
     };
     let job = attempt.job;
@@ -50,8 +50,19 @@ async fn check_inits(attempt: Attempt<'_>, growing: &GrowingIndex) -> Result<(),
     Ok(())
 }
 
-/// What lists say of a rendition.
-pub(crate) fn summary(rendition: &RenditionIndex) -> RenditionSummary {
+/// What lists say of a version's renditions.
+pub(crate) fn summaries(index: &VersionIndex) -> Vec<RenditionSummary> {
+    let formats = |rendition: &RenditionIndex| rendition.changes.len() + 1;
+    let summary = |rendition: &RenditionIndex| {
+        let sound =
+            Some(rendition.name).filter(|name| name.is_video()).and_then(|name| index.audio_for(name));
+        let formats = sound.map_or(0, formats).max(formats(rendition));
+        summary(rendition, u32::try_from(formats).unwrap_or(u32::MAX))
+    };
+    index.renditions.iter().map(summary).collect()
+}
+
+fn summary(rendition: &RenditionIndex, formats: u32) -> RenditionSummary {
     let (width, height) = match rendition.greatest() {
         RenditionKind::Video { width, height, .. } => (Some(width.into()), Some(height.into())),
         RenditionKind::Audio { .. } => (None, None),
@@ -63,5 +74,6 @@ pub(crate) fn summary(rendition: &RenditionIndex) -> RenditionSummary {
         bandwidth_bps: rendition.bandwidth.peak_bps,
         average_bandwidth_bps: rendition.bandwidth.average_bps,
         size_bytes: rendition.size_bytes(),
+        formats,
     }
 }

@@ -13,7 +13,7 @@ use model::{ChunkHash, ObjectKey, VersionId};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-use super::finish::summary;
+use super::finish::summaries;
 use super::stills::pictures;
 use super::stored::{read, read_index, read_range};
 use crate::attempt::Attempt;
@@ -41,12 +41,8 @@ pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Resul
     faults::at(faults::BEFORE_INDEX);
     attempt.put(ObjectKey::Index { video, version }, index.to_json()).await?;
     faults::at(faults::INDEXED);
-    let new = NewVersion {
-        version,
-        duration_ms,
-        renditions: index.renditions.iter().map(summary).collect(),
-        stretches: Some(vec![cut.ms]),
-    };
+    let new =
+        NewVersion { version, duration_ms, renditions: summaries(&index), stretches: Some(vec![cut.ms]) };
     let job = attempt.job;
     attempt.tell(|now| attempt.catalog.publish(job.id, job.attempt, &new, now)).await?;
     faults::at(faults::PUBLISHED);

@@ -25,7 +25,7 @@ use super::footage::Footage;
 use super::going::OnAir;
 use super::spool::{Reader, reel};
 use crate::backoff;
-use crate::jobs::summary;
+use crate::jobs::summaries;
 
 /// What an event has on its packager's disk and in the store.
 #[derive(Debug)]
@@ -376,7 +376,7 @@ impl Archive {
         let key = ObjectKey::Index { video, version };
         let json = index.to_json();
         backoff::insist(backoff::WRITE, || self.store.put(&key, json.clone())).await?;
-        let renditions = index.renditions.iter().map(summary).collect();
+        let renditions = summaries(&index);
         let stretches = leader(&record).map(stretches);
         Ok(Some((index, NewVersion { version, duration_ms, renditions, stretches })))
     }

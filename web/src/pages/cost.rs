@@ -16,6 +16,9 @@ pub(crate) struct Quality {
     pub(crate) mb_per_minute: f64,
     /// Whether all of it is there.
     pub(crate) whole: bool,
+    /// Whether it has one format, and its sound too.
+    #[serde(skip)]
+    pub(crate) is_uniform: bool,
 }
 
 /// The sound that "audio only" plays.
@@ -33,8 +36,8 @@ const SOUND_ALONE_KBPS: u16 = 64;
 pub(crate) const SAVER_HEIGHT: u16 = 240;
 /// What lists name the cost of when nothing is to be saved: what a phone shows.
 pub(crate) const USUAL_HEIGHT: u16 = 480;
-/// What a page without scripts plays.
-pub(crate) const PLAIN_HEIGHT: u16 = 360;
+/// What a page without scripts plays has at most so many lines.
+const PLAIN_HEIGHT: u16 = 360;
 
 /// The pictures among `renditions` up to `height`, the best first.
 pub(crate) fn qualities(renditions: &[RenditionView], height: u16) -> Vec<Quality> {
@@ -44,6 +47,7 @@ pub(crate) fn qualities(renditions: &[RenditionView], height: u16) -> Vec<Qualit
         height: view.name.height(),
         mb_per_minute: view.mb_per_minute,
         whole: view.whole,
+        is_uniform: view.is_uniform,
     };
     let mut qualities: Vec<Quality> = pictures.map(quality).collect();
     qualities.sort_by_key(|quality| std::cmp::Reverse(quality.height));
@@ -65,6 +69,13 @@ pub(crate) fn at_most(qualities: &[Quality], height: u16) -> Option<&Quality> {
     qualities.iter().find(|quality| quality.height <= height).or(qualities.last())
 }
 
+/// What a page without scripts plays of `qualities`, which come best first: in a file whose format changes
+/// browsers stop at the change, so one of a single format, where a small one has that.
+pub(crate) fn plain(qualities: &[Quality]) -> Option<&Quality> {
+    let fits = |quality: &&Quality| quality.height <= PLAIN_HEIGHT && quality.is_uniform;
+    qualities.iter().find(fits).or_else(|| at_most(qualities, PLAIN_HEIGHT))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +90,7 @@ mod tests {
             average_bandwidth_bps: 0,
             mb_per_minute: 1.0,
             whole: true,
+            is_uniform: true,
         };
         names.iter().map(view).collect()
     }
@@ -100,6 +112,24 @@ mod tests {
         assert_eq!(name(&["144p", "a32", "a64", "a128"]).as_deref(), Some("a64"));
         assert_eq!(name(&["a128", "a96"]).as_deref(), Some("a96"));
         assert_eq!(name(&["144p"]), None);
+    }
+
+    #[test]
+    fn a_plain_file_has_one_format_where_there_is_a_small_one() {
+        let plain_of = |names: &[&str], changing: &[&str]| {
+            let mut all = qualities(&renditions(names), 4320);
+            for quality in &mut all {
+                quality.is_uniform = !changing.contains(&quality.name.to_string().as_str());
+            }
+            plain(&all).map(|quality| quality.name.to_string())
+        };
+        let name = |name: &str| Some(name.to_owned());
+        assert_eq!(plain_of(&["144p", "360p", "720p"], &[]), name("360p"));
+        assert_eq!(plain_of(&["144p", "360p", "720p"], &["720p"]), name("360p"));
+        assert_eq!(plain_of(&["144p", "360p"], &["360p"]), name("144p"));
+        assert_eq!(plain_of(&["360p"], &["360p"]), name("360p"), "there is no other");
+        assert_eq!(plain_of(&["480p", "720p"], &["480p"]), name("480p"), "above 360p it is a download");
+        assert_eq!(plain_of(&[], &[]), None);
     }
 
     #[test]

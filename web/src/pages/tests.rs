@@ -166,6 +166,7 @@ async fn sound_without_a_picture_names_no_picture() {
         bandwidth_bps: 65_000,
         average_bandwidth_bps: 64_000,
         size_bytes: 100,
+        formats: 1,
     };
     let new = NewVersion {
         version: VersionId::from_bits(7),

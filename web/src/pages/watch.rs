@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::assets::Island;
 use super::broadcast::{self, Broadcast, EventFigures};
-use super::cost::{self, PLAIN_HEIGHT, Quality, Sound};
+use super::cost::{self, Quality, Sound};
 use super::format::{clock, day, day_in_words, decimal, duration_iso};
 use super::frame::{Frame, Visit, inline_json, show};
 use super::text;
@@ -177,7 +177,7 @@ fn film(video: &VideoView, height: u16, playback: Playback, visit: &Visit) -> Fi
     let qualities = cost::qualities(&video.renditions, height);
     let sound = cost::sound(&video.renditions);
     let prefix = foreign_url.strip_suffix("/multivariant.m3u8").unwrap_or(foreign_url);
-    let plain = cost::at_most(&qualities, PLAIN_HEIGHT);
+    let plain = cost::plain(&qualities);
     let is_ready = video.state == "ready";
     // The plain file begins with tables of all that is in it.
     let has_sound = video.renditions.iter().all(|view| view.name.is_video() || view.whole);

@@ -161,6 +161,7 @@ async fn one_page_tells_what_an_event_is_at_before_during_and_after() {
         bandwidth_bps: 600_000,
         average_bandwidth_bps: 500_000,
         size_bytes: 1000,
+        formats: 1,
     }];
     let new = NewVersion { version: turn.version, duration_ms: 60_000, renditions, stretches: None };
     site.state.catalog.event_ended(event, Some(&new), site.clock.now()).await.unwrap();
