@@ -40,6 +40,21 @@ const HEVC: &[&str] = &[
     "96k",
 ];
 
+const OPUS: &[&str] = &[
+    "-c:v",
+    "libx264",
+    "-preset",
+    "ultrafast",
+    "-sc_threshold",
+    "0",
+    "-c:a",
+    "libopus",
+    "-b:a",
+    "96k",
+    "-ac",
+    "2",
+];
+
 /// Publishes these one behind the other, eight seconds each; the files with what was sent.
 async fn published(event: &Broadcast, folder: &TempDir, formats: &[&[&str]]) -> Vec<String> {
     let mut records = Vec::new();
@@ -244,5 +259,49 @@ async fn a_film_of_two_codecs_has_every_frame_and_says_so() {
     let own = offered.lines().find(|line| line.contains("RESOLUTION=640x360")).expect("its own picture");
     assert!(own.contains("avc1.") && own.contains(",hvc1."), "{own}");
     assert_eq!(decode(&film.url("144p.mp4")).complaints, "");
+    until("a film that is left as it is", PATIENCE, async || {
+        let log = stack.log();
+        if log.contains("the film stays as it is") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    assert_eq!(film_version(&film), event.ana.video(&event.id).await["version"], "no ladder took its place");
     assert_eq!(stack.cocuyo(&["doctor"]).trim(), "everything is in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_film_of_two_sounds_has_both_and_plays_past_the_change() {
+    let stack = Stack::start().await;
+    let event = Broadcast::create(&stack, 0).await;
+    stack.person("eva", "viewer", 0).await;
+    let (folder, found) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let records = published(&event, &folder, &[LARGE, OPUS]).await;
+    event.end().await;
+    event.ana.until_ready(&event.id).await;
+    let film = Watching::start(&stack, &event.ana, &event.id).await;
+    assert_aligned(&film, 1).await;
+    let picture = Listed::of(&film, "360p").await;
+    assert_eq!(picture.formats.len(), 1, "the picture is what it was: {}", picture.text);
+    let files = Listed::of(&film, "a96").await.files(&film, "a96", &found).await;
+    assert_eq!(files.len(), 2);
+    for (file, (record, codec)) in files.iter().zip(records.iter().zip(["aac", "opus"])) {
+        assert_eq!(probe(file)["codec_name"], codec);
+        // Sound from before the first picture is no part of the event.
+        let (heard, sent) = (stored(file, "a"), stored(record, "a"));
+        assert!(sent.ends_with(&heard) && sent.len() - heard.len() <= 3, "{} of {}", heard.len(), sent.len());
+    }
+    let offered = film.get("multivariant.m3u8").await.expect(200).text();
+    assert!(offered.contains("mp4a.40.2,opus\""), "{offered}");
+    for name in ["144p.mp4", "a32/playlist.m3u8"] {
+        assert_eq!(decode(&film.url(name)).complaints, "", "{name}");
+    }
+    let viewer = ["--viewer", "eva:contraseña de eva"];
+    let page = ["--base", &stack.url(""), "--video", &event.id];
+    let browser = Browser::start("live.js", &[&page[..], &viewer].concat());
+    browser.ask(&json!({ "sign": true }));
+    for command in [json!({ "film": true, "until_s": 11 }), json!({ "file": true, "until_s": 11 })] {
+        let played = browser.ask(&command);
+        assert_eq!(played["failure"], Value::Null, "{command}: {played:#}");
+    }
+    let told = browser.ask(&json!({ "close": true }));
+    assert_eq!(told["complaints"], json!([]), "{told:#}");
 }
