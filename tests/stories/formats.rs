@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::{Browser, Stack, Watching, decode, pictures, probe, stored, until};
+use tests::{Browser, Signal, Stack, Watching, decode, pictures, probe, stored, until};
 
 use crate::live::{Broadcast, PATIENCE};
 
@@ -304,4 +304,44 @@ async fn a_film_of_two_sounds_has_both_and_plays_past_the_change() {
     }
     let told = browser.ask(&json!({ "close": true }));
     assert_eq!(told["complaints"], json!([]), "{told:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_that_comes_back_without_its_picture_stays_with_the_film() {
+    let stack = Stack::start().await;
+    let event = Broadcast::create(&stack, 0).await;
+    let mut renditions = Vec::new();
+    for size in ["640x360", "", "640x360"] {
+        let publisher = event.start(Signal { size, ..Signal::default() });
+        if !size.is_empty() {
+            event.until_on_air().await;
+        }
+        let viewer = Watching::start(&stack, &event.ana, &event.id).await;
+        // Three segments of sound more than there were.
+        let count = async || {
+            let listed = viewer.get("a96/playlist.m3u8").await.expect(200).text();
+            listed.split("#EXTINF").skip(1).filter(|segment| !segment.contains("#EXT-X-GAP")).count()
+        };
+        let before = count().await;
+        until("six seconds more", PATIENCE, async || {
+            let now = count().await;
+            if now >= before + 3 { Ok(()) } else { Err((before, now, event.log())) }
+        })
+        .await;
+        renditions = event.until_encoded(&viewer).await.into_iter().collect();
+        publisher.kill();
+        event.until_off_air().await;
+    }
+    event.end().await;
+    event.ana.until_ready(&event.id).await;
+    let film = Watching::start(&stack, &event.ana, &event.id).await;
+    assert_aligned(&film, 0).await;
+    assert_eq!(film.planned().await.into_iter().collect::<Vec<_>>(), renditions);
+    let sound = Listed::of(&film, "a96").await;
+    assert!(sound.seconds > 16.0, "{}", sound.text);
+    for name in ["360p/playlist.m3u8", "144p.mp4"] {
+        let decoded = decode(&film.url(name));
+        assert_eq!(decoded.complaints, "", "{name}");
+        assert!((decoded.seconds - sound.seconds).abs() < 0.3, "{name}: {decoded:?} {}", sound.seconds);
+    }
 }

@@ -6,7 +6,6 @@
 //! and its end, too: all of a film's begin and end together. A rendition may have several formats, one
 //! behind the other.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -57,8 +56,10 @@ struct Pending {
     /// The last of the event's segments that is in the store.
     after: Option<u32>,
     footage: Footage,
-    /// The event's segments, with where their bytes begin, and whether everybody lacks them.
-    segments: Vec<(Segment, u64, Option<bool>)>,
+    /// Up to which of the event's segments it is clear whether they are in the film.
+    known: u32,
+    /// The event's segments, with where their bytes begin.
+    segments: Vec<(Segment, u64)>,
 }
 
 /// Segments that become one of a chunk: together they begin with a key frame.
@@ -211,18 +212,15 @@ impl Archive {
     fn pending(&self, name: RenditionName) -> Option<Pending> {
         let record = self.record();
         let recorded = record.renditions.get(&name)?;
-        let leader = leader(&record);
         let number = recorded.sealed.iter().map(|(spans, _)| spans.len()).sum::<usize>();
-        let segments = recorded.segments[sealed(recorded)..].iter().map(|(segment, offset)| {
-            (segment.clone(), *offset, leader.and_then(|leader| state_of(leader, segment.begun.msn)))
-        });
         Some(Pending {
             timescale: recorded.tracks.first().map_or(1, |track| u64::from(track.timescale)),
             number: u32::try_from(number).unwrap_or(u32::MAX),
             start: recorded.sealed.iter().map(|(_, chunk)| ticks(chunk)).sum(),
             after: recorded.sealed.last().and_then(|(spans, _)| Some(spans.last()?.1)),
-            footage: leader.map(Footage::of).unwrap_or_default(),
-            segments: segments.collect(),
+            footage: Footage::of(&record),
+            known: known(&record),
+            segments: recorded.segments[sealed(recorded)..].to_vec(),
         })
     }
 
@@ -232,21 +230,21 @@ impl Archive {
         name: RenditionName,
         last: bool,
     ) -> Result<Option<(u32, u64, Vec<Joined>)>, LiveError> {
-        let Some(Pending { timescale, number, start, after, footage, segments }) = self.pending(name) else {
-            return Ok(None);
-        };
+        let Some(pending) = self.pending(name) else { return Ok(None) };
+        let Pending { timescale, number, start, after, footage, known, segments } = pending;
         let mut joined: Vec<Joined> = Vec::new();
         let (mut end, mut init) = (start, None);
-        for (segment, offset, everybody) in &segments {
+        for (segment, offset) in &segments {
             let msn = segment.begun.msn;
             let before = joined.last().map(|before| before.span.1);
             let is_broken = before.is_some() && footage.breaks(before, msn).next().is_some();
             if segment.begun.gap {
-                match everybody {
-                    // Nobody knows yet whether the others had it.
-                    None if !last => return Ok(None),
-                    Some(false) if !is_broken => end += last_through(&mut joined, segment, end),
-                    _ => {}
+                // Nobody knows yet whether the film has it.
+                if msn >= known && !last {
+                    return Ok(None);
+                }
+                if footage.has(msn) && !is_broken {
+                    end += last_through(&mut joined, segment, end);
                 }
                 continue;
             }
@@ -337,7 +335,7 @@ impl Archive {
     pub(crate) async fn finish(&self) -> Result<Option<(VersionIndex, NewVersion)>, LiveError> {
         let record = self.record().clone();
         let (video, version) = (record.video, record.version);
-        let footage = leader(&record).map(Footage::of).unwrap_or_default();
+        let footage = Footage::of(&record);
         let mut renditions = Vec::new();
         for (name, recorded) in shelved(&record) {
             let mut formats = Vec::new();
@@ -377,7 +375,7 @@ impl Archive {
         let json = index.to_json();
         backoff::insist(backoff::WRITE, || self.store.put(&key, json.clone())).await?;
         let renditions = summaries(&index);
-        let stretches = leader(&record).map(stretches);
+        let stretches = Some(footage.stretches());
         Ok(Some((index, NewVersion { version, duration_ms, renditions, stretches })))
     }
 
@@ -446,7 +444,7 @@ fn sealed(recorded: &Recorded) -> usize {
     last.map_or(0, |(_, to)| recorded.segments.partition_point(|(segment, _)| segment.begun.msn <= *to))
 }
 
-/// The rendition whose gaps everybody had: the publisher's picture, or the sound.
+/// The rendition that has all of the event's segments: the publisher's picture, or the sound.
 pub(super) fn leader(record: &Record) -> Option<&Recorded> {
     record.renditions.iter().max_by_key(|(name, _)| **name).map(|(_, recorded)| recorded)
 }
@@ -477,23 +475,19 @@ fn lacking(leader: &Recorded, recorded: &Recorded) -> u64 {
     longest
 }
 
-/// What there is of the event between its outages, in milliseconds from its zero.
-fn stretches(leader: &Recorded) -> Vec<Range<u64>> {
-    let ms = |ticks: u64| ms_of(leader, ticks);
-    let mut stretches: Vec<Range<u64>> = Vec::new();
-    for (segment, _) in leader.segments.iter().filter(|(segment, _)| !segment.begun.gap) {
-        let start = segment.begun.start;
-        let (start, end) = (ms(start), ms(start + u64::from(segment.duration)));
-        match stretches.last_mut() {
-            Some(last) if last.end == start => last.end = end,
-            _ => stretches.push(start..end),
-        }
-    }
-    stretches
+/// The segment behind the last that both the publisher's picture and its sound are known to have or to
+/// lack.
+fn known(record: &Record) -> u32 {
+    let of = |is_video| {
+        let mut all = record.renditions.iter().filter(move |(name, _)| name.is_video() == is_video);
+        let (_, greatest) = all.next_back()?;
+        greatest.segments.last().map(|(segment, _)| segment.begun.msn + 1)
+    };
+    of(true).into_iter().chain(of(false)).min().unwrap_or(0)
 }
 
 /// Whether segment `msn` is a gap; `None` while it is not known.
-fn state_of(recorded: &Recorded, msn: u32) -> Option<bool> {
+pub(super) fn state_of(recorded: &Recorded, msn: u32) -> Option<bool> {
     find(recorded, msn).map(|(segment, _)| segment.begun.gap)
 }
 
@@ -527,10 +521,7 @@ fn in_store(record: &Record, recorded: &Recorded, rendition: RenditionName, msn:
         let before = before.map(|(segment, _)| u64::from(segment.duration)).sum();
         let key = ObjectKey::Chunk { video, version, rendition, number: chunk.number, hash: chunk.hash };
         let after = place.checked_sub(1).map_or(after, |place| Some(spans[place].1));
-        let late = match leader(record) {
-            Some(leader) => Footage::of(leader).late(after, from, timescale(recorded)),
-            None => 0,
-        };
+        let late = Footage::of(record).late(after, from, timescale(recorded));
         Some(InStore { key, chunk: chunk.clone(), place, late, before })
     })
 }

@@ -1,4 +1,4 @@
-//! What of an event is its film: what its leading rendition has, without outages, and where it breaks.
+//! What of an event is its film: what any rendition has of it, without outages, and where it breaks.
 //!
 //! A film breaks where its publisher came back with another format. There all renditions do, at the same
 //! moment of the film, so each of them has a segment that begins there
@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-use live::Recorded;
+use live::{Record, Segment};
 
-use super::archive::timescale;
+use super::archive::{leader, state_of, timescale};
 
 /// The segments of the film.
 #[derive(Debug, Default)]
@@ -19,33 +19,55 @@ pub(super) struct Footage {
     breaks: Vec<u32>,
 }
 
-/// One segment of the leading rendition.
+/// One segment of the leading rendition, which is a still in it if only others have it: somebody came
+/// back without a picture.
 #[derive(Debug)]
 struct Shot {
     msn: u32,
-    /// How much of the film is over when it begins, in ticks.
+    /// When it began in the event, in ticks,
+    start: u64,
+    /// and how much of the film is over then.
     begins: u64,
     duration: u32,
 }
 
 impl Footage {
-    pub(super) fn of(leader: &Recorded) -> Self {
+    pub(super) fn of(record: &Record) -> Self {
+        let Some(leader) = leader(record) else { return Self::default() };
         let mut footage = Self { timescale: timescale(leader), ..Self::default() };
         let (mut begins, mut breaks) = (0, false);
-        for (segment, _) in &leader.segments {
+        for (Segment { begun, duration, .. }, _) in &leader.segments {
             // Somebody may have come back and sent nothing.
-            breaks |= segment.begun.discontinuity;
-            if segment.begun.gap {
+            breaks |= begun.discontinuity;
+            if begun.gap && !record.renditions.values().any(|one| state_of(one, begun.msn) == Some(false)) {
                 continue;
             }
-            let (msn, duration) = (segment.begun.msn, segment.duration);
             if std::mem::take(&mut breaks) && !footage.shots.is_empty() {
-                footage.breaks.push(msn);
+                footage.breaks.push(begun.msn);
             }
-            footage.shots.push(Shot { msn, begins, duration });
-            begins += u64::from(duration);
+            footage.shots.push(Shot { msn: begun.msn, start: begun.start, begins, duration: *duration });
+            begins += u64::from(*duration);
         }
         footage
+    }
+
+    /// Whether segment `msn` is in the film.
+    pub(super) fn has(&self, msn: u32) -> bool {
+        self.shots.binary_search_by_key(&msn, |shot| shot.msn).is_ok()
+    }
+
+    /// What there is of the event between its outages, in milliseconds from its zero.
+    pub(super) fn stretches(&self) -> Vec<Range<u64>> {
+        let ms = |ticks: u64| ticks * 1000 / self.timescale.max(1);
+        let mut stretches: Vec<Range<u64>> = Vec::new();
+        for shot in &self.shots {
+            let (start, end) = (ms(shot.start), ms(shot.start + u64::from(shot.duration)));
+            match stretches.last_mut() {
+                Some(last) if last.end == start => last.end = end,
+                _ => stretches.push(start..end),
+            }
+        }
+        stretches
     }
 
     /// Where the film breaks between a segment of a rendition and a later one, `msn`, which may be behind
@@ -85,13 +107,12 @@ impl Footage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::testing::{OWN, breaking, rendition};
+    use crate::live::testing::{OWN, SOUND, breaking, record, rendition};
 
     #[test]
     fn what_a_rendition_lacks_is_cut_where_the_film_breaks() {
         // Segments 2 and 3 are an outage; with 4 and 8 another format begins.
-        let (_, own) = breaking(rendition(OWN, 0..12, &[2, 3]), &[4, 8]);
-        let footage = Footage::of(&own);
+        let footage = Footage::of(&record([breaking(rendition(OWN, 0..12, &[2, 3]), &[4, 8])]));
         assert_eq!(footage.breaks(None, 11).collect::<Vec<_>>(), [4, 8]);
         type Case = (Option<u32>, u32, &'static [(u32, u32)], u32);
         let cases: [Case; 11] = [
@@ -120,8 +141,9 @@ mod tests {
     #[test]
     fn a_break_is_where_the_film_goes_on() {
         let breaks = |gaps: &[u32], at: &[u32]| {
-            let (_, own) = breaking(rendition(OWN, 0..6, gaps), at);
-            Footage::of(&own).breaks(None, 6).collect::<Vec<_>>()
+            Footage::of(&record([breaking(rendition(OWN, 0..6, gaps), at)]))
+                .breaks(None, 6)
+                .collect::<Vec<_>>()
         };
         assert_eq!(breaks(&[], &[3]), [3]);
         assert_eq!(breaks(&[2, 3], &[3]), [4], "nothing came of what came back");
@@ -129,5 +151,14 @@ mod tests {
         assert_eq!(breaks(&[0, 1], &[1]), [0; 0]);
         assert_eq!(breaks(&[3, 4, 5], &[4]), [0; 0], "nothing comes behind it");
         assert_eq!(breaks(&[], &[1, 2]), [1, 2]);
+    }
+
+    #[test]
+    fn what_anybody_has_is_in_the_film() {
+        let sound = rendition(SOUND, 0..10, &[2, 3, 8]);
+        let footage = Footage::of(&record([rendition(OWN, 0..10, &[2, 3, 6, 7, 8]), sound]));
+        let there: Vec<u32> = (0..10).filter(|msn| footage.has(*msn)).collect();
+        assert_eq!(there, [0, 1, 4, 5, 6, 7, 9]);
+        assert_eq!(footage.stretches(), [0..4000, 8000..16_000, 18_000..20_000]);
     }
 }

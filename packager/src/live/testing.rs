@@ -9,7 +9,10 @@ use model::{RenditionName, Timestamp, VersionId, VideoId};
 
 /// Segments of 2 s from this one on; those in `gaps` are empty.
 pub(super) fn rendition(name: RenditionName, msns: Range<u32>, gaps: &[u32]) -> (RenditionName, Recorded) {
-    let kind = cmaf::RenditionKind::Video { width: 640, height: 360, frame_rate: Ratio::new(30, 1) };
+    let kind = match name.is_video() {
+        true => cmaf::RenditionKind::Video { width: 640, height: 360, frame_rate: Ratio::new(30, 1) },
+        false => cmaf::RenditionKind::Audio { channels: 2, sample_rate: 1000 },
+    };
     let track = Track {
         rendition: name,
         init: 0,
@@ -58,4 +61,5 @@ pub(super) fn record(renditions: impl IntoIterator<Item = (RenditionName, Record
 }
 
 pub(super) const SMALL: RenditionName = RenditionName::Video { height: 144 };
+pub(super) const SOUND: RenditionName = RenditionName::Audio { kbps: 128 };
 pub(super) const OWN: RenditionName = RenditionName::Video { height: 360 };

@@ -142,8 +142,8 @@ fn formats_and_breaks_that_contradict_the_segments_are_refused() {
         ("a change behind the end", |index| index.renditions[1].changes[1].segment = 6),
         ("two changes at once", |index| index.renditions[1].changes[1].segment = 2),
         ("changes out of order", |index| index.renditions[1].changes.reverse()),
-        ("a sound that becomes a picture", |index| {
-            index.renditions[0].changes = vec![index.renditions[1].changes[0].clone()];
+        ("a picture that becomes a sound", |index| {
+            index.renditions[1].changes[0].kind = index.renditions[0].kind;
         }),
         ("a break at the beginning", |index| index.renditions[0].breaks[0] = 0),
         ("a break behind the end", |index| index.renditions[0].breaks[1] = 6),

@@ -191,7 +191,11 @@ fn formats_that_do_not_fit_together_make_no_file() {
     type Edit = fn(&mut Numbers);
     let cases: [(&str, Edit); 3] = [
         ("an init is missing", |numbers| drop(numbers.inits.pop())),
-        ("a sound among pictures", |numbers| numbers.inits[1] = init_segment(&audio_track()).unwrap()),
+        ("a sound among pictures", |numbers| {
+            let Track::Audio(audio) = audio_track() else { panic!("a sound") };
+            let sample_rate = numbers.rendition.timescale;
+            numbers.inits[1] = init_segment(&Track::Audio(AudioTrack { sample_rate, ..audio })).unwrap();
+        }),
         ("another timescale", |numbers| {
             let Track::Video(video) = video_track() else { panic!("a picture") };
             numbers.inits[1] =

@@ -11,7 +11,7 @@ use storage::Memory;
 use super::*;
 use crate::live::broadcast::Broadcast;
 use crate::live::spool::Spool;
-use crate::live::testing::{OWN, SMALL, breaking, record, rendition};
+use crate::live::testing::{OWN, SMALL, SOUND, breaking, record, rendition};
 
 #[test]
 fn the_longest_piece_that_a_rendition_lacks_is_known() {
@@ -318,4 +318,32 @@ fn a_silence_of_half_a_day_is_in_several_pieces() {
     let again = before.again(3, u64::from(u32::MAX), 180_000);
     assert_eq!((again.span, again.base), ((3, 3), u64::from(u32::MAX)));
     assert_eq!((&again.samples[..], &again.payload[..]), (&[sample(180_000, 2)][..], &b"ab"[..]));
+}
+
+#[tokio::test]
+async fn sound_without_a_picture_is_in_the_film_and_stays_with_it() {
+    // The publisher was away, and then came back with sound alone for a while; with another for 8 and 9.
+    let picture = |name| breaking(rendition(name, 0..14, &[2, 3, 6, 7, 8, 9]), &[8, 10]);
+    let sound = breaking(rendition(SOUND, 0..14, &[2, 3]), &[8, 10]);
+    let event = Spooled::new(&[sound, picture(OWN), picture(SMALL)]);
+    let index = event.shelved().await;
+    for rendition in &index.renditions {
+        let starts: Vec<u64> = rendition.segments().map(|segment| segment.start).collect();
+        let breaks: Vec<u64> = rendition.breaks.iter().map(|at| starts[*at as usize]).collect();
+        assert_eq!((breaks, rendition.duration()), (vec![12_000, 16_000], 24_000), "{}", rendition.name);
+    }
+    let sounds = event.pictures(&index, SOUND).await;
+    assert_eq!(sounds.len(), 24);
+    assert!(sounds.iter().all(|(_, lasts)| *lasts == 1000), "{sounds:?}");
+    let pictures = event.pictures(&index, OWN).await;
+    assert_eq!(pictures[6..10], [(10, 1000), (11, 5000), (20, 4000), (20, 1000)]);
+}
+
+#[tokio::test]
+async fn a_chunk_waits_until_it_is_clear_what_the_film_has() {
+    // What the sound has of segment 20 decides whether the picture lacks it.
+    for (sound, is_there) in [(0..20, false), (0..21, true)] {
+        let event = Spooled::new(&[rendition(SOUND, sound, &[]), rendition(OWN, 0..34, &[20])]);
+        assert_eq!(event.archive.seal(OWN, false).await.unwrap().is_some(), is_there);
+    }
 }
