@@ -58,6 +58,7 @@ impl LiveClips for SixHundredBytes {
             bandwidth_bps: 1,
             average_bandwidth_bps: 1,
             size_bytes: 600,
+            formats: 1,
         };
         Some(Ok(NewVersion { version, duration_ms: 4000, renditions: vec![rendition], stretches: None }))
     }
