@@ -100,7 +100,7 @@ pub(crate) async fn serve(
 ) -> Ended {
     let refused = |stage| terms.doors.connections().refuse(stage);
     let began = tokio::select! {
-        began = begin(tcp, peer, tls, terms.floor, &terms.proxies, refused) => began,
+        began = begin(tcp, peer, tls, terms.floor, &terms.proxies, refused, |stream| stream) => began,
         () = terms.dropped.cancelled() => return Ended::Dropped,
     };
     match began {
@@ -124,14 +124,14 @@ pub(crate) async fn serve(
 }
 
 /// What a connection speaks on.
-pub(crate) enum Wire {
-    Plain(Stream),
+pub(crate) enum Wire<S> {
+    Plain(S),
     // Ten times the size of the other.
-    Encrypted(Box<TlsStream<Stream>>),
-    Http2(Box<TlsStream<Stream>>),
+    Encrypted(Box<TlsStream<S>>),
+    Http2(Box<TlsStream<S>>),
 }
 
-impl Wire {
+impl<S> Wire<S> {
     const fn kind(&self) -> Kind {
         match self {
             Self::Plain(_) => Kind::Plain,
@@ -141,16 +141,17 @@ impl Wire {
     }
 }
 
-/// What comes before the first request: the proxy's word, then the handshake. `refused` hears at which
-/// stage it ended, if it did.
-pub(crate) async fn begin(
+/// What comes before the first request: the proxy's word, then the handshake, on what `wrap` makes of the
+/// stream. `refused` hears at which stage it ended, if it did.
+pub(crate) async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
     tcp: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
     floor: Floor,
     proxies: &[IpNet],
     refused: impl Fn(Stage),
-) -> io::Result<(Peer, Wire)> {
+    wrap: impl FnOnce(Stream) -> S,
+) -> io::Result<(Peer, Wire<S>)> {
     let mut peer = canonical(peer);
     let mut first = Bytes::new();
     if proxies.iter().any(|network| network.contains(&peer.ip())) {
@@ -159,7 +160,7 @@ pub(crate) async fn begin(
         peer = source.map_or(peer, canonical);
         first = behind;
     }
-    let stream = Stream::new(tcp, first, floor);
+    let stream = wrap(Stream::new(tcp, first, floor));
     let Some(tls) = tls else { return Ok((Peer(peer), Wire::Plain(stream))) };
     let handshake = tls.accept_with(stream, |session| session.set_buffer_limit(Some(MAX_ENCRYPTED_BYTES)));
     let stream = within(HANDSHAKE_TIMEOUT, handshake).await.inspect_err(|_| refused(Stage::Handshake))?;

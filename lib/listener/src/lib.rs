@@ -30,6 +30,7 @@ mod config;
 mod connection;
 mod door;
 mod error;
+mod gathered;
 mod headers;
 mod language;
 mod listener;

@@ -41,6 +41,11 @@ impl Stream {
         Self { tcp: Arc::new(tcp), first, outflow: Flow::new(floor) }
     }
 
+    /// The socket, which the runtime does not watch any more; what was read already is lost.
+    pub(crate) fn into_std(self) -> io::Result<std::net::TcpStream> {
+        Arc::into_inner(self.tcp).ok_or(io::ErrorKind::ResourceBusy)?.into_std()
+    }
+
     pub(crate) fn departure(&self) -> Departure {
         Departure(Arc::downgrade(&self.tcp))
     }

@@ -15,6 +15,7 @@ use crate::certificates::Certificates;
 use crate::config::Config;
 use crate::connection::{Wire, begin};
 use crate::error::ListenerError;
+use crate::gathered::{Crowd, Gathered};
 use crate::listener::{EXHAUSTED_PAUSE, is_exhausted};
 use crate::pace::Floor;
 use crate::port::{Place, Port};
@@ -26,6 +27,7 @@ pub struct StreamPort {
     tls: Option<TlsAcceptor>,
     floor: Floor,
     proxies: Arc<[IpNet]>,
+    crowd: Crowd,
 }
 
 /// A connection on which nothing was read yet.
@@ -35,6 +37,7 @@ pub struct Arrival {
     tls: Option<TlsAcceptor>,
     floor: Floor,
     proxies: Arc<[IpNet]>,
+    crowd: Crowd,
 }
 
 impl StreamPort {
@@ -55,7 +58,8 @@ impl StreamPort {
         let socket = socket.map_err(|source| ListenerError::Bind { address, source })?;
         let tls = certificates.map(Certificates::stream_terms).transpose()?.map(TlsAcceptor::from);
         let floor = Floor { bytes_per_s: config.min_bytes_per_s, window: config.stall_timeout() };
-        Ok(Self { address, socket, tls, floor, proxies: config.proxy_protocol_from.clone().into() })
+        let proxies = config.proxy_protocol_from.clone().into();
+        Ok(Self { address, socket, tls, floor, proxies, crowd: Crowd::new() })
     }
 
     /// The address, with the number that was found if 0 was asked for.
@@ -69,7 +73,8 @@ impl StreamPort {
             match self.socket.accept().await {
                 Ok((tcp, peer)) => {
                     let (tls, proxies) = (self.tls.clone(), Arc::clone(&self.proxies));
-                    return Arrival { tcp, peer, tls, floor: self.floor, proxies };
+                    let crowd = self.crowd.clone();
+                    return Arrival { tcp, peer, tls, floor: self.floor, proxies, crowd };
                 }
                 Err(error) if is_exhausted(&error) => {
                     tracing::warn!(
@@ -86,7 +91,8 @@ impl StreamPort {
 }
 
 impl Arrival {
-    /// Hears a proxy out and shakes hands, each in its time: who is at the other end, and the stream.
+    /// Hears a proxy out and shakes hands, each in its time: who is at the other end, and the stream. What
+    /// it brings behind some 64 KiB is read some milliseconds after it came, with more of it at once.
     ///
     /// # Errors
     ///
@@ -94,7 +100,9 @@ impl Arrival {
     pub async fn open(
         self,
     ) -> io::Result<(SocketAddr, impl AsyncRead + AsyncWrite + Unpin + Send + 'static)> {
-        let (peer, wire) = begin(self.tcp, self.peer, self.tls, self.floor, &self.proxies, |_| ()).await?;
+        let gathered = |stream| Gathered::new(stream, self.crowd);
+        let begun = begin(self.tcp, self.peer, self.tls, self.floor, &self.proxies, |_| (), gathered);
+        let (peer, wire) = begun.await?;
         let stream = match wire {
             Wire::Plain(stream) => Either::Left(stream),
             Wire::Encrypted(stream) | Wire::Http2(stream) => Either::Right(stream),
