@@ -170,25 +170,34 @@ on_both_engines! {
 
     async fn of_a_trim_and_a_ladder_that_begin_at_once_the_trim_is_made(test: &TestDatabase) {
         let catalog = open(test).await;
-        for n in 1..=8 {
+        for n in 1..=12 {
             let event = on_shelf(&catalog, n).await;
-            let from = u128::from(n);
-            let job = claim(&catalog, after(6)).await.unwrap();
-            let order = trim(from);
-            let trim = catalog.start_trim(event, id(100 + from), &order, after(7));
-            // Either is the first.
-            let (begun, _) = match n % 2 {
-                0 => join(trim, start(&catalog, &job, 200 + from, after(7))).await,
+            let (from, order) = (u128::from(n), trim(n.into()));
+            let (trimmed, made) = (id(100 + from), 200 + from);
+            let trim = catalog.start_trim(event, trimmed, &order, after(7));
+            // It is claimed, or it is planned and its version begins; either is the first.
+            let begun = match n % 3 {
+                0 => {
+                    let (claimed, begun) = join(claim(&catalog, after(6)), trim).await;
+                    if let Some(job) = claimed.filter(|job| job.work == Work::Ladder) {
+                        assert_eq!(refused(start(&catalog, &job, made, after(7)).await).0, ErrorKind::Conflict);
+                    }
+                    begun
+                }
+                1 => {
+                    let job = claim(&catalog, after(6)).await.unwrap();
+                    join(trim, start(&catalog, &job, made, after(7))).await.0
+                }
                 _ => {
-                    let (started, begun) = join(start(&catalog, &job, 200 + from, after(7)), trim).await;
-                    (begun, started)
+                    let job = claim(&catalog, after(6)).await.unwrap();
+                    join(start(&catalog, &job, made, after(7)), trim).await.1
                 }
             };
             begun.unwrap();
-            assert_eq!(catalog.growing(id(200 + from)).await.unwrap(), None);
-            let (first, second) = join(claim(&catalog, after(8)), claim(&catalog, after(8))).await;
-            assert_eq!(first.or(second).unwrap().work, Work::Trim { version: id(100 + from) });
-            catalog.delete_video(event, after(9)).await.unwrap();
+            assert_eq!(catalog.growing(id(made)).await.unwrap(), None);
+            let (first, second) = join(claim(&catalog, after(60)), claim(&catalog, after(60))).await;
+            assert_eq!(first.or(second).unwrap().work, Work::Trim { version: trimmed });
+            catalog.delete_video(event, after(61)).await.unwrap();
         }
     }
 }
