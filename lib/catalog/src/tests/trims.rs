@@ -106,6 +106,32 @@ on_both_engines! {
         assert_eq!(refused(catalog.undo_trim(film, after(5)).await).0, ErrorKind::Conflict);
     }
 
+    async fn a_list_tells_of_each_film_how_it_was_trimmed(test: &TestDatabase) {
+        let catalog = open(test).await;
+        let mut films = Vec::new();
+        for n in 1..=4 {
+            films.push(publish(&catalog, n).await);
+        }
+        for (film, from, to) in [(0, 1, 11), (1, 2, 12), (0, 11, 21)] {
+            catalog.start_trim(films[film], id(to), &trim(from), after(1)).await.unwrap();
+            let job = claim(&catalog, after(2)).await.unwrap();
+            catalog.publish(job.id, job.attempt, &trimmed(to), after(3)).await.unwrap();
+        }
+        // Trimmed before, and to be trimmed again; never before; undone; not at all.
+        catalog.start_trim(films[0], id(31), &Trim { from: id(21), ms: 0..8000 }, after(4)).await.unwrap();
+        catalog.start_trim(films[2], id(33), &trim(3), after(4)).await.unwrap();
+        catalog.undo_trim(films[1], after(4)).await.unwrap();
+        let listed = catalog.videos_of(OWNER, &crate::Page::default()).await.unwrap().items;
+        let told = |film: usize| listed.iter().find(|video| video.id == films[film]).unwrap().trim.clone();
+        let under_way = |ms| Some(Trimmed { ms, is_under_way: true, undo_until: None });
+        assert_eq!([told(0), told(2)], [under_way(0..8000), under_way(4000..20_000)]);
+        assert_eq!([told(1), told(3)], [None, None]);
+        catalog.cancel_video(films[0], after(5)).await.unwrap();
+        let until = catalog.played_until(films[0], id(11)).await.unwrap();
+        let done = Trimmed { ms: 4000..20_000, is_under_way: false, undo_until: until };
+        assert_eq!(video(&catalog, films[0]).await.trim, Some(done));
+    }
+
     async fn a_trim_that_fails_or_is_cancelled_leaves_the_film_as_it_was(test: &TestDatabase) {
         let catalog = open(test).await;
         let film = publish(&catalog, 1).await;
