@@ -3,7 +3,8 @@
 //   node shelf.js --base URL --creator NAME:PASSWORD --video ID --width 360 --height 640 [--out FOLDER]
 //
 // The film lasts 24 s, in segments of 4 s. Prints what was seen as JSON.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { signIn, tell, until, witness } from './chromium.js';
@@ -20,6 +21,7 @@ const { values: args } = parseArgs({
 });
 const { base, creator, video, out } = args;
 const viewport = { width: Number(args.width), height: Number(args.height) };
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const EDIT = `${base}/my/videos/${video}`;
 mkdirSync(out, { recursive: true });
 
@@ -62,6 +64,8 @@ await tell(async (browser) => {
   /** What the page of the form says, and what stands in it. */
   async function form(name) {
     await page.screenshot({ path: join(out, `${name}-${viewport.width}.png`), fullPage: true });
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
     const fault = page.locator('.fault');
     // While a film is trimmed nothing is asked for its ends.
     const value = async (field) => {
@@ -71,6 +75,7 @@ await tell(async (browser) => {
     return {
       fault: (await fault.count()) ? await fault.innerText() : null,
       isInSight: (await fault.count()) ? await fault.isVisible() : null,
+      violations: violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`),
       status: await page.locator('[role=status]').allInnerTexts(),
       chapters: await value('chapters'),
       from: await value('from'),

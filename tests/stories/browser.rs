@@ -247,6 +247,7 @@ async fn chapters_are_typed_and_pressed_and_ends_trimmed_and_undone_by_hand() {
         assert_watched(&told["before"], 24.0, &all);
         for page in ["wrong", "typed", "refused", "trimmed", "undone"] {
             assert_eq!(told[page]["overflow"], 0, "{page}: {told:#}");
+            assert_eq!(told[page]["violations"], json!([]), "{page}: {told:#}");
         }
         assert_quiet(&told);
     }
