@@ -33,6 +33,7 @@ await tell(async (browser) => {
 
   const wrong = await chapters('0:00 Intro\nsin tiempo');
   const typed = await chapters('0:00 Intro\n0:08 La mitad\n0:16.500 Final');
+  const inList = await list('0:00 Intro\n0:99 La mitad');
   const shown = await watch('whole');
   const refused = await trim('0:20', '0:05');
   await trim('0:08', '0:16');
@@ -42,7 +43,7 @@ await tell(async (browser) => {
   await page.click('form[action$="/trim/undo"] button');
   const undone = await left((sentence) => sentence === '');
   const before = await watch('undone');
-  return { wrong, typed, shown, refused, trimmed, after, undone, before, complaints: seen.complaints, strangers: [...seen.strangers] };
+  return { wrong, typed, inList, shown, refused, trimmed, after, undone, before, complaints: seen.complaints, strangers: [...seen.strangers] };
 
   /** Saves these chapters by the form; what it says then. */
   async function chapters(lines) {
@@ -50,6 +51,26 @@ await tell(async (browser) => {
     await page.fill('textarea[name=chapters]', lines);
     await page.click('main form.card button');
     return form('chapters');
+  }
+
+  /** The same in the list of the studio, where the form is a script's. */
+  async function list(lines) {
+    await page.goto(`${base}/my/videos`);
+    const row = page.locator(`[data-id="${video}"]`);
+    await row.locator('button[aria-expanded]').first().click();
+    const field = row.locator('textarea[name=chapters]');
+    await field.fill(lines);
+    await row.locator('form button[type=submit]').click();
+    const fault = row.locator('.fault');
+    await fault.waitFor();
+    await page.screenshot({ path: join(out, `list-${viewport.width}.png`), fullPage: true });
+    const told = await fault.getAttribute('id');
+    return {
+      fault: await fault.innerText(),
+      isItsFields: (await field.getAttribute('aria-describedby')) === told,
+      isInvalid: await field.getAttribute('aria-invalid'),
+      chapters: await field.inputValue(),
+    };
   }
 
   async function trim(from, to) {

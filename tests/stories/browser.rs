@@ -230,6 +230,11 @@ async fn chapters_are_typed_and_pressed_and_ends_trimmed_and_undone_by_hand() {
             (&json!(true), &json!("0:00 Intro\nsin tiempo"))
         );
         assert_eq!(told["typed"]["status"], json!(["Cambios guardados."]), "{told:#}");
+        let listed = json!({
+            "fault": "Línea 2: no empieza con un tiempo como 1:05, 1:02:03 o 1:05.250 (milésimas como mucho).",
+            "isItsFields": true, "isInvalid": "true", "chapters": "0:00 Intro\n0:99 La mitad"
+        });
+        assert_eq!(told["inList"], listed, "{told:#}");
         let all = ["0:00\nIntro", "0:08\nLa mitad", "0:16\nFinal"];
         assert_watched(&told["shown"], 24.0, &all);
         assert!(told["shown"]["at"].as_f64().is_some_and(|at| (16.4..20.0).contains(&at)), "{told:#}");
