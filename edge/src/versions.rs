@@ -3,9 +3,11 @@
 //! A version is whole, with an index object in the store, or growing, and then the origin tells
 //! what is there of it. Playlists are the same in both stages.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use cmaf::{ChunkRef, GrowingIndex, VersionIndex};
+use futures::FutureExt;
 use model::{ChunkHash, ErrorKind, ObjectKey, RenditionName, VersionId, VideoId};
 use moka::future::Cache;
 use moka::ops::compute::Op;
@@ -127,9 +129,13 @@ impl Versions {
         let (origin, store) = (Arc::clone(&self.origin), Arc::clone(&self.store));
         let (whole, growing, closing) = (Arc::clone(&self.whole), self.growing.clone(), self.closing.clone());
         self.followers.spawn(async move {
+            let follow = AssertUnwindSafe(followed.follow(&*origin, &*store)).catch_unwind();
             let last = tokio::select! {
                 () = closing.cancelled() => Stage::Over,
-                last = followed.follow(&*origin, &*store) => last,
+                last = follow => last.unwrap_or_else(|_| {
+                    tracing::error!(version.id = %key.1, "who followed a growing version panicked; it is followed anew");
+                    Stage::Over
+                }),
             };
             // Whoever was held looks again, and must find what came of it.
             if let Stage::Whole(index) = &last {

@@ -144,6 +144,17 @@ async fn publishing_answers_who_waits_and_changes_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_version_whose_follower_panics_is_followed_anew() {
+    let growing = Growing::start().await;
+    assert_eq!(growing.get("144p/1.m4s").await.status, 200);
+    growing.said.curse();
+    growing.said.grow(Some(growing.film.growing(2, &[&FIRST[..], &[("144p", 1)]].concat())));
+    let answer = growing.get("144p/2.m4s").await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.body == growing.film.segment("144p", 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_version_that_is_given_up_is_absent_for_who_waits() {
     let growing = Growing::start().await;
     let given_up = async {

@@ -92,6 +92,8 @@ struct State {
     revocations: Mutex<Vec<Revocation>>,
     growing: watch::Sender<Option<Arc<GrowingIndex>>>,
     growing_asked: AtomicUsize,
+    /// Whether who asks for what grows the next time is in for a panic.
+    cursed: AtomicBool,
     wants: watch::Sender<Vec<Heard>>,
     sent: watch::Sender<Vec<SentReport>>,
     away: AtomicBool,
@@ -113,6 +115,7 @@ impl Said {
             revocations: Mutex::default(),
             growing: watch::Sender::new(None),
             growing_asked: AtomicUsize::new(0),
+            cursed: AtomicBool::new(false),
             wants: watch::Sender::new(Vec::new()),
             sent: watch::Sender::default(),
             away: AtomicBool::new(false),
@@ -169,6 +172,11 @@ impl Said {
         self.0.growing.send_replace(index.map(Arc::new));
     }
 
+    /// Whoever hears next of what grows panics, once.
+    pub(crate) fn curse(&self) {
+        self.0.cursed.store(true, Ordering::SeqCst);
+    }
+
     pub(crate) fn growing_asked(&self) -> usize {
         self.0.growing_asked.load(Ordering::SeqCst)
     }
@@ -223,6 +231,7 @@ impl Origin for Said {
             let news = growing.wait_for(|index| index.as_ref().map(|index| index.revision) != newer_than);
             let _news_or_not = tokio::time::timeout(Duration::from_secs(2), news).await;
         }
+        assert!(!self.0.cursed.swap(false, Ordering::SeqCst), "as the test wants it");
         self.here()?;
         let index = growing.borrow().clone();
         Ok(index.filter(|index| (index.video, index.version) == (video, version)))
