@@ -39,6 +39,7 @@ mod recipes;
 mod reencode;
 mod samples;
 mod sent;
+mod slow;
 mod space;
 mod status;
 mod tls;
