@@ -45,7 +45,8 @@ impl Grown {
 
     /// What was written since is as if it had not been: the next piece stands in its place.
     pub(super) fn undo(&mut self) {
-        (self.end, self.is_torn) = (self.kept, true);
+        self.end = self.kept;
+        self.is_torn = self.file.set_len(self.end).is_err();
     }
 
     /// Nothing of it stays.
