@@ -47,7 +47,7 @@ mod testing;
 mod timeline;
 mod verify;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -125,6 +125,8 @@ pub(crate) struct Shared {
     is_restored: watch::Sender<bool>,
     /// Held while an event is begun or gone on with: a spool has one that writes.
     beginning: tokio::sync::Mutex<()>,
+    /// Events of the spool that cannot be gone on with yet.
+    stuck: Mutex<HashSet<VideoId>>,
 }
 
 /// An event that has a task.
@@ -220,6 +222,7 @@ impl Live {
             stop: CancellationToken::new(),
             is_restored: watch::Sender::new(false),
             beginning: tokio::sync::Mutex::default(),
+            stuck: Mutex::default(),
         };
         Self { shared: Arc::new(shared), events: Arc::default() }
     }
@@ -261,9 +264,7 @@ impl Live {
             match self.resumed(video) {
                 Ok(Some(resumed)) => drop(self.spawn(resumed, stop)),
                 Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(%video, error = &error as &dyn std::error::Error, "go on with an event");
-                }
+                Err(error) => self.resume_later(video, &error, stop),
             }
         }
         Ok(())
@@ -310,6 +311,27 @@ impl Live {
         Ok(carried.map(|carried| self.spawn(carried, stop)))
     }
 
+    /// Goes on with an event when the disk lets it; one whose spool says what cannot be is left alone.
+    fn resume_later(&self, video: VideoId, why: &LiveError, stop: &CancellationToken) {
+        tracing::error!(%video, error = why as &dyn std::error::Error, "go on with an event");
+        if !matches!(why, LiveError::Spool(SpoolError::Io { .. })) {
+            return;
+        }
+        self.stuck().insert(video);
+        let (live, stop) = (self.clone(), stop.clone());
+        self.tracker().spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(event::AGAIN) => {}
+            }
+            let resumed = live.go_on(video, None, &stop).await;
+            live.stuck().remove(&video);
+            if let Err(error) = resumed {
+                live.resume_later(video, &error, &stop);
+            }
+        });
+    }
+
     /// An event as the spool knows it, if it does.
     fn resumed(&self, video: VideoId) -> Result<Option<Carried>, LiveError> {
         let Some((spool, record)) = Spool::open(self.shared.folder_of(video))? else { return Ok(None) };
@@ -341,8 +363,7 @@ impl Live {
                     () = stop.cancelled() => {}
                     () = tokio::time::sleep(BREATH) => {
                         if let Err(error) = live.go_on(video, None, &stop).await {
-                            let error = &error as &dyn std::error::Error;
-                            tracing::error!(%video, error, "go on with an event");
+                            live.resume_later(video, &error, &stop);
                         }
                     }
                 }
@@ -366,6 +387,11 @@ impl Live {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The events that the disk does not let go on.
+    fn stuck(&self) -> std::sync::MutexGuard<'_, HashSet<VideoId>> {
+        self.shared.stuck.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is on air of an event; an error while nobody knows.
     async fn on_air(&self, video: VideoId, version: VersionId) -> Result<Option<Arc<OnAir>>, Failure> {
         // Whoever is told that there is no such event does not ask again.
@@ -375,6 +401,9 @@ impl Live {
         known.await.map_err(|_| "the events from before are not known yet")??;
         let events = self.events();
         let known = events.get(&video).filter(|known| known.version == version);
+        if known.is_none() && self.stuck().contains(&video) {
+            return Err("the event cannot be gone on with yet".into());
+        }
         Ok(known.and_then(|known| known.on_air.borrow().clone()))
     }
 }

@@ -60,8 +60,8 @@ const TICK: Duration = Duration::from_millis(100);
 const LOOK: u32 = 10;
 /// How long the end of a feed waits for what its cell holds: a few pictures.
 const DRAIN: Duration = Duration::from_secs(1);
-/// Between two tries to put an event on the shelf.
-const AGAIN: Duration = Duration::from_secs(5);
+/// Between two tries to put an event on the shelf, or to go on with one.
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
 impl Driver {
     pub(crate) fn new(

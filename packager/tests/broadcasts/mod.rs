@@ -389,7 +389,7 @@ async fn a_broadcast_whose_process_ends_on_the_way_to_the_shelf_gets_there() {
 /// The disk is full before the end of the broadcast, and has room again behind it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_a_broadcast_waits_for_a_disk_that_is_full() {
-    for is_restarted in [false, true] {
+    for (is_restarted, has_room) in [(false, true), (true, true), (true, false)] {
         let house = Studio::house().await;
         let folder = house.folder().join("live");
         std::fs::create_dir(&folder).unwrap();
@@ -403,10 +403,15 @@ async fn the_end_of_a_broadcast_waits_for_a_disk_that_is_full() {
         // What is listed as closed the disk was asked to take.
         studio.follow(PICTURE, |picture| picture.position().msn >= 6).await;
         studio.follow(SOUND, |sound| sound.position().msn >= 6).await;
-        disk.resize("64m");
+        if has_room {
+            disk.resize("64m");
+        }
         if is_restarted {
             studio = studio.restart(Duration::from_secs(60)).await;
+            // Whatever it says, it has tried to go on.
+            let _ = studio.live.event(VIDEO, VERSION, None).await;
         }
+        disk.resize("64m");
         let index = studio.shelf().await;
         let pictures = samples(&*studio.house.store, &index, PICTURE).await.len() as u64;
         let heard = index.rendition(SOUND).unwrap().duration() / 48;
