@@ -2,8 +2,8 @@
 //!
 //! On the shelf the film has no outages: times are those of the event without what everybody lacked.
 //! What only one rendition lacks, its picture before lasts longer; or the next one, if it came late or
-//! the film breaks there ([`Footage`]). A picture that lacks too much at once stays away, at its beginning
-//! and its end, too: all of a film's begin and end together. A rendition may have several formats, one
+//! the film breaks there ([`Footage`]). What lacks too much at once stays away, at its beginning and its end,
+//! too: all of a film's begin and end together. A rendition may have several formats, one
 //! behind the other.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +43,8 @@ const CHUNK_S: u64 = 60;
 /// Segments behind the last chunk after which another is tried: those of a chunk, and one more.
 const ENOUGH: usize = 32;
 
-/// The most that a picture of the shelf may lack at once, in seconds: so long another is there instead.
+/// The most that a rendition of the shelf may lack at once, in seconds: so long there is a still instead, or
+/// silence.
 const MOST_LACKING_S: u64 = 8;
 
 /// What comes next of a rendition.
@@ -389,17 +390,17 @@ impl Archive {
     }
 }
 
-/// The renditions that go on the shelf: not the pictures that lack too much, as long as there is one that
-/// does not. Sound stays: one that came late was silence.
-fn shelved(record: &Record) -> impl Iterator<Item = (&RenditionName, &Recorded)> {
-    let leader = leader(record);
-    let is_good = move |recorded: &Recorded| {
-        let most = leader.map_or(0, |leader| MOST_LACKING_S * timescale(leader));
-        leader.is_none_or(|leader| lacking(leader, recorded) <= most)
+/// The renditions that go on the shelf: of pictures and of sounds not those that lack too much of what
+/// others of their kind have.
+fn shelved(record: &Record) -> Vec<(&RenditionName, &Recorded)> {
+    let of_kind = |is_video: bool| -> Vec<(&RenditionName, &Recorded)> {
+        let of_kind = record.renditions.iter().filter(|(name, _)| name.is_video() == is_video);
+        let there: Vec<_> = of_kind.filter(|(_, recorded)| !recorded.sealed.is_empty()).collect();
+        let all: Vec<&Recorded> = there.iter().map(|(_, recorded)| *recorded).collect();
+        let good: Vec<_> = there.iter().copied().filter(|(_, one)| !lacks_much(&all, one)).collect();
+        if good.is_empty() { there } else { good }
     };
-    let there = record.renditions.iter().filter(|(_, recorded)| !recorded.sealed.is_empty());
-    let has_picture = there.clone().any(|(name, recorded)| name.is_video() && is_good(recorded));
-    there.filter(move |(name, recorded)| !name.is_video() || is_good(recorded) || !has_picture)
+    [of_kind(false), of_kind(true)].concat()
 }
 
 /// The formats that a rendition has on the shelf, each with its first segment there.
@@ -464,12 +465,22 @@ pub(super) fn ms_of(recorded: &Recorded, ticks: u64) -> u64 {
     ticks * 1000 / timescale(recorded)
 }
 
-/// The longest piece of the film that a rendition lacks, in the leader's ticks.
-fn lacking(leader: &Recorded, recorded: &Recorded) -> u64 {
+/// Whether a rendition lacks too much at once of what any of these has, the greatest of which is last.
+fn lacks_much(all: &[&Recorded], recorded: &Recorded) -> bool {
+    let Some(greatest) = all.last() else { return false };
+    lacking(all, greatest, recorded) > MOST_LACKING_S * timescale(greatest)
+}
+
+/// The longest piece that a rendition lacks of what any of these has, in the ticks of the greatest.
+fn lacking(all: &[&Recorded], greatest: &Recorded, recorded: &Recorded) -> u64 {
+    let has = |one: &Recorded, msn| state_of(one, msn) == Some(false);
     let (mut longest, mut piece) = (0, 0);
-    for (segment, _) in leader.segments.iter().filter(|(segment, _)| !segment.begun.gap) {
-        let is_there = state_of(recorded, segment.begun.msn) == Some(false);
-        piece = if is_there { 0 } else { piece + u64::from(segment.duration) };
+    for (Segment { begun, duration, .. }, _) in &greatest.segments {
+        if has(recorded, begun.msn) {
+            piece = 0;
+        } else if all.iter().any(|one| has(one, begun.msn)) {
+            piece += u64::from(*duration);
+        }
         longest = longest.max(piece);
     }
     longest

@@ -35,8 +35,30 @@ fn the_longest_piece_that_a_rendition_lacks_is_known() {
         (0..0, &[], 16_000),
     ] {
         let (_, small) = rendition(SMALL, msns.clone(), gaps);
-        assert_eq!(lacking(&own, &small), expected, "{msns:?} without {gaps:?}");
+        assert_eq!(lacking(&[&small, &own], &own, &small), expected, "{msns:?} without {gaps:?}");
     }
+}
+
+/// What of a rendition is in the store does not matter here.
+fn sealed((name, recorded): (RenditionName, Recorded)) -> (RenditionName, Recorded) {
+    let hash = ChunkHash::of(b"");
+    let chunk = ChunkRef { number: 0, hash, size_bytes: 1, index_bytes: 1, segments: vec![] };
+    (name, Recorded { sealed: vec![(vec![(0, 0)], chunk)], ..recorded })
+}
+
+#[test]
+fn a_sound_that_another_is_there_for_stays_away_too() {
+    let sound = |kbps, msns, gaps: &[u32]| rendition(RenditionName::Audio { kbps }, msns, gaps);
+    let names = |sounds: [(RenditionName, Recorded); 3]| {
+        let event = record(sounds.into_iter().chain([rendition(OWN, 0..20, &[])]).map(sealed));
+        shelved(&event).iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>()
+    };
+    // The publisher came back with Opus in the middle, and an AAC is made of that only.
+    let found = names([sound(32, 1..20, &[]), sound(128, 10..20, &[]), sound(160, 0..20, &[])]);
+    assert_eq!(found, ["a32", "a160", "360p"]);
+    // There was no sound for half of the film: what all lack is silence.
+    let found = names([sound(32, 10..20, &[]), sound(128, 10..20, &[]), sound(160, 10..20, &[])]);
+    assert_eq!(found, ["a32", "a128", "a160", "360p"]);
 }
 
 #[test]
@@ -50,18 +72,8 @@ fn a_picture_that_lacks_much_at_once_stays_away() {
         (0..20, &[7, 8, 9, 10, 12, 13, 14, 15], true),
         (0..20, &[7, 8, 9, 10, 11], false),
     ] {
-        let sealed = |(name, recorded): (RenditionName, Recorded)| {
-            let chunk = ChunkRef {
-                number: 0,
-                hash: ChunkHash::of(b""),
-                size_bytes: 1,
-                index_bytes: 1,
-                segments: vec![],
-            };
-            (name, Recorded { sealed: vec![(vec![(0, 0)], chunk)], ..recorded })
-        };
         let event = record([rendition(OWN, 0..20, &[]), rendition(SMALL, msns.clone(), gaps)].map(sealed));
-        let names: Vec<_> = shelved(&event).map(|(name, _)| *name).collect();
+        let names: Vec<_> = shelved(&event).iter().map(|(name, _)| **name).collect();
         assert_eq!(names.contains(&SMALL), is_there, "{msns:?} without {gaps:?}");
         assert!(names.contains(&OWN));
     }
