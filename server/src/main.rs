@@ -36,6 +36,11 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Config, Overrides, Role};
 use crate::https::Https;
 
+/// Packets, segments and requests are made on one thread and forgotten on another, thousands of times in a
+/// second. What it is worth: docs/benchmarks.md.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A self-hosted platform to stream and download video.
 #[derive(Debug, Parser)]
 #[command(name = "cocuyo", version, disable_help_subcommand = true)]
