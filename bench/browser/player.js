@@ -107,6 +107,7 @@ function look() {
     time: video.currentTime,
     buffered: Array.from({ length: video.buffered.length }, (_, n) => [video.buffered.start(n), video.buffered.end(n)]),
     height: video.videoHeight,
+    estimate: hls?.bandwidthEstimate ?? null,
     latency: hls?.latency ?? null,
     target: hls?.targetLatency ?? null,
     levels: hls?.levels.length ?? 0,

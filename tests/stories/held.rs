@@ -40,6 +40,12 @@ impl Player {
         self.last = now;
     }
 
+    /// Waits until the picture has so many lines: nothing but the player chooses them.
+    async fn comes_to_show(&self, lines: u64) {
+        let look = json!({ "look": true });
+        self.browser.until("the publisher's own picture", &look, |now| now["height"] == lines).await;
+    }
+
     fn ask(&self, command: &str) -> Value {
         self.browser.ask(&json!({ command: true }))
     }
@@ -58,6 +64,8 @@ async fn one_event_is_held_through_every_cut_while_its_player_plays_on() {
     let observer = Observer::start(&viewer, renditions.clone());
     let mut player = Player::start(&stack, &event);
     player.plays_on("red").await;
+    // There is room on this line for the best of them.
+    player.comes_to_show(360).await;
 
     // The encoder is gone, and back as it was.
     encoder.kill();

@@ -28,6 +28,8 @@ pub(super) struct Look {
     pub(super) height: u64,
     /// What the page would have told the viewer.
     pub(super) failure: Option<String>,
+    /// What it takes the line for, in bits per second.
+    pub(super) estimate_bps: Option<f64>,
     /// Milliseconds since the picture on screen was drawn, if its clock can be read.
     pub(super) age_ms: Option<f64>,
     /// Where it is, what it has, and the last errors of hls.js: for a report of what went wrong.
@@ -73,6 +75,7 @@ impl Player {
             stalled_ms: seen["stalledMs"].as_f64().unwrap_or_default(),
             height: seen["height"].as_u64().unwrap_or_default(),
             failure: seen["failure"].as_str().map(str::to_owned),
+            estimate_bps: seen["estimate"].as_f64(),
             age_ms: seen["age"].as_f64(),
             state: json!({ "time": seen["time"], "buffered": seen["buffered"], "last": seen["last"] }),
         })

@@ -27,7 +27,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let (mut ok, mut back, mut before) = (0, Vec::new(), player.look()?);
     for pull in 1..=pulls {
         std::thread::sleep(REST);
-        let lines = player.look()?.height;
+        let rested = player.look()?;
         encoder.kill()?;
         std::thread::sleep(away);
         let since = Instant::now();
@@ -43,8 +43,12 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
             ok += 1;
             back.push(took);
         }
-        let (how, lines) = (if is_fine { "ok" } else { "NOT ok" }, format!("{lines} lines before it"));
-        say(format!("pull {pull}: {how}, {took:.1} s, {lines}"));
+        let how = if is_fine { "ok" } else { "NOT ok" };
+        let mbps = rested.estimate_bps.unwrap_or_default() / 1e6;
+        say(format!(
+            "pull {pull}: {how}, {took:.1} s; {} lines at {mbps:.2} Mbit/s before it",
+            rested.height
+        ));
         if !is_fine {
             say(format!("{after:#?}\n{:#}", after.state));
         }
