@@ -41,9 +41,8 @@ async fn looks_fall_on_few_moments_and_never_into_the_past() {
 async fn all_that_was_sent_is_read_in_its_order() {
     let (mut stream, mut client, crowd) = connection().await;
     let sent: Vec<u8> = (0..400_000_u32).map(|n| (n % 251) as u8).collect();
-    let all = sent.clone();
-    let sender = tokio::spawn(async move {
-        for piece in all.chunks(777) {
+    let sender = async {
+        for piece in sent.chunks(777) {
             client.write_all(piece).await.unwrap();
         }
         // Its end comes behind what it sent.
@@ -51,26 +50,25 @@ async fn all_that_was_sent_is_read_in_its_order() {
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).await.unwrap();
         answer
-    });
-    let mut came = Vec::new();
-    let mut turned_at = None;
-    loop {
-        let read = stream.read_buf(&mut came).await.unwrap();
-        if is_gathered(&stream) {
-            turned_at.get_or_insert(came.len());
+    };
+    let receiver = async {
+        let (mut came, mut turned_at) = (Vec::new(), None);
+        while stream.read_buf(&mut came).await.unwrap() > 0 {
+            if is_gathered(&stream) {
+                turned_at.get_or_insert(came.len());
+            }
         }
-        if read == 0 {
-            break;
-        }
-    }
+        assert_eq!(crowd.members.load(Ordering::Relaxed), 1);
+        // More than the kernel takes at once.
+        stream.write_all(&came).await.unwrap();
+        stream.shutdown().await.unwrap();
+        drop(stream);
+        (came, turned_at)
+    };
+    let (answer, (came, turned_at)) = tokio::join!(sender, receiver);
     assert!(came == sent, "{} bytes of {}", came.len(), sent.len());
+    assert!(answer == sent, "{} bytes of {}", answer.len(), sent.len());
     assert!(turned_at.is_some_and(|at| at > HANDSHAKE), "{turned_at:?}");
-    assert_eq!(crowd.members.load(Ordering::Relaxed), 1);
-    // More than the kernel takes at once.
-    stream.write_all(&sent).await.unwrap();
-    stream.shutdown().await.unwrap();
-    assert!(sender.await.unwrap() == sent);
-    drop(stream);
     assert_eq!(crowd.members.load(Ordering::Relaxed), 0, "it has left the crowd");
 }
 
