@@ -25,8 +25,9 @@ const ADMISSION: Duration = Duration::from_secs(2);
 /// How long a publisher may take nothing of what is said to it.
 const STALL: Duration = Duration::from_secs(5);
 /// How long it may go on sending when it was told that it is over: a connection that is closed with
-/// bytes unread is reset, and what was said never heard.
-const LINGER: Duration = Duration::from_secs(1);
+/// bytes unread is reset, and what was said never heard. ffmpeg reads one message for each ten packets that it
+/// sends, and has half a dozen to read before this one.
+const LINGER: Duration = Duration::from_secs(3);
 /// Read at once.
 const READ: usize = 16 << 10;
 
