@@ -64,7 +64,7 @@ async fn one_event_is_held_through_every_cut_while_its_player_plays_on() {
     let observer = Observer::start(&viewer, renditions.clone());
     let mut player = Player::start(&stack, &event);
     player.plays_on("red").await;
-    // There is room on this line for the best of them.
+    // There is room on this line for the best of them, now and behind an outage.
     player.comes_to_show(360).await;
 
     // The encoder is gone, and back as it was.
@@ -72,6 +72,7 @@ async fn one_event_is_held_through_every_cut_while_its_player_plays_on() {
     observer.until_more(40).await;
     let encoder = event.start(Signal { corner: "green", ..large });
     player.plays_on("green").await;
+    player.comes_to_show(360).await;
 
     // It is gone, and back with a smaller picture.
     encoder.kill();

@@ -15,8 +15,12 @@ export const UNTIL_PREPARED: RetryConfig = {
     response?.code === UNAVAILABLE && retries < (config?.maxNumRetry ?? 0),
 };
 
-/** How long the player waits for segments; the edge holds a request for up to eight seconds. */
-export const PATIENCE: Pick<HlsConfig, 'fragLoadPolicy'> = {
+/**
+ * How long the player waits for segments; the edge holds a request for up to eight seconds. A level that
+ * failed is tried again after half a minute: hls.js by itself never does.
+ */
+export const PATIENCE: Pick<HlsConfig, 'fragLoadPolicy' | 'errorPenaltyExpireMs'> = {
+  errorPenaltyExpireMs: 30_000,
   fragLoadPolicy: {
     default: {
       maxTimeToFirstByteMs: 20_000,
@@ -37,7 +41,9 @@ export function isAway(code: number | undefined): boolean {
  * has loaded: hls.js by itself takes a refused connection as the end. `random` keeps those who watch
  * together from asking together.
  */
-export function throughOutages(random: number): Pick<HlsConfig, 'manifestLoadPolicy' | 'playlistLoadPolicy' | 'fragLoadPolicy'> {
+export function throughOutages(
+  random: number,
+): Pick<HlsConfig, 'manifestLoadPolicy' | 'playlistLoadPolicy' | 'fragLoadPolicy' | 'errorPenaltyExpireMs'> {
   const errorRetry: RetryConfig = {
     // Longer than an event waits for its publisher; picture and sound count together.
     maxNumRetry: 300,
@@ -49,6 +55,8 @@ export function throughOutages(random: number): Pick<HlsConfig, 'manifestLoadPol
   const timeoutRetry: RetryConfig = { maxNumRetry: 4, retryDelayMs: 0, maxRetryDelayMs: 0 };
   const playlists = { maxTimeToFirstByteMs: 10_000, maxLoadTimeMs: 20_000, timeoutRetry, errorRetry };
   return {
+    // The gap of an outage counts as a failure of the level that was watched; it is over when that is.
+    errorPenaltyExpireMs: 5000,
     manifestLoadPolicy: { default: playlists },
     playlistLoadPolicy: { default: playlists },
     fragLoadPolicy: { default: { ...PATIENCE.fragLoadPolicy.default, errorRetry } },
