@@ -317,12 +317,14 @@ async fn another_format_is_a_break_in_all_renditions() {
     let init = studio.bytes(PICTURE, Piece::Init(1)).await.unwrap();
     let cmaf::Track::Video(track) = cmaf::read_init(&init).unwrap() else { panic!() };
     assert_eq!((track.width, track.height), (640, 360));
-    // A film has one format: what came in the first is kept where there is nothing else, but for what
-    // was under way when the second came.
+    // The film has both formats, and all pictures but those that were under way when the second came.
     studio.end().await;
     let index = studio.shelf().await;
+    let changes = |name| index.rendition(name).unwrap().changes.len();
+    assert_eq!((changes(PICTURE), changes(SOUND)), (1, 0));
     let pictures = samples(&*studio.house.store, &index, PICTURE).await.len() as u64;
-    assert!((first.sent - 60..=first.sent).contains(&pictures), "{pictures} of {} pictures", first.sent);
+    let sent = first.sent + second.sent;
+    assert!((sent - 60..=sent).contains(&pictures), "{pictures} of {sent} pictures");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,18 +40,18 @@ async fn a_film_begins_while_two_long_ones_have_their_sound_made() {
     // One worker for everything, and one for what somebody waits for.
     let packager = house.start(house.config(house.when(SOUND, &tell)));
     let mut long = Vec::new();
-    for _ in 0..2 {
+    for n in 1..=2 {
         let video = house.upload(silence(3600)).await;
         long.push(house.until_playing(video).await);
+        let cells: Vec<Pid> = std::fs::read_dir(house.folder())
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_prefix("sound-")?.parse().ok())
+            .map(Pid::from_raw)
+            .collect();
+        assert_eq!(cells.len(), n);
+        // They stand still, and so will not be done before the third.
+        cells.iter().for_each(|group| killpg(*group, Signal::SIGSTOP).unwrap());
     }
-    // They stand still, and so will not be done before the third.
-    let cells: Vec<Pid> = std::fs::read_dir(house.folder())
-        .unwrap()
-        .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_prefix("sound-")?.parse().ok())
-        .map(Pid::from_raw)
-        .collect();
-    assert_eq!(cells.len(), 2);
-    cells.iter().for_each(|group| killpg(*group, Signal::SIGSTOP).unwrap());
     let short = house.upload(silence(3)).await;
     house.until_ready(short).await;
     for version in long {
