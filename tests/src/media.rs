@@ -19,7 +19,13 @@ pub struct Decoded {
 pub fn decode(input: &str) -> Decoded {
     let finished = run(
         "ffmpeg",
-        &["-nostdin", "-v", "warning", "-progress", "pipe:1", "-i", input, "-map", "0", "-f", "null", "-"],
+        // Pictures that came irregularly, as a busy encoder's do, are not rounded to the ticks of a frame rate,
+        // where two of them may meet.
+        &[
+            &["-nostdin", "-v", "warning", "-progress", "pipe:1", "-i", input, "-map", "0"][..],
+            &["-enc_time_base", "-1", "-f", "null", "-"],
+        ]
+        .concat(),
     );
     let progress: BTreeMap<&str, &str> =
         finished.stdout.lines().filter_map(|line| line.split_once('=')).collect();
