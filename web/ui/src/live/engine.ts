@@ -5,6 +5,7 @@ import { FrameWatch } from '../player/frames.js';
 import type { Lease } from '../player/lease.js';
 import { isAway, throughOutages } from '../player/patience.js';
 import { nextTry, place, viewOf, type Latency } from './latency.js';
+import { wayOut } from './stillness.js';
 
 /** What may be chosen besides letting the player decide. */
 export interface Level {
@@ -41,8 +42,14 @@ export function start(video: HTMLVideoElement, broadcast: Broadcast, latency: La
   return Hls.isSupported() ? new LiveEngine(video, broadcast, latency) : nativeEngine(video, broadcast, latency);
 }
 
+/** Between two looks at whether the player moves. */
+const LOOK_MS = 500;
+
 class LiveEngine implements Engine {
   #hls: Hls;
+  #looks: ReturnType<typeof setInterval>;
+  /** Where it stands, and since when. */
+  #stands = { time: 0, since: 0 };
   #tries = 0;
   #recoveries = 0;
   #again: ReturnType<typeof setTimeout> | undefined;
@@ -53,6 +60,7 @@ class LiveEngine implements Engine {
     private latency: Latency,
   ) {
     this.#hls = this.#open();
+    this.#looks = setInterval(() => this.#look(performance.now()), LOOK_MS);
     video.addEventListener('ended', broadcast.onEnd);
   }
 
@@ -84,9 +92,18 @@ class LiveEngine implements Engine {
   }
 
   destroy(): void {
+    clearInterval(this.#looks);
     clearTimeout(this.#again);
     this.video.removeEventListener('ended', this.broadcast.onEnd);
     this.#hls.destroy();
+  }
+
+  #look(now: number): void {
+    const { paused, ended, seeking, currentTime: time, buffered } = this.video;
+    if (paused || ended || seeking || time !== this.#stands.time) this.#stands = { time, since: now };
+    const ranges = Array.from({ length: buffered.length }, (_, n) => ({ start: buffered.start(n), end: buffered.end(n) }));
+    const next = wayOut({ time, forMs: now - this.#stands.since, buffered: ranges });
+    if (next !== null) this.video.currentTime = next;
   }
 
   #open(): Hls {
