@@ -102,8 +102,22 @@ class LiveEngine implements Engine {
     const { paused, ended, seeking, currentTime: time, buffered } = this.video;
     if (paused || ended || seeking || time !== this.#stands.time) this.#stands = { time, since: now };
     const ranges = Array.from({ length: buffered.length }, (_, n) => ({ start: buffered.start(n), end: buffered.end(n) }));
-    const next = wayOut({ time, forMs: now - this.#stands.since, buffered: ranges });
-    if (next !== null) this.video.currentTime = next;
+    const next = wayOut({ time, forMs: now - this.#stands.since, buffered: ranges, live: this.#missed() });
+    if (next === null) return;
+    if (!ranges.some(({ start, end }) => start <= next && next < end)) {
+      // It forgets what it holds against its levels, too.
+      this.#hls.stopLoad();
+      this.#hls.startLoad(next);
+    }
+    this.video.currentTime = next;
+  }
+
+  /** Where it would be if it were live; null while nobody publishes, and while it loads what comes next. */
+  #missed(): number | null {
+    const details = this.#hls.latestLevelDetails;
+    const last = details?.partList?.at(-1) ?? details?.fragments.at(-1);
+    const isLoading = !['IDLE', 'STOPPED', 'ERROR', 'ENDED'].includes(this.#hls.inFlightFragments.main.state);
+    return !last || last.gap || isLoading ? null : this.#hls.liveSyncPosition;
   }
 
   #open(): Hls {
