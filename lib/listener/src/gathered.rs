@@ -67,7 +67,7 @@ struct Unwatched {
 }
 
 /// From a look that found so many bytes to the next. A lone publisher is not delayed by anything that a viewer
-/// sees; three hundred wait a tenth of a second at most, and cost a third.
+/// sees; three hundred wait a tenth of a second at most, and cost half of what they did.
 fn period(members: u32, found: usize) -> Duration {
     let least = 2 * GRID;
     match found {
