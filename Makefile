@@ -19,7 +19,7 @@ samples-remove: ## take the three sample clips away again
 	$(CARGO_TARGET_DIR)/release/cocuyo samples remove --data $${COCUYO_DATA:-data}
 
 test: tools-test ui browser programs ## install what is missing and run every test
-	cargo test --workspace --locked --no-fail-fast
+	scripts/test-workspace
 	cd web/ui && npm test
 
 test-long: tools-test programs ## a film of an hour and 200 random kills; LONG_MINUTES and LONG_KILLS make it shorter

@@ -78,7 +78,8 @@ async fn a_clip_is_a_film_while_its_event_goes_on() {
     let from = json!({ "title": "Otro", "from_s": 2, "to_s": 4, "visibility": "unlisted", "min_tier": 0 });
     let other = event.ana.post(&clips, from).await.expect(201).json();
     assert_eq!((&other["visibility"], &other["min_tier"]), (&json!("unlisted"), &json!(0)), "{other:#}");
-    for (clip, least, most) in [(&clip, 4.0, 8.5), (&other, 2.0, 6.5)] {
+    // Its sound may end a packet of sound before its picture.
+    for (clip, least, most) in [(&clip, 3.97, 8.5), (&other, 1.97, 6.5)] {
         let id = clip["id"].as_str().expect("an id");
         let film = Watching::start(&stack, &event.ana, id).await;
         for what in ["multivariant.m3u8", "360p.mp4"] {
