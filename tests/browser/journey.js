@@ -158,6 +158,8 @@ function distinct(sights) {
 }
 
 async function play(page, video) {
+  const fetched = [];
+  page.on('response', (response) => fetched.push(`${response.url().slice(-20)} ${response.status()}`));
   const scripts = [];
   page.on('request', (request) => {
     const path = new URL(request.url()).pathname;
@@ -181,27 +183,38 @@ async function play(page, video) {
         sound: element.webkitAudioDecodedByteCount,
         picture: element.webkitVideoDecodedByteCount,
         paused: element.paused,
+        ended: element.ended,
+        seeking: element.seeking,
+        buffered: Array.from({ length: element.buffered.length }, (_, at) => [element.buffered.start(at), element.buffered.end(at)]),
         failure: document.querySelector('.player-failure')?.textContent ?? null,
       };
     });
-  const reach = (what, check) =>
-    until(what, async () => {
-      const now = await look();
+  const reach = async (what, check) => {
+    let now;
+    const reached = until(what, async () => {
+      now = await look();
       if (now.failure) throw new Error(`the player failed: ${now.failure}`);
       return check(now) ? now : null;
     });
+    return reached.catch((error) => Promise.reject(new Error(`${error.message}; ${JSON.stringify({ now, lately: fetched.slice(-12) })}`)));
+  };
 
   const past5 = await reach('five seconds of play', (now) => now.time > 5 && now.sound > 0);
   const options = await page.locator('label.quality input').evaluateAll((inputs) => inputs.map((input) => input.value));
   const heights = options.filter((option) => /^\d+p$/.test(option));
 
   // The clip may be short: going back keeps it playing while qualities change.
+  const restart = () =>
+    page.evaluate(() => {
+      const element = document.querySelector('media-controller video');
+      element.currentTime = 0;
+      return element.play();
+    });
+  const choose = (option) => page.locator(`label.quality input[value="${option}"]`).check({ force: true });
   const switched = {};
   for (const option of [heights[heights.length - 1], heights[0], 'saver']) {
-    await page.evaluate(() => {
-      document.querySelector('media-controller video').currentTime = 0;
-    });
-    await page.locator(`label.quality input[value="${option}"]`).check({ force: true });
+    await restart();
+    await choose(option);
     const limit = option === 'saver' ? 240 : Number.parseInt(option, 10);
     switched[option] = (
       await reach(`quality ${option}`, (now) =>

@@ -12,6 +12,8 @@ const ENDPOINT = '/api/v1/uploads';
 const CHUNK_BYTES = 4 * 1024 * 1024;
 /** Keeps trying for about ten minutes without a byte getting through. */
 const RETRY_DELAYS_MS = [0, 1000, 3000, 5000, 10_000, 20_000, ...Array<number>(18).fill(30_000)];
+/** When to ask what the server has of a paused upload, each after the one before had no answer. */
+const ASK_DELAYS_MS = [0, 500, 2000, 5000];
 const VIDEO_KEY = 'cocuyo:video-of:';
 
 /** One file on its way to the server; goes on after a cut, a reload or a power failure. */
@@ -100,15 +102,22 @@ export class Transfer {
     if (wasOpen) this.onEnd();
   }
 
-  /** Bytes were under way when the line was let go; only the server knows how many it kept. */
+  /**
+   * Bytes were under way when the line was let go; only the server knows how many it kept. It answers
+   * the newest who asks, which may be another tab.
+   */
   async #askWhatIsSaved(): Promise<void> {
-    if (!this.#upload.url) return;
-    const headers = { 'Tus-Resumable': '1.0.0' };
-    const response = await fetch(this.#upload.url, { method: 'HEAD', headers }).catch(() => null);
-    const offset = Number(response?.headers.get('Upload-Offset') ?? NaN);
-    if (!(offset >= 0)) return;
-    this.saved = offset;
-    if (this.stage === 'paused') this.sent = offset;
+    for (const delay of ASK_DELAYS_MS) {
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      if (this.stage !== 'paused' || !this.#upload.url) return;
+      const headers = { 'Tus-Resumable': '1.0.0' };
+      const response = await fetch(this.#upload.url, { method: 'HEAD', headers }).catch(() => null);
+      const offset = Number(response?.headers.get('Upload-Offset') ?? NaN);
+      if (!(offset >= 0)) continue;
+      this.saved = offset;
+      if (this.stage === 'paused') this.sent = offset;
+      return;
+    }
   }
 
   #progressed(sent: number): void {
