@@ -1,11 +1,11 @@
-import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig } from 'hls.js';
+import Hls, { ErrorTypes, Events, type BufferInfo, type ErrorData, type HlsConfig, type InFlightData } from 'hls.js';
 import { asOneFamily } from '../player/codecs.js';
 import { failureOf, failureOfStatus, type Failure } from '../player/failure.js';
 import { FrameWatch } from '../player/frames.js';
 import type { Lease } from '../player/lease.js';
 import { isAway, throughOutages } from '../player/patience.js';
 import { nextTry, place, viewOf, type Latency } from './latency.js';
-import { wayOut } from './stillness.js';
+import { wayOut, type Track } from './stillness.js';
 
 /** What may be chosen besides letting the player decide. */
 export interface Level {
@@ -99,10 +99,11 @@ class LiveEngine implements Engine {
   }
 
   #look(now: number): void {
-    const { paused, ended, seeking, currentTime: time, buffered } = this.video;
-    if (paused || ended || seeking || time !== this.#stands.time) this.#stands = { time, since: now };
+    const { paused, ended, currentTime: time, buffered } = this.video;
+    if (paused || ended || time !== this.#stands.time) this.#stands = { time, since: now };
     const ranges = Array.from({ length: buffered.length }, (_, n) => ({ start: buffered.start(n), end: buffered.end(n) }));
-    const next = wayOut({ time, forMs: now - this.#stands.since, buffered: ranges, live: this.#missed() });
+    const forMs = now - this.#stands.since;
+    const next = wayOut({ time, forMs, buffered: ranges, tracks: this.#tracks(), live: this.#live() });
     if (next === null) return;
     if (!ranges.some(({ start, end }) => start <= next && next < end)) {
       // It forgets what it holds against its levels, too.
@@ -112,12 +113,23 @@ class LiveEngine implements Engine {
     this.video.currentTime = next;
   }
 
-  /** Where it would be if it were live; null while nobody publishes, and while it loads what comes next. */
-  #missed(): number | null {
+  /** What hls.js does for the pictures and for the sound. Where they come together, it does nothing for the sound. */
+  #tracks(): Track[] {
+    const { inFlightFragments, mainForwardBufferInfo, audioForwardBufferInfo } = this.#hls;
+    const track = ({ state, frag }: InFlightData, info: BufferInfo | null): Track => ({
+      aheadS: info?.len ?? 0,
+      state,
+      from: frag?.start ?? null,
+    });
+    const { main, audio } = inFlightFragments;
+    return [track(main, mainForwardBufferInfo), ...(audio ? [track(audio, audioForwardBufferInfo)] : [])];
+  }
+
+  /** Where it would be if it were live; null while nobody publishes. */
+  #live(): number | null {
     const details = this.#hls.latestLevelDetails;
     const last = details?.partList?.at(-1) ?? details?.fragments.at(-1);
-    const isLoading = !['IDLE', 'STOPPED', 'ERROR', 'ENDED'].includes(this.#hls.inFlightFragments.main.state);
-    return !last || last.gap || isLoading ? null : this.#hls.liveSyncPosition;
+    return !last || last.gap ? null : this.#hls.liveSyncPosition;
   }
 
   #open(): Hls {
