@@ -6,6 +6,7 @@
 //
 //   {"play": true}    opens the page and plays; how it is once there is a picture
 //   {"look": true}    how it is
+//   {"stop": ["…"]}   these loaders of hls.js's load no more; how it is then
 //   {"sign": true}    only signs in, where the event is over already
 //   {"film": true}    opens the page anew, which has the film then, and plays from its beginning
 //   {"file": true}    the same without scripts: the page's plain MP4
@@ -43,6 +44,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     if (command.play) answer = await play();
     else if (command.look) answer = await look(page);
+    else if (command.stop) answer = await stop(command.stop);
     else if (command.sign) answer = await sign();
     else if (command.film) answer = await film(command.until_s ?? 3);
     else if (command.file) answer = await file(command.until_s ?? 3);
@@ -70,6 +72,40 @@ async function play() {
     const now = await look(page);
     return now.time > 0 && now.frames > 0 ? now : null;
   });
+}
+
+/**
+ * Stops loaders of the page's hls.js, as if they had lost their way: `streamController` loads pictures,
+ * `audioStreamController` sound. The page gives nobody its player, so the browser's heap is asked for it.
+ */
+async function stop(loaders) {
+  const heap = await context.newCDPSession(page);
+  const { result: prototype } = await heap.send('Runtime.evaluate', {
+    expression: `(${prototypeOfHls})()`,
+    awaitPromise: true,
+  });
+  const { objects } = await heap.send('Runtime.queryObjects', { prototypeObjectId: prototype.objectId });
+  const { result: stopped } = await heap.send('Runtime.callFunctionOn', {
+    objectId: objects.objectId,
+    functionDeclaration: `${function (loaders) {
+      const players = this.filter(({ media }) => media);
+      for (const player of players) for (const loader of loaders) player[loader].stopLoad();
+      return players.length;
+    }}`,
+    arguments: [{ value: loaders }],
+  });
+  await heap.detach();
+  if (stopped.value !== 1) throw new Error(`stopped ${JSON.stringify(stopped)}`);
+  return look(page);
+}
+
+/** Runs on the page: hls.js as one of its scripts exports it. */
+async function prototypeOfHls() {
+  for (const { name } of performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.js'))) {
+    const found = Object.values(await import(name)).find((one) => one?.DefaultConfig && one.isSupported);
+    if (found) return found.prototype;
+  }
+  return null;
 }
 
 async function sign() {
@@ -121,6 +157,8 @@ function look(page) {
       time: element.currentTime,
       duration: Number.isFinite(element.duration) ? element.duration : null,
       buffered: Array.from({ length: element.buffered.length }, (_, n) => [element.buffered.start(n), element.buffered.end(n)]),
+      // Seconds behind what is listed last.
+      behind: element.seekable.length > 0 ? element.seekable.end(element.seekable.length - 1) - element.currentTime : null,
       height: element.videoHeight,
       paused: element.paused,
       frames: element.getVideoPlaybackQuality().totalVideoFrames,

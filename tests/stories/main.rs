@@ -42,6 +42,7 @@ mod sent;
 mod slow;
 mod space;
 mod status;
+mod still;
 mod tls;
 mod watch;
 mod workers;
