@@ -250,7 +250,7 @@ impl Site {
             changes: Vec::new(),
             breaks: Vec::new(),
         };
-        let index = VersionIndex::new(video, version, 60_000, vec![rendition]);
+        let index = VersionIndex::new(video, version, vec![rendition]);
         self.state.store.put(&ObjectKey::Index { video, version }, index.to_json()).await.unwrap();
         video
     }

@@ -117,7 +117,7 @@ mod tests {
     }
 
     fn film(renditions: Vec<RenditionIndex>) -> VersionIndex {
-        VersionIndex::new(VideoId::from_bits(1), VersionId::from_bits(1), 10_000, renditions)
+        VersionIndex::new(VideoId::from_bits(1), VersionId::from_bits(1), renditions)
     }
 
     fn cut(film: &VersionIndex, ms: Range<u64>) -> Option<(Range<u64>, Vec<Range<u32>>)> {

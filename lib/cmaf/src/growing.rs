@@ -193,9 +193,10 @@ impl GrowingIndex {
     ) -> Result<VersionIndex, CmafError> {
         let renditions =
             names.into_iter().map(|name| self.finish_rendition(name)).collect::<Result<_, _>>()?;
+        // As it was planned: its sound may end a moment later.
         let grid = &self.plan.grid;
         let duration_ms = (grid.seconds(grid.frames) * 1000.0).round() as u64;
-        Ok(VersionIndex::new(self.video, self.version, duration_ms, renditions))
+        Ok(VersionIndex { duration_ms, ..VersionIndex::new(self.video, self.version, renditions) })
     }
 
     fn finish_rendition(&self, name: RenditionName) -> Result<RenditionIndex, CmafError> {

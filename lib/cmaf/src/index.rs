@@ -169,13 +169,10 @@ impl VersionIndex {
     /// them wrong.
     pub const FORMAT_OF_SEVERAL: u32 = 2;
 
-    /// The index of these renditions.
-    pub fn new(
-        video: VideoId,
-        version: VersionId,
-        duration_ms: u64,
-        renditions: Vec<RenditionIndex>,
-    ) -> Self {
+    /// The index of these renditions: the film is as long as the longest of them.
+    pub fn new(video: VideoId, version: VersionId, renditions: Vec<RenditionIndex>) -> Self {
+        let ms = |one: &RenditionIndex| one.duration() * 1000 / u64::from(one.timescale.max(1));
+        let duration_ms = renditions.iter().map(ms).max().unwrap_or_default();
         Self { format: format_for(&renditions), video, version, duration_ms, renditions }
     }
 

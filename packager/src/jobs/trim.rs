@@ -33,16 +33,18 @@ pub(super) async fn carry_out(attempt: Attempt<'_>, version: VersionId) -> Resul
         let trimming = Trimming { attempt, old: &old, version, rendition, scratch: &scratch };
         renditions.push(trimming.trim(segments, cut.ms.start).await?);
     }
-    let ms = |one: &RenditionIndex| one.duration() * 1000 / u64::from(one.timescale);
-    let duration_ms = renditions.iter().map(ms).max().unwrap_or_default();
     let video = attempt.job.video;
-    let index = VersionIndex::new(video, version, duration_ms, renditions);
+    let index = VersionIndex::new(video, version, renditions);
     draw(attempt, &scratch, &old, &index).await?;
     faults::at(faults::BEFORE_INDEX);
     attempt.put(ObjectKey::Index { video, version }, index.to_json()).await?;
     faults::at(faults::INDEXED);
-    let new =
-        NewVersion { version, duration_ms, renditions: summaries(&index), stretches: Some(vec![cut.ms]) };
+    let new = NewVersion {
+        version,
+        duration_ms: index.duration_ms,
+        renditions: summaries(&index),
+        stretches: Some(vec![cut.ms]),
+    };
     let job = attempt.job;
     attempt.tell(|now| attempt.catalog.publish(job.id, job.attempt, &new, now)).await?;
     faults::at(faults::PUBLISHED);

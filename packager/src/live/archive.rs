@@ -369,14 +369,12 @@ impl Archive {
         if renditions.is_empty() {
             return Ok(None);
         }
-        let ms = |one: &RenditionIndex| one.duration() * 1000 / u64::from(one.timescale.max(1));
-        let duration_ms = renditions.iter().map(ms).max().unwrap_or_default();
-        let index = VersionIndex::new(video, version, duration_ms, renditions);
+        let index = VersionIndex::new(video, version, renditions);
         let key = ObjectKey::Index { video, version };
         let json = index.to_json();
         backoff::insist(backoff::WRITE, || self.store.put(&key, json.clone())).await?;
-        let renditions = summaries(&index);
-        let stretches = Some(footage.stretches());
+        let (renditions, stretches) = (summaries(&index), Some(footage.stretches()));
+        let duration_ms = index.duration_ms;
         Ok(Some((index, NewVersion { version, duration_ms, renditions, stretches })))
     }
 
