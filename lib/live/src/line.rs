@@ -124,6 +124,11 @@ impl Line {
 }
 
 impl Record {
+    /// The rendition that has all of the event's segments: the publisher's picture, or the sound.
+    pub fn leader(&self) -> Option<&Recorded> {
+        self.renditions.values().next_back()
+    }
+
     /// Reads a log, and how many of its bytes are whole lines: whatever a power cut left behind
     /// them is to be cut off before the next is written.
     ///
@@ -192,6 +197,16 @@ impl Recorded {
         self.tracks.first().map_or(1, |track| track.timescale.max(1))
     }
 
+    /// Ticks in milliseconds.
+    pub fn ms(&self, ticks: u64) -> u64 {
+        ticks * 1000 / u64::from(self.timescale())
+    }
+
+    /// Whether it has something in segment `msn`: that is there, and no gap.
+    pub fn has(&self, msn: u32) -> bool {
+        self.segment(msn).is_some_and(|(segment, _)| !segment.begun.gap)
+    }
+
     /// The segment `msn`, and where its bytes begin in the spool.
     pub fn segment(&self, msn: u32) -> Option<&(Segment, u64)> {
         let first = self.segments.first()?.0.begun.msn;
@@ -256,6 +271,8 @@ mod tests {
         let found =
             [0, 3, 4].map(|msn| recorded.segment(msn).map(|(segment, offset)| (segment.begun.msn, *offset)));
         assert_eq!(found, [Some((0, 0)), Some((3, 180_000)), None]);
+        assert_eq!([0, 1, 2, 3, 4].map(|msn| recorded.has(msn)), [true, false, true, true, false]);
+        assert_eq!((recorded.ms(720_000), whole.leader()), (8000, Some(recorded)));
         let ends: Vec<usize> = lines
             .iter()
             .scan(0, |end, line| {

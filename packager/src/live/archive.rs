@@ -215,7 +215,7 @@ impl Archive {
         let recorded = record.renditions.get(&name)?;
         let number = recorded.sealed.iter().map(|(spans, _)| spans.len()).sum::<usize>();
         Some(Pending {
-            timescale: recorded.tracks.first().map_or(1, |track| u64::from(track.timescale)),
+            timescale: recorded.timescale().into(),
             number: u32::try_from(number).unwrap_or(u32::MAX),
             start: recorded.sealed.iter().map(|(_, chunk)| ticks(chunk)).sum(),
             after: recorded.sealed.last().and_then(|(spans, _)| Some(spans.last()?.1)),
@@ -294,7 +294,7 @@ impl Archive {
         let (segment, offset, from) = {
             let record = self.record();
             let Some(recorded) = record.renditions.get(&name) else { return Ok(None) };
-            let Some((segment, offset)) = find(recorded, msn).cloned() else { return Ok(None) };
+            let Some((segment, offset)) = recorded.segment(msn).cloned() else { return Ok(None) };
             (segment, offset, in_store(&record, recorded, name, msn))
         };
         if segment.begun.gap {
@@ -349,7 +349,10 @@ impl Archive {
                 let Track { codecs, kind, .. } = track.clone();
                 formats.push(Change { segment, codecs, kind, init_size, init_hash });
             }
-            let (Some(timescale), false) = (timescale_of(recorded), formats.is_empty()) else { continue };
+            if formats.is_empty() {
+                continue;
+            }
+            let timescale = recorded.timescale();
             let Change { codecs, kind, init_size, init_hash, .. } = formats.remove(0);
             let chunks: Vec<ChunkRef> = recorded.sealed.iter().map(|(_, chunk)| chunk.clone()).collect();
             let segments: Vec<SegmentRef> = chunks.iter().flat_map(|chunk| chunk.segments.clone()).collect();
@@ -406,7 +409,7 @@ fn formats_of(recorded: &Recorded) -> Vec<(u32, &Track)> {
     let mut formats: Vec<(u32, &Track)> = Vec::new();
     for (spans, chunk) in &recorded.sealed {
         // A chunk is of one format; a still before its first real segment is, too.
-        let mut real = spans.iter().filter_map(|(from, _)| find(recorded, *from));
+        let mut real = spans.iter().filter_map(|(from, _)| recorded.segment(*from));
         let init = real.find(|(segment, _)| !segment.begun.gap).map(|(segment, _)| segment.begun.init);
         let track = recorded.tracks.iter().find(|track| Some(track.init) == init);
         if let Some(track) =
@@ -443,40 +446,19 @@ fn sealed(recorded: &Recorded) -> usize {
     last.map_or(0, |(_, to)| recorded.segments.partition_point(|(segment, _)| segment.begun.msn <= *to))
 }
 
-/// The rendition that has all of the event's segments: the publisher's picture, or the sound.
-pub(super) fn leader(record: &Record) -> Option<&Recorded> {
-    record.renditions.iter().max_by_key(|(name, _)| **name).map(|(_, recorded)| recorded)
-}
-
-/// Ticks per second of a rendition, in all its formats.
-fn timescale_of(recorded: &Recorded) -> Option<u32> {
-    recorded.tracks.first().map(|track| track.timescale.max(1))
-}
-
-/// The same, to reckon with.
-pub(super) fn timescale(recorded: &Recorded) -> u64 {
-    timescale_of(recorded).map_or(1, u64::from)
-}
-
-/// Ticks of a rendition in milliseconds.
-pub(super) fn ms_of(recorded: &Recorded, ticks: u64) -> u64 {
-    ticks * 1000 / timescale(recorded)
-}
-
 /// Whether a rendition lacks too much at once of what any of these has, the greatest of which is last.
 fn lacks_much(all: &[&Recorded], recorded: &Recorded) -> bool {
     let Some(greatest) = all.last() else { return false };
-    lacking(all, greatest, recorded) > MOST_LACKING_S * timescale(greatest)
+    lacking(all, greatest, recorded) > MOST_LACKING_S * u64::from(greatest.timescale())
 }
 
 /// The longest piece that a rendition lacks of what any of these has, in the ticks of the greatest.
 fn lacking(all: &[&Recorded], greatest: &Recorded, recorded: &Recorded) -> u64 {
-    let has = |one: &Recorded, msn| state_of(one, msn) == Some(false);
     let (mut longest, mut piece) = (0, 0);
     for (Segment { begun, duration, .. }, _) in &greatest.segments {
-        if has(recorded, begun.msn) {
+        if recorded.has(begun.msn) {
             piece = 0;
-        } else if all.iter().any(|one| has(one, begun.msn)) {
+        } else if all.iter().any(|one| one.has(begun.msn)) {
             piece += u64::from(*duration);
         }
         longest = longest.max(piece);
@@ -493,16 +475,6 @@ fn known(record: &Record) -> u32 {
         greatest.segments.last().map(|(segment, _)| segment.begun.msn + 1)
     };
     of(true).into_iter().chain(of(false)).min().unwrap_or(0)
-}
-
-/// Whether segment `msn` is a gap; `None` while it is not known.
-pub(super) fn state_of(recorded: &Recorded, msn: u32) -> Option<bool> {
-    find(recorded, msn).map(|(segment, _)| segment.begun.gap)
-}
-
-fn find(recorded: &Recorded, msn: u32) -> Option<&(Segment, u64)> {
-    let first = recorded.segments.first()?.0.begun.msn;
-    recorded.segments.get(usize::try_from(msn.checked_sub(first)?).ok()?)
 }
 
 /// Where a segment is in the store.
@@ -526,11 +498,11 @@ fn in_store(record: &Record, recorded: &Recorded, rendition: RenditionName, msn:
             return None;
         };
         let from = spans[place].0;
-        let before = (from..msn).filter_map(|msn| find(recorded, msn));
+        let before = (from..msn).filter_map(|msn| recorded.segment(msn));
         let before = before.map(|(segment, _)| u64::from(segment.duration)).sum();
         let key = ObjectKey::Chunk { video, version, rendition, number: chunk.number, hash: chunk.hash };
         let after = place.checked_sub(1).map_or(after, |place| Some(spans[place].1));
-        let late = Footage::of(record).late(after, from, timescale(recorded));
+        let late = Footage::of(record).late(after, from, recorded.timescale().into());
         Some(InStore { key, chunk: chunk.clone(), place, late, before })
     })
 }

@@ -10,7 +10,7 @@ use live::{Failure, Record, Recorded, Segment};
 use model::{ClipRefusal, ClipStretch, VersionId, VideoId};
 use tokio::time::Instant;
 
-use super::archive::{Archive, leader, ms_of};
+use super::archive::Archive;
 use super::going::OnAir;
 use super::{Live, LiveError, stills};
 
@@ -65,8 +65,8 @@ impl Live {
 
 /// The segments that hold a stretch.
 fn segments_of(record: &Record, stretch: ClipStretch) -> Result<Range<u32>, ClipRefusal> {
-    let leader = leader(record).ok_or(ClipRefusal::Nothing)?;
-    let ms = |ticks: u64| ms_of(leader, ticks);
+    let leader = record.leader().ok_or(ClipRefusal::Nothing)?;
+    let ms = |ticks: u64| leader.ms(ticks);
     let ends = |(segment, _): &(Segment, u64)| ms(segment.begun.start + u64::from(segment.duration));
     let (Some(first), Some(last)) = (leader.segments.first(), leader.segments.last()) else {
         return Err(ClipRefusal::Nothing);
@@ -98,7 +98,8 @@ async fn from_key_frame(
     segments: Range<u32>,
 ) -> Result<Range<u32>, LiveError> {
     let name = record.renditions.keys().max().copied();
-    let first = leader(record).and_then(|leader| leader.segments.first()).map_or(0, |(one, _)| one.begun.msn);
+    let first =
+        record.leader().and_then(|leader| leader.segments.first()).map_or(0, |(one, _)| one.begun.msn);
     let Some(name) = name else { return Ok(segments) };
     let mut start = segments.start;
     while start > first {
@@ -140,7 +141,7 @@ fn taken(record: &Record, segments: &Range<u32>, video: VideoId, version: Versio
     let begins = |recorded: &Recorded| {
         recorded.segments.iter().find(|(one, _)| !one.begun.gap).map(|(one, _)| one.begun.msn)
     };
-    let beginning = leader(record).map(cut).as_ref().and_then(begins);
+    let beginning = record.leader().map(cut).as_ref().and_then(begins);
     let renditions = record.renditions.iter().filter_map(|(name, recorded)| {
         let cut = cut(recorded);
         if begins(&cut) != beginning || !has(recorded, segments) {

@@ -8,8 +8,6 @@ use std::ops::Range;
 
 use live::{Record, Segment};
 
-use super::archive::{leader, state_of, timescale};
-
 /// The segments of the film.
 #[derive(Debug, Default)]
 pub(super) struct Footage {
@@ -33,13 +31,13 @@ struct Shot {
 
 impl Footage {
     pub(super) fn of(record: &Record) -> Self {
-        let Some(leader) = leader(record) else { return Self::default() };
-        let mut footage = Self { timescale: timescale(leader), ..Self::default() };
+        let Some(leader) = record.leader() else { return Self::default() };
+        let mut footage = Self { timescale: leader.timescale().into(), ..Self::default() };
         let (mut begins, mut breaks) = (0, false);
         for (Segment { begun, duration, .. }, _) in &leader.segments {
             // Somebody may have come back and sent nothing.
             breaks |= begun.discontinuity;
-            if begun.gap && !record.renditions.values().any(|one| state_of(one, begun.msn) == Some(false)) {
+            if begun.gap && !record.renditions.values().any(|one| one.has(begun.msn)) {
                 continue;
             }
             if std::mem::take(&mut breaks) && !footage.shots.is_empty() {
