@@ -6,13 +6,17 @@
 //! too: all of a film's begin and end together. A rendition may have several formats, one
 //! behind the other.
 
+mod joined;
+mod shelf;
+mod stored;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use catalog::NewVersion;
 use cmaf::{
-    Bandwidth, Change, ChunkRef, ChunkWriter, CmafError, ReadSegment, RenditionIndex, Sample, SegmentRef,
-    VersionIndex, media_segment, part_head, read_chunk_index, read_part, segment_head,
+    Bandwidth, Change, ChunkRef, ChunkWriter, ReadSegment, RenditionIndex, SegmentRef, VersionIndex,
+    media_segment, read_chunk_index, read_part,
 };
 use live::{Line, Record, Recorded, Segment, Track};
 use model::{ChunkHash, ObjectKey, RenditionName};
@@ -25,6 +29,10 @@ use super::going::OnAir;
 use super::spool::{Reader, reel};
 use crate::backoff;
 use crate::jobs::summaries;
+
+use joined::{Joined, last_through, ticks_of};
+use shelf::{breaks_of, formats_of, shelved};
+use stored::{InStore, cut_out, in_store};
 
 /// What an event has on its packager's disk and in the store.
 #[derive(Debug)]
@@ -43,10 +51,6 @@ const CHUNK_S: u64 = 60;
 /// Segments behind the last chunk after which another is tried: those of a chunk, and one more.
 const ENOUGH: usize = 32;
 
-/// The most that a rendition of the shelf may lack at once, in seconds: so long there is a still instead, or
-/// silence.
-const MOST_LACKING_S: u64 = 8;
-
 /// What comes next of a rendition.
 struct Pending {
     timescale: u64,
@@ -61,73 +65,6 @@ struct Pending {
     known: u32,
     /// The event's segments, with where their bytes begin.
     segments: Vec<(Segment, u64)>,
-}
-
-/// Segments that become one of a chunk: together they begin with a key frame.
-struct Joined {
-    span: (u32, u32),
-    base: u64,
-    samples: Vec<Sample>,
-    payload: BytesMut,
-}
-
-impl Joined {
-    /// Its last sample lasts longer, also through segment `msn`. `false` if it would be too long: the
-    /// ticks of a segment are a `u32`, half a day of 90 kHz.
-    fn wait(&mut self, msn: u32, ticks: u32) -> bool {
-        let fits = u32::try_from(ticks_of(&self.samples) + u64::from(ticks)).is_ok();
-        if let Some(sample) = self.samples.last_mut().filter(|_| fits) {
-            sample.duration += ticks;
-            self.span.1 = msn;
-        }
-        fits
-    }
-
-    /// Its first sample once more, which can be decoded by itself, for segment `msn` that begins at `base`.
-    fn again(&self, msn: u32, base: u64, ticks: u32) -> Self {
-        let first = self.samples.first().map(|first| Sample { duration: ticks, ..*first });
-        let len = first.map_or(0, |first| first.size as usize);
-        let (samples, payload) = (first.into_iter().collect(), BytesMut::from(&self.payload[..len]));
-        Self { span: (msn, msn), base, samples, payload }
-    }
-
-    /// The first segment of a chunk, behind `after`, with what the rendition lacks of the film in between:
-    /// its first picture is there so much longer. Where the film broke meanwhile, that is a segment of its
-    /// own for each piece.
-    fn behind(mut self, after: Option<u32>, footage: &Footage, timescale: u64) -> Vec<Self> {
-        let mut lacking = footage.before(after, self.span.0);
-        let late = lacking.pop().map_or(0, |msns| footage.ticks(&msns, timescale));
-        let room = u64::from(u32::MAX).saturating_sub(ticks_of(&self.samples));
-        let Some(first) = self.samples.first_mut() else { return vec![self] };
-        let still = *first;
-        first.duration += u32::try_from(room).unwrap_or(u32::MAX).min(late);
-        let picture = BytesMut::from(self.payload.get(..still.size as usize).unwrap_or_default());
-        let mut all = Vec::with_capacity(lacking.len() + 1);
-        for msns in lacking {
-            let duration = footage.ticks(&msns, timescale).max(1);
-            let samples = vec![Sample { duration, ..still }];
-            all.push(Self {
-                span: (msns.start, msns.start),
-                base: self.base,
-                samples,
-                payload: picture.clone(),
-            });
-            self.base += u64::from(duration);
-        }
-        all.push(self);
-        all
-    }
-}
-
-/// What lacks here the sample before lasts through, or the picture of its segment once more. How long that is.
-fn last_through(joined: &mut Vec<Joined>, segment: &Segment, end: u64) -> u64 {
-    let Some(before) = joined.last_mut() else { return 0 };
-    let (msn, ticks) = (segment.begun.msn, segment.duration);
-    if !before.wait(msn, ticks) {
-        let again = before.again(msn, end, ticks);
-        joined.push(again);
-    }
-    ticks.into()
 }
 
 impl Archive {
@@ -391,44 +328,6 @@ impl Archive {
     }
 }
 
-/// The renditions that go on the shelf: of pictures and of sounds not those that lack too much of what
-/// others of their kind have.
-fn shelved(record: &Record) -> Vec<(&RenditionName, &Recorded)> {
-    let of_kind = |is_video: bool| -> Vec<(&RenditionName, &Recorded)> {
-        let of_kind = record.renditions.iter().filter(|(name, _)| name.is_video() == is_video);
-        let there: Vec<_> = of_kind.filter(|(_, recorded)| !recorded.sealed.is_empty()).collect();
-        let all: Vec<&Recorded> = there.iter().map(|(_, recorded)| *recorded).collect();
-        let good: Vec<_> = there.iter().copied().filter(|(_, one)| !lacks_much(&all, one)).collect();
-        if good.is_empty() { there } else { good }
-    };
-    [of_kind(false), of_kind(true)].concat()
-}
-
-/// The formats that a rendition has on the shelf, each with its first segment there.
-fn formats_of(recorded: &Recorded) -> Vec<(u32, &Track)> {
-    let mut formats: Vec<(u32, &Track)> = Vec::new();
-    for (spans, chunk) in &recorded.sealed {
-        // A chunk is of one format; a still before its first real segment is, too.
-        let mut real = spans.iter().filter_map(|(from, _)| recorded.segment(*from));
-        let init = real.find(|(segment, _)| !segment.begun.gap).map(|(segment, _)| segment.begun.init);
-        let track = recorded.tracks.iter().find(|track| Some(track.init) == init);
-        if let Some(track) =
-            track.filter(|track| formats.last().is_none_or(|(_, last)| last.init != track.init))
-        {
-            formats.push((chunk.number, track));
-        }
-    }
-    formats
-}
-
-/// The segments of a rendition on the shelf before which the film breaks.
-fn breaks_of(footage: &Footage, recorded: &Recorded) -> Vec<u32> {
-    let spans: Vec<(u32, u32)> = recorded.sealed.iter().flat_map(|(spans, _)| spans.clone()).collect();
-    let pairs = spans.iter().zip(spans.iter().skip(1)).zip(1..);
-    let breaks = pairs.filter(|((before, span), _)| footage.breaks(Some(before.1), span.0).next().is_some());
-    breaks.map(|(_, number)| number).collect()
-}
-
 /// See [`Archive::is_due`]. Gaps are nothing to seal: a rung that was given up has nothing else. And one of
 /// which nothing can be sealed for whatever reason keeps no other from its turn.
 fn due(record: &Record, last: Option<RenditionName>) -> Option<RenditionName> {
@@ -446,26 +345,6 @@ fn sealed(recorded: &Recorded) -> usize {
     last.map_or(0, |(_, to)| recorded.segments.partition_point(|(segment, _)| segment.begun.msn <= *to))
 }
 
-/// Whether a rendition lacks too much at once of what any of these has, the greatest of which is last.
-fn lacks_much(all: &[&Recorded], recorded: &Recorded) -> bool {
-    let Some(greatest) = all.last() else { return false };
-    lacking(all, greatest, recorded) > MOST_LACKING_S * u64::from(greatest.timescale())
-}
-
-/// The longest piece that a rendition lacks of what any of these has, in the ticks of the greatest.
-fn lacking(all: &[&Recorded], greatest: &Recorded, recorded: &Recorded) -> u64 {
-    let (mut longest, mut piece) = (0, 0);
-    for (Segment { begun, duration, .. }, _) in &greatest.segments {
-        if recorded.has(begun.msn) {
-            piece = 0;
-        } else if all.iter().any(|one| one.has(begun.msn)) {
-            piece += u64::from(*duration);
-        }
-        longest = longest.max(piece);
-    }
-    longest
-}
-
 /// The segment behind the last that both the publisher's picture and its sound are known to have or to
 /// lack.
 fn known(record: &Record) -> u32 {
@@ -475,68 +354,6 @@ fn known(record: &Record) -> u32 {
         greatest.segments.last().map(|(segment, _)| segment.begun.msn + 1)
     };
     of(true).into_iter().chain(of(false)).min().unwrap_or(0)
-}
-
-/// Where a segment is in the store.
-struct InStore {
-    key: ObjectKey,
-    chunk: ChunkRef,
-    /// Which segment of the chunk,
-    place: usize,
-    /// by how many ticks its first sample lasts longer there,
-    late: u32,
-    /// and how many ticks of it are before.
-    before: u64,
-}
-
-fn in_store(record: &Record, recorded: &Recorded, rendition: RenditionName, msn: u32) -> Option<InStore> {
-    let (video, version) = (record.video, record.version);
-    let mut after = None;
-    recorded.sealed.iter().find_map(|(spans, chunk)| {
-        let Some(place) = spans.iter().position(|(from, to)| (*from..=*to).contains(&msn)) else {
-            after = spans.last().map(|(_, to)| *to);
-            return None;
-        };
-        let from = spans[place].0;
-        let before = (from..msn).filter_map(|msn| recorded.segment(msn));
-        let before = before.map(|(segment, _)| u64::from(segment.duration)).sum();
-        let key = ObjectKey::Chunk { video, version, rendition, number: chunk.number, hash: chunk.hash };
-        let after = place.checked_sub(1).map_or(after, |place| Some(spans[place].1));
-        let late = Footage::of(record).late(after, from, recorded.timescale().into());
-        Some(InStore { key, chunk: chunk.clone(), place, late, before })
-    })
-}
-
-/// The segment of the event out of one on the shelf that holds it, `before` ticks from its beginning.
-fn cut_out(segment: &Segment, samples: &[Sample], payload: &[u8], before: u64) -> Result<Bytes, CmafError> {
-    let (mut at, mut from) = (0, 0);
-    let mut own: Vec<Sample> = Vec::new();
-    for sample in samples {
-        if at < before {
-            from += sample.size as usize;
-        } else if at < before + u64::from(segment.duration) {
-            own.push(*sample);
-        }
-        at += u64::from(sample.duration);
-    }
-    if let Some((last, before)) = own.split_last_mut() {
-        // It lasts longer on the shelf where a gap follows.
-        let lasts: u64 = before.iter().map(|sample| u64::from(sample.duration)).sum();
-        last.duration = u32::try_from(u64::from(segment.duration).saturating_sub(lasts)).unwrap_or(1).max(1);
-    }
-    let len: usize = own.iter().map(|sample| sample.size as usize).sum();
-    // `read_chunk_index` checked that the samples fill their segment.
-    let own_payload = payload.get(from..from + len).unwrap_or_default();
-    let (sequence, start) = (segment.begun.msn, segment.begun.start);
-    let head = match own.first() {
-        Some(first) if first.sync => segment_head(sequence, start, &own, len)?,
-        _ => part_head(sequence, start, &own, len)?,
-    };
-    Ok([&head[..], own_payload].concat().into())
-}
-
-fn ticks_of(samples: &[Sample]) -> u64 {
-    samples.iter().map(|sample| u64::from(sample.duration)).sum()
 }
 
 fn ticks(chunk: &ChunkRef) -> u64 {

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use cmaf::{Sample, segment_head};
 use live::Begun;
 use model::{ManualClock, Timestamp};
 use nix::sys::stat::Mode;
@@ -12,83 +13,6 @@ use super::*;
 use crate::live::broadcast::Broadcast;
 use crate::live::spool::Spool;
 use crate::live::testing::{OWN, SMALL, SOUND, breaking, record, rendition};
-
-#[test]
-fn the_longest_piece_that_a_rendition_lacks_is_known() {
-    let (_, own) = rendition(OWN, 0..10, &[4, 5]);
-    for (msns, gaps, expected) in [
-        (0..10, &[][..], 0),
-        (0..10, &[4, 5], 0),
-        // Its encoder began with the third segment, whether it was told of before or not.
-        (2..10, &[], 4000),
-        (0..10, &[0, 1], 4000),
-        (1..10, &[1], 4000),
-        // What everybody lacked is no part of the film.
-        (6..10, &[], 8000),
-        (0..7, &[], 6000),
-        // Its encoder was given up, and it had gaps until the end.
-        (0..7, &[6], 8000),
-        (0..10, &[6, 7, 8, 9], 8000),
-        // It was given up, and came back.
-        (0..10, &[1, 2, 7], 4000),
-        (0..10, &[3, 4, 5, 6, 7], 6000),
-        (0..0, &[], 16_000),
-    ] {
-        let (_, small) = rendition(SMALL, msns.clone(), gaps);
-        assert_eq!(lacking(&[&small, &own], &own, &small), expected, "{msns:?} without {gaps:?}");
-    }
-}
-
-/// What of a rendition is in the store does not matter here.
-fn sealed((name, recorded): (RenditionName, Recorded)) -> (RenditionName, Recorded) {
-    let hash = ChunkHash::of(b"");
-    let chunk = ChunkRef { number: 0, hash, size_bytes: 1, index_bytes: 1, segments: vec![] };
-    (name, Recorded { sealed: vec![(vec![(0, 0)], chunk)], ..recorded })
-}
-
-#[test]
-fn a_sound_that_another_is_there_for_stays_away_too() {
-    let sound = |kbps, msns, gaps: &[u32]| rendition(RenditionName::Audio { kbps }, msns, gaps);
-    let names = |sounds: [(RenditionName, Recorded); 3]| {
-        let event = record(sounds.into_iter().chain([rendition(OWN, 0..20, &[])]).map(sealed));
-        shelved(&event).iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>()
-    };
-    // The publisher came back with Opus in the middle, and an AAC is made of that only.
-    let found = names([sound(32, 1..20, &[]), sound(128, 10..20, &[]), sound(160, 0..20, &[])]);
-    assert_eq!(found, ["a32", "a160", "360p"]);
-    // There was no sound for half of the film: what all lack is silence.
-    let found = names([sound(32, 10..20, &[]), sound(128, 10..20, &[]), sound(160, 10..20, &[])]);
-    assert_eq!(found, ["a32", "a128", "a160", "360p"]);
-}
-
-#[test]
-fn a_picture_that_lacks_much_at_once_stays_away() {
-    for (msns, gaps, is_there) in [
-        (0..20, &[][..], true),
-        (4..20, &[], true),
-        (5..20, &[], false),
-        (0..16, &[], true),
-        (0..15, &[], false),
-        (0..20, &[7, 8, 9, 10, 12, 13, 14, 15], true),
-        (0..20, &[7, 8, 9, 10, 11], false),
-    ] {
-        let event = record([rendition(OWN, 0..20, &[]), rendition(SMALL, msns.clone(), gaps)].map(sealed));
-        let names: Vec<_> = shelved(&event).iter().map(|(name, _)| **name).collect();
-        assert_eq!(names.contains(&SMALL), is_there, "{msns:?} without {gaps:?}");
-        assert!(names.contains(&OWN));
-    }
-}
-
-#[test]
-fn a_segment_is_cut_out_as_it_was() {
-    let sample = |duration| Sample { size: 1, duration, cts_offset: 0, sync: true };
-    let begun = Begun { msn: 1, start: 2000, init: 0, discontinuity: false, gap: false };
-    let segment = Segment { begun, duration: 2000, size_bytes: 9, parts: Vec::new() };
-    let joined = [1000, 1000, 1000, 1500].map(sample);
-    let bytes = cut_out(&segment, &joined, b"abcd", 2000).unwrap();
-    let ReadSegment { samples, payload, .. } = read_part(&bytes).unwrap();
-    assert_eq!((&samples[..], &bytes[payload]), (&[sample(1000), sample(1000)][..], &b"cd"[..]));
-}
 
 /// An event that is over, in a spool: of each segment two pictures, whose bytes say where they belong.
 struct Spooled {
@@ -313,23 +237,6 @@ async fn a_clip_waits_for_no_event_and_no_event_for_a_clip() {
     let _sealing = on_air.archive.turns.acquire().await.unwrap();
     let sealed = tokio::time::timeout(Duration::from_secs(30), clip.seal(OWN, true)).await;
     assert!(matches!(sealed, Ok(Ok(None))), "{sealed:?}");
-}
-
-#[test]
-fn a_silence_of_half_a_day_is_in_several_pieces() {
-    let sample = |duration, size| Sample { size, duration, cts_offset: 0, sync: size == 2 };
-    let mut before = Joined {
-        span: (1, 1),
-        base: 0,
-        samples: vec![sample(3000, 2), sample(3000, 1)],
-        payload: BytesMut::from(&b"abc"[..]),
-    };
-    assert!(before.wait(2, u32::MAX - 6000));
-    assert!(!before.wait(3, 1));
-    assert_eq!((before.span, ticks_of(&before.samples)), ((1, 2), u64::from(u32::MAX)));
-    let again = before.again(3, u64::from(u32::MAX), 180_000);
-    assert_eq!((again.span, again.base), ((3, 3), u64::from(u32::MAX)));
-    assert_eq!((&again.samples[..], &again.payload[..]), (&[sample(180_000, 2)][..], &b"ab"[..]));
 }
 
 #[tokio::test]
