@@ -1,24 +1,27 @@
+mod ending;
+mod opening;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use live::Record;
 use model::feed::{FeedAnswer, FeedMessage, FeedOver, FeedTrack, Packet};
-use model::{ErrorKind, Health, RenditionName, VersionId, VideoId};
+use model::{ErrorKind, Health, VersionId, VideoId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::cell::LiveEvent;
-use super::feed::{Beginning, Feed};
-use super::format::{Format, FormatError, short_side};
-use super::going::{Away, Going, OnAir};
+use super::feed::Feed;
+use super::format::short_side;
+use super::going::{Going, OnAir};
 use super::health::told;
 use super::lane::Frame;
 use super::rungs::{Came, plan};
-use super::sound::{self, SoundClock, elapsed};
+use super::sound::elapsed;
 use super::spool::Spool;
-use super::timeline::{Placed, Timeline};
+use super::timeline::Placed;
 use super::{LiveError, Shared};
 
 /// What reaches an event from outside.
@@ -58,8 +61,6 @@ pub(crate) struct Driver {
 /// How often an event without a publisher is looked after, and its row.
 const TICK: Duration = Duration::from_millis(100);
 const LOOK: u32 = 10;
-/// How long the end of a feed waits for what its cell holds: a few pictures.
-const DRAIN: Duration = Duration::from_secs(1);
 /// Between two tries to put an event on the shelf, or to go on with one.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 
@@ -132,25 +133,6 @@ impl Driver {
                     error = &error as &dyn std::error::Error,
                     "a live event stumbled"
                 ),
-            }
-        }
-    }
-
-    /// The event is over: its playlists say so for a while, and no publisher is let in.
-    async fn linger(self, mut inputs: mpsc::Receiver<Input>, stop: CancellationToken) {
-        let gone = tokio::time::sleep(self.shared.linger);
-        tokio::pin!(gone);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = &mut gone => return,
-                input = inputs.recv() => match input {
-                    Some(Input::Begin { answers, .. }) => {
-                        let _ = answers.try_send(FeedAnswer::Over(FeedOver::EventEnded));
-                    }
-                    Some(_) => {}
-                    None => return,
-                },
             }
         }
     }
@@ -306,136 +288,6 @@ impl Driver {
         going.rungs.feed(packet);
     }
 
-    /// The feed is over: what the cell still holds belongs to it.
-    async fn drain(&mut self) -> Result<(), LiveError> {
-        let deadline = tokio::time::Instant::now() + DRAIN;
-        while self.going.as_ref().is_some_and(|going| going.rungs.finish()) {
-            match tokio::time::timeout_at(deadline, heard(&mut self.going)).await {
-                Ok(event) => {
-                    self.encoded(event).await?;
-                }
-                Err(_) => break,
-            }
-        }
-        if let Some(going) = &mut self.going {
-            going.rungs.stop();
-            going.cutter.expect_nobody();
-        }
-        Ok(())
-    }
-
-    /// Begins the event, or goes on with it, once the feed's beginning is clear.
-    async fn open(&mut self) -> Result<(), LiveError> {
-        let Some(feed) = &self.feed else { return Ok(()) };
-        let settled = self.going.as_ref().map(|going| going.picture.is_some());
-        let Some(beginning) = feed.opening.beginning(feed.video.is_some(), settled) else { return Ok(()) };
-        match self.begin(beginning).await {
-            Ok(()) => {}
-            Err(LiveError::Format(error)) => {
-                tracing::warn!(video = %self.video, error = &error as &dyn std::error::Error, "a feed is refused");
-                let why = match error {
-                    FormatError::Unsupported { .. } => FeedOver::Unsupported,
-                    FormatError::Size { .. } | FormatError::Cmaf(_) => FeedOver::Malformed,
-                };
-                return self.let_go(why).await;
-            }
-            Err(error) => return Err(error),
-        }
-        let packets = self.feed.as_mut().map(|feed| feed.opening.take()).unwrap_or_default();
-        for packet in packets {
-            self.place(&packet)?;
-        }
-        self.flush().await
-    }
-
-    async fn begin(&mut self, beginning: Beginning) -> Result<(), LiveError> {
-        let Beginning { first, cadence, rate } = &beginning;
-        let Some(feed) = &self.feed else { return Ok(()) };
-        let video = feed.video.as_ref().map(|config| Format::of(config, *rate)).transpose()?;
-        let audio = match &feed.audio {
-            Some(config) => Some((config.clone(), Format::of(config, *rate)?)),
-            None => None,
-        };
-        let sound_bps = feed.opening.sound_bps();
-        let waited = feed.opening.lasted_since(first);
-        if self.going.is_none() {
-            let begun = Going::begun(&self.shared, self.video, self.version, *cadence, waited);
-            self.going = Some(begun.await?);
-        }
-        let (Some(feed), Some(going)) = (&mut self.feed, &mut self.going) else { return Ok(()) };
-        let mut changed = false;
-        if let Some(format) = &video {
-            let name = *going.picture.get_or_insert(RenditionName::Video { height: format.short_side() });
-            if format.short_side() > name.height() {
-                // Its height is what a grant is compared with.
-                return Err(
-                    FormatError::Unsupported { what: "a greater picture than the event began with" }.into()
-                );
-            }
-            changed |= going.enter(name, format)?;
-        }
-        if let Some((config, format)) = &audio {
-            let name = *going.sound.get_or_insert_with(|| sound::name(config, sound_bps));
-            match going.formats.get(&name) {
-                Some((_, before)) if before.timescale != format.timescale => {
-                    return Err(FormatError::Unsupported {
-                        what: "another sample rate than the event began with",
-                    }
-                    .into());
-                }
-                _ => changed |= going.enter(name, format)?,
-            }
-        }
-        let away = going.away.take();
-        let at = match away {
-            None => 0,
-            Some(Away { cut, began, since }) => {
-                // Back before the packets that were kept had been sent.
-                (began + elapsed(since.elapsed())).saturating_sub(waited).max(cut)
-            }
-        };
-        if let Some(away) = away {
-            going.cutter.resume(away.cut, at, changed)?;
-        }
-        let leader = if video.is_some() { going.picture } else { going.sound };
-        if let Some(leader) = leader {
-            going.cutter.set_leader(leader);
-        }
-        feed.timeline = Some(match first.track {
-            FeedTrack::Video => Timeline::beginning(first, at),
-            FeedTrack::Audio => Timeline::beginning_with_sound(first, at),
-        });
-        feed.sound = audio.map(|(config, format)| SoundClock::of(&config, format.timescale));
-        Ok(())
-    }
-
-    /// Nobody publishes any more, for now.
-    async fn away(&mut self) -> Result<(), LiveError> {
-        if let Some(feed) = &mut self.feed {
-            (feed.timeline, feed.sound) = (None, None);
-        }
-        if self.going.as_ref().is_some_and(|going| going.away.is_none()) {
-            self.drain().await?;
-        }
-        let Some(going) = &mut self.going else { return Ok(()) };
-        if going.away.is_none() {
-            let end = going.cutter.outage()?;
-            going.away = Some(Away { cut: end, began: end, since: Instant::now() });
-        }
-        self.flush().await
-    }
-
-    /// Lets the publisher go.
-    async fn let_go(&mut self, why: FeedOver) -> Result<(), LiveError> {
-        if let Some(feed) = self.feed.take() {
-            feed.over(why);
-            self.away().await?;
-            let now = self.shared.clock.now();
-            self.shared.catalog.publisher_left(self.video, feed.generation, now).await?;
-        }
-        Ok(())
-    }
-
     /// Looks after the event; whether it is over.
     async fn tick(&mut self, look: bool) -> Result<bool, LiveError> {
         if look && self.is_ended().await? {
@@ -522,60 +374,6 @@ impl Driver {
             Err(error) => return Err(error.into()),
         }
         Ok(())
-    }
-
-    /// The process stops: what was made is closed, so that the next one goes on behind it.
-    async fn settle(&mut self) {
-        if let Err(error) = self.away().await {
-            tracing::error!(error = &error as &dyn std::error::Error, "a live event was not settled");
-        }
-    }
-
-    /// Ends the event: what was shown of it is all. That is written down on its way to the shelf.
-    async fn finish(&mut self) -> Result<(), LiveError> {
-        if let Some(feed) = self.feed.take() {
-            feed.over(FeedOver::EventEnded);
-        }
-        if self.going.as_ref().is_some_and(|going| going.away.is_none()) {
-            self.drain().await?;
-        }
-        let Some(going) = &mut self.going else {
-            self.shared.catalog.event_ended(self.video, None, self.shared.clock.now()).await?;
-            return Ok(());
-        };
-        if going.away.is_none() {
-            let end = going.cutter.outage()?;
-            going.away = Some(Away { cut: end, began: end, since: Instant::now() });
-        }
-        going.cutter.end()?;
-        let made = going.cutter.take();
-        going.show(made).await;
-        Ok(())
-    }
-
-    /// Puts the event on the shelf, however long the disk, the store or the rows are away.
-    async fn shelve(&mut self, stop: &CancellationToken) {
-        while let Some(going) = &mut self.going {
-            let shelved = tokio::select! {
-                () = stop.cancelled() => return,
-                shelved = going.shelve(&self.shared, self.video) => shelved,
-            };
-            match shelved {
-                Ok(()) => {
-                    tracing::info!(video = %self.video, "a broadcast is on the shelf");
-                    return;
-                }
-                Err(error) => tracing::error!(
-                    video = %self.video,
-                    error = &error as &dyn std::error::Error,
-                    "a broadcast is not on the shelf yet"
-                ),
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(AGAIN) => {}
-            }
-        }
     }
 }
 
