@@ -1,9 +1,12 @@
-use mp4_atom::{Decode, Elst};
+use mp4_atom::{Decode, Elst, Ftyp, Moov, Stbl};
 
 use super::*;
 use crate::chunk::SegmentSamples;
 use crate::samples::{audio_track, video_track};
-use crate::{AudioTrack, Bandwidth, Change, ChunkRef, RenditionKind, SegmentRef, init_segment};
+use crate::{
+    AudioTrack, Bandwidth, Change, ChunkRef, RenditionKind, Sample, SegmentRef, Track, VideoTrack,
+    init_segment,
+};
 
 /// A track that exists as numbers only: `segments` segments of ten samples of `size` bytes.
 struct Numbers {
