@@ -152,6 +152,11 @@ impl Cutter {
         self.leader = Some(name);
     }
 
+    /// Whose frames decide.
+    pub(crate) fn leader(&self) -> Option<RenditionName> {
+        self.leader
+    }
+
     /// A frame of rendition `name`, in its own ticks.
     ///
     /// # Errors

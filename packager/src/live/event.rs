@@ -351,7 +351,8 @@ impl Driver {
         if self.told == Some(feed.generation) || going.away.is_some() {
             return Ok(());
         }
-        let leader = going.picture.or(going.sound);
+        // Of a publisher without a picture it is the sound.
+        let leader = going.cutter.leader();
         let position = leader.and_then(|name| going.on_air.broadcast.position(name)).unwrap_or_default();
         // A player needs a hold-back of three parts to begin with.
         if position.msn == 0 || position.parts < 2 {

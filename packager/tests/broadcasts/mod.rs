@@ -14,8 +14,8 @@ use cmaf::VersionIndex;
 use live::{LiveSource, Piece, Rendition, Shown, View, Window, media};
 use model::feed::FeedOver;
 use model::{
-    AccountId, Clock, EventPolicy, ManualClock, ObjectKey, RenditionName, StreamKeyHash, Tier, Timestamp,
-    VersionId, VideoId, VideoState, Visibility,
+    AccountId, Air, Clock, EventPolicy, EventState, ManualClock, ObjectKey, RenditionName, StreamKeyHash,
+    Tier, Timestamp, VersionId, VideoId, VideoState, Visibility,
 };
 use packager::{Live, LiveSettings};
 use storage::testing::SmallDisk;
@@ -160,6 +160,20 @@ impl Studio {
         self.house.catalog.end_event(VIDEO, self.house.clock.now()).await.unwrap();
     }
 
+    /// Waits until the rows say that the event is on air, or that it is not.
+    async fn until_on_air(&self, is_on_air: bool) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let (_, event) = self.house.catalog.event(VIDEO).await.unwrap().unwrap();
+            let air = matches!(event.state, EventState::Live { air: Air::On { .. }, .. });
+            if air == is_on_air {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", event.state);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until the broadcast is on the shelf, and reads what is there.
     async fn shelf(&self) -> VersionIndex {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
@@ -281,6 +295,28 @@ async fn a_publisher_who_comes_back_goes_on_in_the_same_event() {
     let (lasts, heard) =
         (index.rendition(PICTURE).unwrap().duration() / 90, index.rendition(SOUND).unwrap().duration() / 48);
     assert!(lasts.abs_diff(heard) <= 45, "{lasts} ms of pictures, {heard} ms of sound");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_with_sound_alone_is_on_air() {
+    let studio = Studio::open(Duration::from_secs(60)).await;
+    let mut first = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    first.send(4).await;
+    studio.until_on_air(true).await;
+    drop(first);
+    studio.until_on_air(false).await;
+    let mut second = Publisher::of_sound(&studio.socket, &studio.turn().await).await;
+    second.send_sound(8).await;
+    studio.until_on_air(true).await;
+    // Who watches hears it, and sees nothing new.
+    let last = |one: &Rendition| one.segments().last().map(|last| last.begun.gap);
+    studio.follow(SOUND, |sound| sound.position().msn >= 6 && last(sound) == Some(false)).await;
+    studio.follow(PICTURE, |picture| picture.position().msn >= 6 && last(picture) == Some(true)).await;
+    studio.end().await;
+    let index = studio.shelf().await;
+    let (lasts, heard) =
+        (index.rendition(PICTURE).unwrap().duration() / 90, index.rendition(SOUND).unwrap().duration() / 48);
+    assert!(heard >= 14_000 && lasts.abs_diff(heard) <= 45, "{lasts} ms of pictures, {heard} ms of sound");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

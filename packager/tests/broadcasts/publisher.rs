@@ -31,6 +31,8 @@ pub(crate) struct Publisher {
     sound: i64,
     /// How many pictures were sent.
     pub(crate) sent: u64,
+    /// From one key frame to the next.
+    pub(crate) group: i64,
 }
 
 impl Publisher {
@@ -41,6 +43,15 @@ impl Publisher {
 
     /// The same, with a picture whose short side may be so long.
     pub(crate) async fn limited(socket: &Path, turn: &Admitted, avcc: &[u8], short_side: u16) -> Self {
+        Self::of(socket, turn, Some(FeedConfig::H264 { avcc: avcc.to_vec() }), short_side).await
+    }
+
+    /// The same, with sound alone.
+    pub(crate) async fn of_sound(socket: &Path, turn: &Admitted) -> Self {
+        Self::of(socket, turn, None, u16::MAX).await
+    }
+
+    async fn of(socket: &Path, turn: &Admitted, picture: Option<FeedConfig>, short_side: u16) -> Self {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         let mut stream = loop {
             match UnixStream::connect(socket).await {
@@ -56,31 +67,41 @@ impl Publisher {
             encoder: "a test".to_owned(),
             short_side,
         };
-        let configs = [FeedConfig::H264 { avcc: avcc.to_vec() }, FeedConfig::Aac { asc: vec![0x11, 0x90] }];
+        let sound = FeedConfig::Aac { asc: vec![0x11, 0x90] };
         let mut bytes = BytesMut::new();
-        for message in [begin].into_iter().chain(configs.map(FeedMessage::Config)) {
+        for message in [begin].into_iter().chain(picture.into_iter().chain([sound]).map(FeedMessage::Config))
+        {
             write_frame(&message, &[], &mut bytes).unwrap();
         }
         stream.write_all(&bytes).await.unwrap();
-        let mut publisher = Self { stream, read: BytesMut::new(), picture: 0, sound: 0, sent: 0 };
+        let mut publisher = Self { stream, read: BytesMut::new(), picture: 0, sound: 0, sent: 0, group: 60 };
         assert_eq!(publisher.answer().await, Some(FeedAnswer::Accepted));
         publisher
     }
 
-    /// Sends so many groups of two seconds, as fast as they are taken.
+    /// Sends so many times two seconds, as fast as they are taken.
     pub(crate) async fn send(&mut self, groups: u32) {
         for _ in 0..groups * 60 {
             let at = self.picture * 3000;
-            let key = self.picture % 60 == 0;
+            let key = self.picture % self.group == 0;
             let picture = self.picture as u8;
             self.packet(FeedTrack::Video, at, key, vec![picture; if key { 9000 } else { 2000 }]).await;
             self.picture += 1;
             self.sent += 1;
-            while self.sound * 1920 < at + 3000 {
-                self.packet(FeedTrack::Audio, self.sound * 1920 / 90 * 90, true, vec![self.sound as u8; 300])
-                    .await;
-                self.sound += 1;
-            }
+            self.sound_until(at + 3000).await;
+        }
+    }
+
+    /// Sends so many seconds of sound without a picture.
+    pub(crate) async fn send_sound(&mut self, seconds: i64) {
+        self.sound_until(self.sound * 1920 + seconds * 90_000).await;
+    }
+
+    async fn sound_until(&mut self, end: i64) {
+        while self.sound * 1920 < end {
+            let at = self.sound * 1920 / 90 * 90;
+            self.packet(FeedTrack::Audio, at, true, vec![self.sound as u8; 300]).await;
+            self.sound += 1;
         }
     }
 
