@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use live::Record;
+use live::{Position, Record};
 use model::feed::{FeedAnswer, FeedMessage, FeedOver, FeedTrack, Packet};
 use model::{ErrorKind, Health, VersionId, VideoId};
 use tokio::sync::{mpsc, watch};
@@ -354,8 +354,7 @@ impl Driver {
         // Of a publisher without a picture it is the sound.
         let leader = going.cutter.leader();
         let position = leader.and_then(|name| going.on_air.broadcast.position(name)).unwrap_or_default();
-        // A player needs a hold-back of three parts to begin with.
-        if position.msn == 0 || position.parts < 2 {
+        if !is_enough(position, feed.first_msn, going.has_parts) {
             return Ok(());
         }
         self.on_air.send_if_modified(|on_air| {
@@ -378,10 +377,44 @@ impl Driver {
     }
 }
 
+/// Whether so much is there for a player to begin with of an event whose feed begins with segment `first_msn`.
+fn is_enough(Position { msn, parts }: Position, first_msn: u32, has_parts: bool) -> bool {
+    match has_parts {
+        // A hold-back of three parts.
+        true => msn > 0 && parts >= 2,
+        // A segment is one part, and hls.js stalls where it finds a single one.
+        false => msn > first_msn && msn > 1,
+    }
+}
+
 /// What an event's cell says next; never, while there is no event.
 async fn heard(going: &mut Option<Going>) -> LiveEvent {
     match going {
         Some(going) => going.rungs.next().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_player_finds_enough_to_begin_with() {
+        let cases = [
+            ("nothing", (0, 0), 0, [false, false]),
+            ("a segment that grows", (0, 5), 0, [false, false]),
+            ("one segment", (1, 0), 0, [false, false]),
+            ("and a bit", (1, 2), 0, [true, false]),
+            ("two segments", (2, 0), 0, [false, true]),
+            ("nothing of a feed that is back", (7, 0), 7, [false, false]),
+            ("a bit of it", (7, 2), 7, [true, false]),
+            ("a segment of it", (8, 0), 7, [false, true]),
+        ];
+        for (name, (msn, parts), first_msn, expected) in cases {
+            let found =
+                [true, false].map(|has_parts| is_enough(Position { msn, parts }, first_msn, has_parts));
+            assert_eq!(found, expected, "{name}");
+        }
     }
 }

@@ -25,8 +25,10 @@ pub(crate) struct Feed {
     pub(crate) has_others: bool,
     /// Packets of which it is not clear yet where they belong.
     pub(crate) opening: Opening,
-    /// Where its clock stands, once that is clear.
+    /// Where its clock stands, once that is clear,
     pub(crate) timeline: Option<Timeline>,
+    /// and with which of the event's segments it begins.
+    pub(crate) first_msn: u32,
     pub(crate) sound: Option<SoundClock>,
     pub(crate) pulse: Pulse,
 }
@@ -50,6 +52,7 @@ impl Feed {
             has_others: false,
             opening: Opening::default(),
             timeline: None,
+            first_msn: 0,
             sound: None,
             pulse: Pulse::default(),
         }

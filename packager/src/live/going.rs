@@ -38,7 +38,7 @@ pub(super) struct Going {
     /// Whether the log says that it is over.
     pub(super) is_over: bool,
     /// Whether segments are shown part by part.
-    has_parts: bool,
+    pub(super) has_parts: bool,
     /// A chunk on its way to the store.
     pub(super) sealing: Option<JoinHandle<Result<Option<Line>, LiveError>>>,
     /// Of which rendition it is, or was.

@@ -320,6 +320,23 @@ async fn who_comes_back_with_sound_alone_is_on_air() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_whose_key_frames_are_far_apart_is_on_air() {
+    let studio = Studio::open(Duration::from_secs(60)).await;
+    let mut first = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    first.group = 180;
+    first.send(10).await;
+    studio.until_on_air(true).await;
+    let picture = studio.follow(PICTURE, |picture| picture.position().msn >= 2).await;
+    assert!(!studio.playlist(&picture).await.contains("#EXT-X-PART"));
+    drop(first);
+    studio.until_on_air(false).await;
+    let mut second = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    second.group = 180;
+    second.send(4).await;
+    studio.until_on_air(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_picture_above_its_limit_is_let_go_at_the_beginning_and_in_the_middle() {
     let studio = Studio::open(Duration::from_secs(60)).await;
     let mut great = Publisher::limited(&studio.socket, &studio.turn().await, P720, 719).await;

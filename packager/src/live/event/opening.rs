@@ -89,6 +89,7 @@ impl Driver {
         if let Some(leader) = leader {
             going.cutter.set_leader(leader);
         }
+        feed.first_msn = going.cutter.next_msn();
         feed.timeline = Some(match first.track {
             FeedTrack::Video => Timeline::beginning(first, at),
             FeedTrack::Audio => Timeline::beginning_with_sound(first, at),
