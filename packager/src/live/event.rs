@@ -52,6 +52,8 @@ pub(crate) struct Driver {
     began: Instant,
     feed: Option<Feed>,
     going: Option<Going>,
+    /// Why the event could not begin, or go on with the feed, the last time that this was tried.
+    hindered: Option<String>,
     /// The turn in which the rows were told that there is something to see.
     told: Option<u64>,
     /// Whether it was over before this process.
@@ -82,6 +84,7 @@ impl Driver {
             began,
             feed: None,
             going: None,
+            hindered: None,
             told: None,
             is_over: false,
         }

@@ -3,9 +3,10 @@
 
 mod publisher;
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -479,6 +480,45 @@ async fn the_end_of_a_broadcast_waits_for_a_disk_that_is_full() {
         }
         studio.stop().await;
     }
+}
+
+/// What is logged, as it is written.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// On one thread, whose log it reads.
+#[tokio::test]
+async fn a_disk_that_lets_no_event_begin_is_told_of_once() {
+    let house = Studio::house().await;
+    let folder = house.folder().join("live");
+    std::fs::create_dir(&folder).unwrap();
+    let Some(disk) = SmallDisk::mount(&folder, "16k") else { return };
+    let log = Log::default();
+    let lines = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || lines.clone()).finish();
+    let _reading = tracing::subscriber::set_default(subscriber);
+    let studio = Studio::of(house, Duration::from_secs(60));
+    // The folder is locked before, in a file without bytes.
+    let mut publisher = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    std::fs::write(folder.join("filler"), [0; 16 << 10]).unwrap();
+    // Each packet from the second key frame on is a try.
+    publisher.send(6).await;
+    assert_eq!(studio.live.event(VIDEO, VERSION, None).await.unwrap(), None);
+    disk.resize("64m");
+    publisher.send(2).await;
+    studio.until_on_air(true).await;
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.matches("No space left on device").count(), 1, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,7 +18,7 @@ impl Driver {
         let settled = self.going.as_ref().map(|going| going.picture.is_some());
         let Some(beginning) = feed.opening.beginning(feed.video.is_some(), settled) else { return Ok(()) };
         match self.begin(beginning).await {
-            Ok(()) => {}
+            Ok(()) => self.hindered = None,
             Err(LiveError::Format(error)) => {
                 tracing::warn!(video = %self.video, error = &error as &dyn std::error::Error, "a feed is refused");
                 let why = match error {
@@ -27,7 +27,13 @@ impl Driver {
                 };
                 return self.let_go(why).await;
             }
-            Err(error) => return Err(error),
+            // Each packet tries it again: it is told once, until it is something else.
+            Err(error) => {
+                let hindrance = Some(format!("{error:?}"));
+                let is_known = self.hindered == hindrance;
+                self.hindered = hindrance;
+                return if is_known { Ok(()) } else { Err(error) };
+            }
         }
         let packets = self.feed.as_mut().map(|feed| feed.opening.take()).unwrap_or_default();
         for packet in packets {
