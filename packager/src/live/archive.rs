@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use super::LiveError;
 use super::footage::Footage;
 use super::going::OnAir;
-use super::spool::{Reader, reel};
+use super::spool::{Reader, SpoolError, reel};
 use crate::backoff;
 use crate::jobs::summaries;
 
@@ -133,17 +133,14 @@ impl Archive {
     }
 
     /// Lets go of the reels that are all in the store and that nobody asks for often.
-    pub(crate) fn discard(&self, rendition: RenditionName) -> Result<(), LiveError> {
-        let record = self.record();
-        let Some(recorded) = record.renditions.get(&rendition) else { return Ok(()) };
-        let Some((_, to)) = recorded.sealed.last().and_then(|(spans, _)| spans.last()).copied() else {
-            return Ok(());
-        };
+    pub(crate) async fn discard(&self, rendition: RenditionName) -> Result<(), LiveError> {
+        let sealed = self.record().renditions.get(&rendition).and_then(|recorded| {
+            let (spans, _) = recorded.sealed.last()?;
+            spans.last().map(|(_, to)| *to)
+        });
         // The last one may hold segments that are not.
-        if let Some(before) = reel(to).checked_sub(1) {
-            self.reader.discard(rendition, before)?;
-        }
-        Ok(())
+        let Some(before) = sealed.and_then(|to| reel(to).checked_sub(1)) else { return Ok(()) };
+        self.with_reader(move |reader| reader.discard(rendition, before)).await
     }
 
     /// What is not in the store of a rendition.
@@ -255,17 +252,25 @@ impl Archive {
         Ok(Some(cut_out(&segment, &samples, &stored[payload..], before)?))
     }
 
-    /// A segment from the spool, if it is there. Whoever asks may be one of few threads that serve
-    /// everybody, so the disk is waited for elsewhere.
+    /// A segment from the spool, if it is there.
     async fn spooled(
         &self,
         name: RenditionName,
         segment: &Segment,
         offset: u64,
     ) -> Result<Option<Bytes>, LiveError> {
-        let (reader, segment) = (self.reader.clone(), segment.clone());
-        let read = tokio::task::spawn_blocking(move || reader.segment(name, &segment, offset));
-        Ok(read.await.map_err(LiveError::Task)??)
+        let segment = segment.clone();
+        self.with_reader(move |reader| reader.segment(name, &segment, offset)).await
+    }
+
+    /// Whoever asks may be one of few threads that serve everybody, so the disk is waited for elsewhere.
+    async fn with_reader<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Reader) -> Result<T, SpoolError> + Send + 'static,
+    ) -> Result<T, LiveError> {
+        let reader = self.reader.clone();
+        let worked = tokio::task::spawn_blocking(move || work(&reader));
+        Ok(worked.await.map_err(LiveError::Task)??)
     }
 
     /// Stores what is missing of the version that the event grew, its index last. `None` when there
@@ -278,8 +283,9 @@ impl Archive {
         for (name, recorded) in shelved(&record) {
             let mut formats = Vec::new();
             for (number, (segment, track)) in (0..).zip(formats_of(recorded)) {
-                let init = self.reader.init(*name, track.init)?;
-                let key = ObjectKey::Init { video, version, rendition: *name, number };
+                let (name, init) = (*name, track.init);
+                let init = self.with_reader(move |reader| reader.init(name, init)).await?;
+                let key = ObjectKey::Init { video, version, rendition: name, number };
                 backoff::insist(backoff::WRITE, || self.store.put(&key, init.clone())).await?;
                 let (init_size, init_hash) =
                     (u32::try_from(init.len()).unwrap_or(u32::MAX), ChunkHash::of(&init));

@@ -315,7 +315,7 @@ impl Going {
         let rendition = *rendition;
         self.write(line.clone()).await?;
         self.on_air.archive.note([line]);
-        self.on_air.archive.discard(rendition)
+        self.on_air.archive.discard(rendition).await
     }
 
     /// Puts the event on the shelf; nothing comes any more. To be tried again where the disk, the store or

@@ -195,13 +195,31 @@ fn store() -> Arc<dyn ObjectStore> {
     Arc::new(Memory::new(Arc::new(ManualClock::at(Timestamp::from_seconds(0)))))
 }
 
-/// A reel that nobody writes to yet: whoever opens it waits.
 #[test]
 fn who_seals_keeps_no_thread_that_serves_others() {
+    let event = record([rendition(OWN, 0..40, &[])]);
+    others_go_on(event, &format!("{OWN}-00000000.reel"), async |archive| {
+        let _ = archive.seal(OWN, true).await;
+    });
+}
+
+#[test]
+fn who_puts_an_event_on_the_shelf_keeps_no_thread_that_serves_others() {
+    let hash = ChunkHash::of(b"");
+    let chunk = ChunkRef { number: 0, hash, size_bytes: 1, index_bytes: 1, segments: vec![] };
+    let (_, recorded) = rendition(OWN, 0..1, &[]);
+    let event = record([(OWN, Recorded { sealed: vec![(vec![(0, 0)], chunk)], ..recorded })]);
+    others_go_on(event, &format!("{OWN}-init-0.mp4"), async |archive| {
+        let _ = archive.finish().await;
+    });
+}
+
+/// A file of the spool that nobody writes to yet: whoever opens it waits.
+fn others_go_on(event: Record, file: &str, work: impl AsyncFnOnce(&Archive) + Send + 'static) {
     let folder = tempfile::tempdir().unwrap();
-    let archive = archive(store(), record([rendition(OWN, 0..40, &[])]), &folder.path().join("event"));
-    let reel = folder.path().join("event").join(format!("{OWN}-00000000.reel"));
-    mkfifo(&reel, Mode::S_IRWXU).unwrap();
+    let archive = archive(store(), event, &folder.path().join("event"));
+    let file = folder.path().join("event").join(file);
+    mkfifo(&file, Mode::S_IRWXU).unwrap();
     let (done, is_done) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -210,12 +228,12 @@ fn who_seals_keeps_no_thread_that_serves_others() {
                 tokio::task::yield_now().await;
                 done.send(()).unwrap();
             };
-            let _ = tokio::join!(archive.seal(OWN, true), others);
+            tokio::join!(work(&archive), others);
         });
     });
     is_done.recv_timeout(Duration::from_secs(30)).expect("the disk held up everybody");
     // Whoever waits for it is let go.
-    drop(std::fs::OpenOptions::new().write(true).open(&reel).unwrap());
+    drop(std::fs::OpenOptions::new().write(true).open(&file).unwrap());
 }
 
 #[tokio::test]
