@@ -4,12 +4,12 @@ use serde_json::json;
 use tests::{Stack, Watching, decode, pictures, probe, stored, until};
 
 use crate::browser::script;
-use crate::live::{Broadcast, PATIENCE};
+use crate::live::{AAC, Broadcast, OPUS, PATIENCE};
 
 /// What is published, and what becomes of it.
 struct Case {
     /// In ffmpeg's words.
-    codecs: &'static [&'static str],
+    codecs: [&'static str; 2],
     /// Picture and sound as playlists name them: how they begin.
     named: [&'static str; 2],
     /// As ffprobe names them.
@@ -19,17 +19,10 @@ struct Case {
 }
 
 const HEVC_AAC: Case = Case {
-    codecs: &[
-        "-c:v",
-        "libx265",
-        "-preset",
-        "ultrafast",
-        "-x265-params",
-        "log-level=error:keyint=60:min-keyint=60:scenecut=0:open-gop=0:bframes=2",
-        "-c:a",
-        "aac",
-        "-b:a",
-        "96k",
+    codecs: [
+        "-c:v libx265 -preset ultrafast \
+         -x265-params log-level=error:keyint=60:min-keyint=60:scenecut=0:open-gop=0:bframes=2",
+        AAC,
     ],
     named: ["hvc1.1.6.L", "mp4a.40.2"],
     probed: ["hevc", "aac"],
@@ -37,20 +30,7 @@ const HEVC_AAC: Case = Case {
 };
 
 const AV1_OPUS: Case = Case {
-    codecs: &[
-        "-c:v",
-        "libsvtav1",
-        "-preset",
-        "12",
-        "-svtav1-params",
-        "pred-struct=1",
-        "-c:a",
-        "libopus",
-        "-b:a",
-        "96k",
-        "-ac",
-        "2",
-    ],
+    codecs: ["-c:v libsvtav1 -preset 12 -svtav1-params pred-struct=1", OPUS],
     named: ["av01.0.0", "opus"],
     probed: ["av1", "opus"],
     sound: "a160",
@@ -139,8 +119,8 @@ async fn of_several_pictures_the_first_is_taken_and_the_studio_says_so() {
     let stack = Stack::start().await;
     let event = Broadcast::create(&stack, 0).await;
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let codecs = ["-map", "0:v", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"];
-    let _publisher = event.start_enhanced(&codecs, &folder.path().join("record.mkv"));
+    let codecs = ["-map 0:v -c:v libx264 -preset ultrafast", "-c:a aac"];
+    let _publisher = event.start_enhanced(codecs, &folder.path().join("record.mkv"));
     event.until_on_air().await;
     until("the warning", PATIENCE, async || {
         let health = event.ana.get(&format!("/api/v1/events/{}/health", event.id)).await.expect(200).json();
@@ -156,12 +136,9 @@ async fn what_is_not_packaged_is_refused_by_its_name() {
     let event = Broadcast::create(&stack, 0).await;
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (codecs, named) in [
-        (
-            &["-c:v", "libvpx-vp9", "-deadline", "realtime", "-c:a", "aac"][..],
-            "codec `vp09` is not supported",
-        ),
-        (&["-c:v", "libx264", "-c:a", "flac"], "codec `fLaC` is not supported"),
-        (&["-c:v", "libx264", "-c:a", "libmp3lame"], "MP3 audio is not supported"),
+        (["-c:v libvpx-vp9 -deadline realtime", "-c:a aac"], "codec `vp09` is not supported"),
+        (["-c:v libx264", "-c:a flac"], "codec `fLaC` is not supported"),
+        (["-c:v libx264", "-c:a libmp3lame"], "MP3 audio is not supported"),
     ] {
         let mut publisher = event.start_enhanced(codecs, &folder.path().join("record.mkv"));
         publisher.until_ended(PATIENCE).await;

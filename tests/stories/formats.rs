@@ -7,60 +7,23 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::{Browser, Signal, Stack, Watching, decode, pictures, probe, stored, until};
 
-use crate::live::{Broadcast, PATIENCE};
+use crate::live::{AAC, Broadcast, OPUS, PATIENCE};
 
-const LARGE: &[&str] =
-    &["-c:v", "libx264", "-preset", "ultrafast", "-sc_threshold", "0", "-c:a", "aac", "-b:a", "96k"];
-const SMALL: &[&str] = &[
-    "-s",
-    "426x240",
-    "-c:v",
-    "libx264",
-    "-preset",
-    "veryfast",
-    "-bf",
-    "2",
-    "-sc_threshold",
-    "0",
-    "-c:a",
-    "aac",
-    "-b:a",
-    "96k",
+const LARGE: [&str; 2] = ["-c:v libx264 -preset ultrafast -sc_threshold 0", AAC];
+const SMALL: [&str; 2] = ["-s 426x240 -c:v libx264 -preset veryfast -bf 2 -sc_threshold 0", AAC];
+const HEVC: [&str; 2] = [
+    "-c:v libx265 -preset ultrafast \
+     -x265-params log-level=error:keyint=60:min-keyint=60:scenecut=0:open-gop=0",
+    AAC,
 ];
-const HEVC: &[&str] = &[
-    "-c:v",
-    "libx265",
-    "-preset",
-    "ultrafast",
-    "-x265-params",
-    "log-level=error:keyint=60:min-keyint=60:scenecut=0:open-gop=0",
-    "-c:a",
-    "aac",
-    "-b:a",
-    "96k",
-];
-
-const OPUS: &[&str] = &[
-    "-c:v",
-    "libx264",
-    "-preset",
-    "ultrafast",
-    "-sc_threshold",
-    "0",
-    "-c:a",
-    "libopus",
-    "-b:a",
-    "96k",
-    "-ac",
-    "2",
-];
+const OTHER_SOUND: [&str; 2] = [LARGE[0], OPUS];
 
 /// Publishes these one behind the other, eight seconds each; the files with what was sent.
-async fn published(event: &Broadcast, folder: &TempDir, formats: &[&[&str]]) -> Vec<String> {
+async fn published(event: &Broadcast, folder: &TempDir, formats: &[[&str; 2]]) -> Vec<String> {
     let mut records = Vec::new();
     for (n, codecs) in formats.iter().enumerate() {
         let record = folder.path().join(format!("record-{n}.mkv"));
-        let mut publisher = event.start_enhanced(codecs, &record);
+        let mut publisher = event.start_enhanced(*codecs, &record);
         event.until_on_air().await;
         publisher.until_ended(PATIENCE).await;
         assert_eq!(event.log(), "");
@@ -274,7 +237,7 @@ async fn a_film_of_two_sounds_has_both_and_plays_past_the_change() {
     let event = Broadcast::create(&stack, 0).await;
     stack.person("eva", "viewer", 0).await;
     let (folder, found) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let records = published(&event, &folder, &[LARGE, OPUS]).await;
+    let records = published(&event, &folder, &[LARGE, OTHER_SOUND]).await;
     event.end().await;
     event.ana.until_ready(&event.id).await;
     let film = Watching::start(&stack, &event.ana, &event.id).await;

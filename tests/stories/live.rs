@@ -10,6 +10,10 @@ use tests::{Broadcaster, Engines, Person, Signal, Stack, Watching, decode, until
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
+/// Sounds of a publisher, in ffmpeg's words.
+pub(crate) const AAC: &str = "-c:a aac -b:a 96k";
+pub(crate) const OPUS: &str = "-c:a libopus -b:a 96k -ac 2";
+
 /// An event of ana's, and what an encoder needs for it.
 pub(crate) struct Broadcast {
     pub(crate) ana: Person,
@@ -48,9 +52,11 @@ impl Broadcast {
         format!("{}/{}", self.server, self.key)
     }
 
-    /// Publishes eight seconds in other codecs, and keeps what it sent in the file `record`.
-    pub(crate) fn start_enhanced(&self, codecs: &[&str], record: &Path) -> Broadcaster {
-        Broadcaster::enhanced(&self.url(), codecs, record, &self.log)
+    /// Publishes eight seconds of a picture and a sound that are coded so, and keeps what it sent in the
+    /// file `record`.
+    pub(crate) fn start_enhanced(&self, [picture, sound]: [&str; 2], record: &Path) -> Broadcaster {
+        let codecs: Vec<&str> = picture.split(' ').chain(sound.split(' ')).collect();
+        Broadcaster::enhanced(&self.url(), &codecs, record, &self.log)
     }
 
     /// What encoders complained of.
