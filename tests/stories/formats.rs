@@ -276,9 +276,7 @@ async fn sound_that_comes_back_without_its_picture_stays_with_the_film() {
     let mut renditions = Vec::new();
     for size in ["640x360", "", "640x360"] {
         let publisher = event.start(Signal { size, ..Signal::default() });
-        if !size.is_empty() {
-            event.until_on_air().await;
-        }
+        event.until_on_air().await;
         let viewer = Watching::start(&stack, &event.ana, &event.id).await;
         // Three segments of sound more than there were.
         let count = async || {
