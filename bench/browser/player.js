@@ -2,6 +2,7 @@
 // the site's sources, so that what is measured is what viewers have.
 import Hls from 'hls.js';
 import { start } from '../../web/ui/src/live/engine.ts';
+import { Lease } from '../../web/ui/src/player/lease.ts';
 
 /** Bits of the clock in the picture, and the blocks of a picture of 640 by 360 that are one bit. */
 const BITS = 40;
@@ -60,19 +61,13 @@ async function join(id, level) {
   const answer = await fetch(`/api/v1/videos/${id}/playback`, { method: 'POST' });
   if (!answer.ok) throw new Error(`no playback: ${answer.status} ${await answer.text()}`);
   const playback = await answer.json();
-  const lease = {
-    url: playback.url,
-    foreignUrl: playback.foreign_url,
-    token: async () => playback.token,
-    renew: async () => undefined,
-  };
   const engine = start(
     video,
     {
-      lease,
+      lease: new Lease(id, playback),
       onFailure: (failure, code) => (seen.failure = `${failure}: ${code}`),
       onReconnecting: () => undefined,
-      onLevels: (levels) => level === 'source' && engine.setLevel(levels.length - 1),
+      onHeights: (heights) => level === 'source' && engine.setHeight(Math.max(...heights)),
       onEnd: () => undefined,
     },
     'low',

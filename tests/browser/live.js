@@ -6,6 +6,7 @@
 //
 //   {"play": true}    opens the page and plays; how it is once there is a picture
 //   {"look": true}    how it is
+//   {"refuse": true}  nothing is served to the page until it asks for another grant; how often it was refused
 //   {"stop": ["…"]}   these loaders of hls.js's load no more; how it is then
 //   {"sign": true}    only signs in, where the event is over already
 //   {"film": true}    opens the page anew, which has the film then, and plays from its beginning
@@ -44,6 +45,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     if (command.play) answer = await play();
     else if (command.look) answer = await look(page);
+    else if (command.refuse) answer = await refuse();
     else if (command.stop) answer = await stop(command.stop);
     else if (command.sign) answer = await sign();
     else if (command.film) answer = await film(command.until_s ?? 3);
@@ -106,6 +108,20 @@ async function prototypeOfHls() {
     if (found) return found.prototype;
   }
   return null;
+}
+
+/** Refuses all of the broadcast, as an edge does when a grant is over, until the page asks for another one. */
+async function refuse() {
+  let refused = 0;
+  const ofBroadcast = (url) => url.pathname.startsWith('/live/');
+  const asked = page.waitForRequest((request) => request.method() === 'POST' && new URL(request.url()).pathname.endsWith('/playback'));
+  await page.route(ofBroadcast, (route) => {
+    refused += 1;
+    return route.fulfill({ status: 401 });
+  });
+  await asked;
+  await page.unroute(ofBroadcast);
+  return { refused, ...(await look(page)) };
 }
 
 async function sign() {

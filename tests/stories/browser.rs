@@ -88,6 +88,7 @@ fn assert_played(played: &Value) {
     let switched = &played["switched"];
     assert_eq!((&switched["144p"], &switched["720p"]), (&Value::from(144), &Value::from(720)), "{played:#}");
     assert!(switched["saver"].as_u64().is_some_and(|height| (1..=240).contains(&height)), "{played:#}");
+    assert!(played["missed"].as_u64() > Some(0) && played["stood"]["height"] == 720, "{played:#}");
     let alone = &played["soundAlone"];
     assert!(alone["height"] == 0 && alone["sound"].as_u64().is_some_and(|bytes| bytes > 0), "{played:#}");
     assert_eq!(played["pausedByKey"], true, "{played:#}");

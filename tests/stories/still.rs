@@ -1,4 +1,4 @@
-//! The site's own player when hls.js loads no more although the event goes on.
+//! The site's own player when hls.js loads no more although the event goes on, or may not.
 
 use serde_json::{Value, json};
 use tests::{Browser, Signal, Stack};
@@ -30,6 +30,15 @@ async fn a_player_that_loads_no_more_goes_on_where_the_event_is() {
         // Neither hls.js nor the player began anew.
         assert_eq!(now["sources"], begun["sources"], "{loaders:?}: {begun:#} {now:#}");
     }
+    let refused = browser.ask(&json!({ "refuse": true }));
+    // The playlists of picture and sound, and what of both was on its way.
+    assert!(refused["refused"].as_u64().is_some_and(|times| times < 10), "{refused:#}");
+    let is_there = |now: &Value| {
+        now["time"].as_f64() > refused["time"].as_f64().map(|time| time + 8.0)
+            && now["behind"].as_f64().is_some_and(|s| s < 5.0)
+    };
+    let now = browser.until("the event with another grant", &json!({ "look": true }), is_there).await;
+    assert_eq!((&now["failure"], &now["sources"]), (&Value::Null, &begun["sources"]), "{now:#}");
     let told = browser.ask(&json!({ "close": true }));
     assert_eq!((&told["complaints"], &told["strangers"]), (&json!([]), &json!([])), "{told:#}");
 }

@@ -4,14 +4,9 @@ import { failureOf, failureOfStatus, type Failure } from '../player/failure.js';
 import { FrameWatch } from '../player/frames.js';
 import type { Lease } from '../player/lease.js';
 import { isAway, throughOutages } from '../player/patience.js';
+import { StandingChoice } from '../player/standing.js';
 import { nextTry, place, viewOf, type Latency } from './latency.js';
 import { wayOut, type Track } from './stillness.js';
-
-/** What may be chosen besides letting the player decide. */
-export interface Level {
-  index: number;
-  height: number;
-}
 
 export interface Broadcast {
   lease: Lease;
@@ -19,7 +14,8 @@ export interface Broadcast {
   onFailure: (failure: Failure, code: string) => void;
   /** The connection is lost and tried again, or there again. */
   onReconnecting: (isReconnecting: boolean) => void;
-  onLevels: (levels: Level[]) => void;
+  /** The heights of its pictures, in lines; 0 where that is not known. */
+  onHeights: (heights: number[]) => void;
   /** All of it was played: the event is over. */
   onEnd: () => void;
 }
@@ -29,9 +25,10 @@ export interface Engine {
   edge(): number | null;
   /** The moment of the film that lies `ms` behind the beginning of the event, which began to be seen `beganAt`. */
   placeOf(ms: number, beganAt: number | null): number | null;
+  /** Another latency, in which the player decides about the height. */
   setLatency(latency: Latency): void;
-  /** The level to stay on; -1 lets the player decide. */
-  setLevel(index: number): void;
+  /** The height of the picture to stay with, in lines; null lets the player decide. */
+  setHeight(height: number | null): void;
   /** Connects again now. */
   retry(): void;
   destroy(): void;
@@ -51,8 +48,12 @@ class LiveEngine implements Engine {
   /** Where it stands, and since when. */
   #stands = { time: 0, since: 0 };
   #tries = 0;
+  /** Whether it waits for another grant, or there is none. */
+  #isRefused = false;
   #recoveries = 0;
   #again: ReturnType<typeof setTimeout> | undefined;
+  #height: number | null = null;
+  #standing = new StandingChoice(() => this.#choose());
 
   constructor(
     private readonly video: HTMLVideoElement,
@@ -76,15 +77,25 @@ class LiveEngine implements Engine {
 
   setLatency(latency: Latency): void {
     this.latency = latency;
+    this.#height = null;
     this.retry();
   }
 
-  setLevel(index: number): void {
-    this.#hls.nextLevel = index;
+  setHeight(height: number | null): void {
+    this.#height = height;
+    this.#standing.forget();
+    this.#choose();
+  }
+
+  #choose(): void {
+    // Of several with the same height the cheapest stands first.
+    this.#hls.nextLevel = this.#hls.levels.findIndex(({ height }) => height === this.#height);
   }
 
   retry(): void {
     clearTimeout(this.#again);
+    this.#standing.forget();
+    this.#isRefused = false;
     const { paused } = this.video;
     this.#hls.destroy();
     this.#hls = this.#open();
@@ -92,6 +103,7 @@ class LiveEngine implements Engine {
   }
 
   destroy(): void {
+    this.#standing.forget();
     clearInterval(this.#looks);
     clearTimeout(this.#again);
     this.video.removeEventListener('ended', this.broadcast.onEnd);
@@ -150,7 +162,7 @@ class LiveEngine implements Engine {
       ...(isSaving && { startLevel: 0 }),
       ...throughOutages(Math.random()),
       xhrSetup: async (xhr, url) => {
-        const token = await lease.token();
+        const token = await lease.token().catch((error: unknown) => this.#lost(error));
         xhr.open('GET', url, true);
         // The grant goes to our own origin only, whatever a playlist names.
         if (token && new URL(url, location.href).origin === location.origin) {
@@ -161,42 +173,70 @@ class LiveEngine implements Engine {
     const hls = new Hls(config);
     hls.on(Events.MANIFEST_PARSED, () => {
       asOneFamily(hls.levels);
-      this.broadcast.onLevels(hls.levels.map(({ height }, index) => ({ index, height })));
+      this.broadcast.onHeights(hls.levels.map(({ height }) => height));
+      if (this.#height !== null) this.#choose();
     });
     hls.on(Events.FRAG_BUFFERED, () => {
       this.#tries = this.#recoveries = 0;
       this.broadcast.onReconnecting(false);
     });
-    hls.on(Events.ERROR, (_event, data) => void this.#handle(data));
+    hls.on(Events.ERROR, (_event, data) => this.#handle(data));
     hls.loadSource(viewOf(lease.url, this.latency));
     hls.attachMedia(this.video);
     return hls;
   }
 
-  async #handle(data: ErrorData): Promise<void> {
-    if (!data.fatal) {
-      if (data.type === ErrorTypes.NETWORK_ERROR && isAway(data.response?.code)) this.broadcast.onReconnecting(true);
-      return;
+  /** A grant that is refused is not to be had by asking again, as one is that only the line keeps away. */
+  #lost(error: unknown): never {
+    const why = failureOf(error);
+    if (why !== 'network') {
+      this.#hls.stopLoad();
+      this.broadcast.onFailure(why, 'grant');
     }
+    throw error;
+  }
+
+  #handle(data: ErrorData): void {
     const status = data.response?.code ?? 0;
     const code = status ? `${data.details} ${status}` : data.details;
+    if (status === 401) return void this.#refused(code);
+    if (!data.fatal) {
+      this.#standing.failed(this.#height !== null && this.#hls.autoLevelEnabled);
+      if (data.type === ErrorTypes.NETWORK_ERROR && isAway(status)) this.broadcast.onReconnecting(true);
+      return;
+    }
     if (data.type === ErrorTypes.MEDIA_ERROR && this.#recoveries++ < 2) return this.#hls.recoverMediaError();
     if (data.type !== ErrorTypes.NETWORK_ERROR) return this.broadcast.onFailure('media', code);
-    if (status === 401) {
-      // The grant ran out while the device slept, or was revoked and may be had anew.
-      if (this.#tries > 1) return this.broadcast.onFailure('signed_out', code);
-      try {
-        await this.broadcast.lease.renew();
-      } catch (error) {
-        return this.broadcast.onFailure(failureOf(error), code);
-      }
-    } else if (status === 403) {
-      return this.broadcast.onFailure(failureOfStatus(status) ?? 'network', code);
-    }
+    if (status === 403) return this.broadcast.onFailure(failureOfStatus(status) ?? 'network', code);
     // An event outlives a server that is away for a while: so does who watches it.
+    this.#later(() => this.retry());
+  }
+
+  /** The grant ran out while the device slept, or was revoked and may be had anew. */
+  async #refused(code: string): Promise<void> {
+    // hls.js would go from level to level for ever, and ask for each.
+    this.#hls.stopLoad();
+    // Picture and sound are refused together.
+    if (this.#isRefused) return;
+    this.#isRefused = true;
+    if (this.#tries > 1) return this.broadcast.onFailure('signed_out', code);
+    try {
+      await this.broadcast.lease.renew();
+    } catch (error) {
+      return this.broadcast.onFailure(failureOf(error), code);
+    }
+    this.#later(() => {
+      this.#isRefused = false;
+      // What is loaded plays on meanwhile.
+      if (this.#hls.levels.length > 0) this.#hls.startLoad();
+      else this.retry();
+    });
+  }
+
+  #later(goOn: () => void): void {
     this.broadcast.onReconnecting(true);
     clearTimeout(this.#again);
-    this.#again = setTimeout(() => this.retry(), nextTry(this.#tries++, Math.random()));
+    this.#again = setTimeout(goOn, nextTry(this.#tries++, Math.random()));
   }
 }
 
@@ -218,7 +258,7 @@ function nativeEngine(video: HTMLVideoElement, broadcast: Broadcast, first: Late
     placeOf: (ms) => (video.seekable.length ? video.seekable.start(0) + ms / 1000 : null),
     edge: () => (video.seekable.length ? video.seekable.end(video.seekable.length - 1) : null),
     setLatency: (latency) => load((current = latency)),
-    setLevel: () => undefined,
+    setHeight: () => undefined,
     retry: () => load(current),
     destroy: () => {
       video.removeEventListener('error', failed);

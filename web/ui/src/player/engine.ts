@@ -7,6 +7,7 @@ import { PATIENCE } from './patience.js';
 import { isOffered, levelOf, saverQuality, type Choice, type Quality, type Sound } from './quality.js';
 import { segmentLoader } from './segments.js';
 import { multivariant, playlist } from './source.js';
+import { StandingChoice } from './standing.js';
 
 export interface Film {
   lease: Lease;
@@ -70,9 +71,15 @@ function goesOnInAny(tracks: { channels?: string }[]): void {
   for (const track of tracks) track.channels = '2';
 }
 
+/** Whether it names a rendition. */
+function isNamed(choice: Choice): boolean {
+  return choice !== 'auto' && !isSaving(choice);
+}
+
 class StreamEngine implements Engine {
   #hls: Hls;
   #choice: Choice;
+  #standing = new StandingChoice(() => this.#apply());
   #recoveries = 0;
   #lastRecovery = 0;
 
@@ -103,6 +110,7 @@ class StreamEngine implements Engine {
   choose(choice: Choice): void {
     const changesSource = (choice === 'audio') !== (this.#choice === 'audio');
     this.#choice = choice;
+    this.#standing.forget();
     if (changesSource) this.#reopen();
     else this.#apply();
   }
@@ -126,6 +134,7 @@ class StreamEngine implements Engine {
 
   #close(): void {
     this.#remember();
+    this.#standing.forget();
     this.#hls.destroy();
   }
 
@@ -222,7 +231,11 @@ class StreamEngine implements Engine {
 
   async #handle(data: ErrorData): Promise<void> {
     const status = data.response?.code ?? 0;
-    if (!data.fatal) return;
+    if (!data.fatal) {
+      // hls.js tries another level first, which should not be refused as well.
+      if (status === 401) void this.film.lease.renew().catch(() => undefined);
+      return this.#standing.failed(isNamed(this.#choice) && this.#hls.autoLevelEnabled);
+    }
     const code = status ? `${data.details} ${status}` : data.details;
     if (data.type === ErrorTypes.MEDIA_ERROR && this.#mayRecover()) return this.#hls.recoverMediaError();
     if (data.type === ErrorTypes.NETWORK_ERROR && status === 401 && this.#mayRecover()) {
