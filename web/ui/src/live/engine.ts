@@ -46,7 +46,7 @@ class LiveEngine implements Engine {
   #hls: Hls;
   #looks: ReturnType<typeof setInterval>;
   /** Where it stands, and since when. */
-  #stands = { time: 0, since: 0 };
+  #stands = { time: 0, since: performance.now() };
   #tries = 0;
   /** Whether it waits for another grant, or there is none. */
   #isRefused = false;
@@ -146,6 +146,7 @@ class LiveEngine implements Engine {
 
   #open(): Hls {
     const { lease } = this.broadcast;
+    this.#stands = { time: this.video.currentTime, since: performance.now() };
     const isSaving = this.latency === 'saver';
     const config: Partial<HlsConfig> = {
       enableWorker: false,
