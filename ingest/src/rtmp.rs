@@ -23,6 +23,7 @@ mod handshake;
 mod message;
 mod publishing;
 mod rate;
+mod read;
 mod session;
 mod tries;
 

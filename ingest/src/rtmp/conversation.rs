@@ -108,7 +108,7 @@ impl Conversation {
     /// # Errors
     ///
     /// When it cannot go on; there is nothing to be said then.
-    pub(crate) fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Event>, RtmpError> {
+    pub(crate) fn receive(&mut self, input: &mut &[u8]) -> Result<Option<Event>, RtmpError> {
         let before = input.len();
         let event = self.next_event(input);
         self.received = self.received.wrapping_add((before - input.len()) as u32);
@@ -119,7 +119,7 @@ impl Conversation {
         event
     }
 
-    fn next_event(&mut self, input: &mut BytesMut) -> Result<Option<Event>, RtmpError> {
+    fn next_event(&mut self, input: &mut &[u8]) -> Result<Option<Event>, RtmpError> {
         if !self.handshake.receive(input, &mut self.output)? {
             return Ok(None);
         }

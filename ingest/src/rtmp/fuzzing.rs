@@ -1,15 +1,16 @@
 //! What is fuzzed from outside: everything that reads a publisher's bytes.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::conversation::{Conversation, Event};
 use super::flv::Demuxer;
 
 /// Follows a connection that sends `bytes` behind its handshake, and may publish whatever it asks for.
 pub fn connection(bytes: &[u8]) {
-    let mut input = BytesMut::from(&[3][..]);
-    input.resize(1 + 2 * 1536, 0);
-    input.extend_from_slice(bytes);
+    let mut wire = vec![3];
+    wire.resize(1 + 2 * 1536, 0);
+    wire.extend_from_slice(bytes);
+    let mut input = &wire[..];
     let (mut conversation, mut demuxer) = (Conversation::new(), Demuxer::default());
     while let Ok(Some(event)) = conversation.receive(&mut input) {
         let item = match event {

@@ -22,7 +22,7 @@ pub(crate) enum Handshake {
 
 impl Handshake {
     /// Takes what is there of it from `input` and puts the answer behind `output`; whether it is done.
-    pub(crate) fn receive(&mut self, input: &mut BytesMut, output: &mut BytesMut) -> Result<bool, RtmpError> {
+    pub(crate) fn receive(&mut self, input: &mut &[u8], output: &mut BytesMut) -> Result<bool, RtmpError> {
         if *self == Self::Hello {
             match input.first() {
                 None => return Ok(false),
@@ -32,13 +32,13 @@ impl Handshake {
             if input.len() <= PACKET {
                 return Ok(false);
             }
-            input.advance(1);
-            let theirs = input.split_to(PACKET);
+            let (theirs, rest) = input[1..].split_at(PACKET);
+            *input = rest;
             output.extend_from_slice(&[VERSION]);
             // Time and version 0 say that no digest is in it; zeros are as random as any to a client
             // that only has to give them back.
             output.resize(output.len() + PACKET, 0);
-            output.extend_from_slice(&theirs);
+            output.extend_from_slice(theirs);
             *self = Self::Echo;
         }
         if *self == Self::Echo {
@@ -63,11 +63,13 @@ mod tests {
         wire.extend((0..2 * PACKET).map(|n| (n % 251) as u8));
         wire.extend(b"chunks");
         for piece in [1, 100, 1537, 2000, wire.len()] {
-            let (mut handshake, mut input, mut output) = (Handshake::Hello, BytesMut::new(), BytesMut::new());
+            let (mut handshake, mut input, mut output) = (Handshake::Hello, Vec::new(), BytesMut::new());
             let mut done = false;
             for bytes in wire.chunks(piece) {
                 input.extend_from_slice(bytes);
-                done = handshake.receive(&mut input, &mut output).unwrap();
+                let mut unread = &input[..];
+                done = handshake.receive(&mut unread, &mut output).unwrap();
+                input = unread.to_vec();
             }
             assert!(done && output.len() == 1 + 2 * PACKET && output[0] == 3, "in pieces of {piece}");
             assert_eq!(&output[1 + PACKET..], &wire[1..=PACKET], "what they sent comes back");
@@ -78,11 +80,11 @@ mod tests {
     #[test]
     fn half_of_it_is_waited_for_and_another_version_is_not() {
         let (mut handshake, mut output) = (Handshake::Hello, BytesMut::new());
-        let mut input = BytesMut::from(&[3; PACKET][..]);
+        let mut input = &[3; PACKET][..];
         assert!(!handshake.receive(&mut input, &mut output).unwrap());
         assert!(output.is_empty() && handshake == Handshake::Hello);
         for first in [0, 6, 0x16, b'G'] {
-            handshake.receive(&mut BytesMut::from(&[first][..]), &mut output).unwrap_err();
+            handshake.receive(&mut &[first][..], &mut output).unwrap_err();
         }
     }
 }

@@ -4,16 +4,17 @@ use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use model::StreamKey;
 use model::feed::FeedTrack;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::conversation::{Conversation, Event};
 use super::door::Inner;
 use super::ended::Ended;
 use super::publishing::Publishing;
+use super::read::Read;
 use crate::live::Denied;
 
 /// How long the handshake may take, and then all that comes before `publish`.
@@ -28,8 +29,6 @@ const STALL: Duration = Duration::from_secs(5);
 /// bytes unread is reset, and what was said never heard. ffmpeg reads one message for each ten packets that it
 /// sends, and has half a dozen to read before this one.
 const LINGER: Duration = Duration::from_secs(3);
-/// Read at once.
-const READ: usize = 16 << 10;
 
 /// Serves the publisher at the other end of `stream` until its end.
 pub(super) async fn serve<S>(mut stream: S, address: IpAddr, door: &Inner, seated: impl Send) -> Ended
@@ -70,10 +69,7 @@ where
 async fn part<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
     let unread = async {
         stream.shutdown().await?;
-        let mut bytes = BytesMut::with_capacity(READ);
-        while stream.read_buf(&mut bytes).await? > 0 {
-            bytes.clear();
-        }
+        while !Read::from(stream).await?.is_empty() {}
         std::io::Result::Ok(())
     };
     let _ = timeout(LINGER, unread).await;
@@ -83,7 +79,8 @@ struct Session<'a> {
     door: &'a Inner,
     address: IpAddr,
     conversation: Conversation,
-    input: BytesMut,
+    /// What was read of something that is not there as a whole.
+    rest: Vec<u8>,
     /// When it has to have said or sent something.
     deadline: Instant,
     publishing: Option<Publishing>,
@@ -92,8 +89,8 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(address: IpAddr, door: &'a Inner) -> Self {
         let deadline = Instant::now() + HELLO;
-        let (conversation, input) = (Conversation::new(), BytesMut::new());
-        Self { door, address, conversation, input, deadline, publishing: None }
+        let (conversation, rest) = (Conversation::new(), Vec::new());
+        Self { door, address, conversation, rest, deadline, publishing: None }
     }
 
     async fn run<S>(&mut self, stream: &mut S, seated: impl Send) -> Ended
@@ -106,12 +103,6 @@ impl<'a> Session<'a> {
         // It is set anew when it has gone off, not at each of a hundred packets in a second.
         let mut alarm = pin!(sleep_until(self.deadline));
         loop {
-            if let Err(ended) = self.hear(&mut seated).await {
-                return ended;
-            }
-            if let Err(error) = self.flush(stream).await {
-                return error.into();
-            }
             if self.next_deadline() < alarm.deadline() {
                 alarm.as_mut().reset(self.next_deadline());
             }
@@ -119,7 +110,7 @@ impl<'a> Session<'a> {
                 biased;
                 () = &mut stopping => Err(Ended::Stopping),
                 ended = over(&mut self.publishing) => Err(ended),
-                read = read(stream, &mut self.input) => read,
+                read = Read::from(stream) => read.map_err(Ended::from),
                 () = &mut alarm => match self.is_out_of_time(Instant::now()) {
                     Some(ended) => Err(ended),
                     None => {
@@ -128,12 +119,15 @@ impl<'a> Session<'a> {
                     }
                 }
             };
-            let counted = read.and_then(|bytes| match &mut self.publishing {
-                Some(publishing) => publishing.count(bytes, self.door),
-                None => Ok(()),
-            });
-            if let Err(ended) = counted {
+            let heard = match read {
+                Ok(read) => self.hear(&read, &mut seated).await,
+                Err(ended) => Err(ended),
+            };
+            if let Err(ended) = heard {
                 return ended;
+            }
+            if let Err(error) = self.flush(stream).await {
+                return error.into();
             }
         }
     }
@@ -153,15 +147,32 @@ impl<'a> Session<'a> {
     }
 
     /// Sees to everything that was read.
-    async fn hear(&mut self, seated: &mut Option<impl Send>) -> Result<(), Ended> {
+    async fn hear(&mut self, read: &[u8], seated: &mut Option<impl Send>) -> Result<(), Ended> {
+        if read.is_empty() {
+            return Err(Ended::Gone);
+        }
+        if let Some(publishing) = &mut self.publishing {
+            publishing.count(read.len(), self.door)?;
+        }
+        let mut whole = std::mem::take(&mut self.rest);
+        let mut unheard = match whole.is_empty() {
+            true => read,
+            false => {
+                whole.extend_from_slice(read);
+                &whole
+            }
+        };
         loop {
             let had_begun = self.conversation.has_begun();
-            let event = self.conversation.receive(&mut self.input)?;
+            let event = self.conversation.receive(&mut unheard)?;
             if self.conversation.has_begun() && !had_begun {
                 self.deadline = Instant::now() + HELLO;
             }
             match event {
-                None => return Ok(()),
+                None => {
+                    self.rest = unheard.to_vec();
+                    return Ok(());
+                }
                 Some(Event::Publish(key)) => {
                     self.publish(key).await?;
                     // Those who may publish do not count among the strangers.
@@ -217,14 +228,6 @@ impl<'a> Session<'a> {
             stream.flush().await
         };
         timeout(STALL, written).await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
-    }
-}
-
-async fn read<S: AsyncRead + Unpin>(stream: &mut S, input: &mut BytesMut) -> Result<usize, Ended> {
-    input.reserve(READ);
-    match stream.read_buf(input).await? {
-        0 => Err(Ended::Gone),
-        bytes => Ok(bytes),
     }
 }
 

@@ -4,7 +4,6 @@
 //! so once a connection has shown by its bytes what it is, the kernel gathers what comes, and it is looked at
 //! in turns: the rarer, the more of them there are (docs/design/0016-looks-at-publishers.md).
 
-use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::pin::Pin;
@@ -27,11 +26,6 @@ const AT_ONCE: usize = 64 << 10;
 const MUCH: usize = 32 << 10;
 /// Looks fall on so few moments that many connections have theirs together.
 const GRID: Duration = Duration::from_millis(5);
-
-thread_local! {
-    /// What is read goes through here: it need not be cleared each time.
-    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; AT_ONCE].into());
-}
 
 /// Those of one port that are looked at.
 #[derive(Debug, Clone)]
@@ -158,11 +152,10 @@ impl Unwatched {
     fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let room = into.remaining().min(AT_ONCE);
         let read = ready!(self.poll_attempt(cx, |mut tcp| {
-            SCRATCH.with_borrow_mut(|scratch| {
-                let read = tcp.read(&mut scratch[..room])?;
-                into.put_slice(&scratch[..read]);
-                Ok(read)
-            })
+            // To be cleared only if it is new, which those of rustls and of RTMP are not.
+            let read = tcp.read(into.initialize_unfilled_to(room))?;
+            into.advance(read);
+            Ok(read)
         }))?;
         self.found += read;
         // All of it, most likely.

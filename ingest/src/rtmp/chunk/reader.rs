@@ -68,7 +68,7 @@ impl ChunkReader {
     }
 
     /// Takes chunks from `input` until a message is whole; `None` when more bytes are needed.
-    pub(crate) fn receive(&mut self, input: &mut BytesMut) -> Result<Option<Message>, RtmpError> {
+    pub(crate) fn receive(&mut self, input: &mut &[u8]) -> Result<Option<Message>, RtmpError> {
         loop {
             let (index, left) = match self.current {
                 Some(current) => current,
