@@ -152,18 +152,25 @@ impl Codec {
 
 /// Takes `length` bytes from the beginning of `body`.
 fn take(body: &mut Bytes, length: usize) -> Result<Bytes, RtmpError> {
+    has(body, length)?;
+    Ok(body.split_to(length))
+}
+
+fn has(body: &Bytes, length: usize) -> Result<(), RtmpError> {
     match body.len() >= length {
-        true => Ok(body.split_to(length)),
+        true => Ok(()),
         false => Err(RtmpError::Malformed("tag that ends early")),
     }
 }
 
 /// Takes a number of `size` bytes.
 fn number(body: &mut Bytes, size: usize) -> Result<u32, RtmpError> {
-    Ok(take(body, size)?.get_uint(size) as u32)
+    has(body, size)?;
+    Ok(body.get_uint(size) as u32)
 }
 
 /// Takes milliseconds in three bytes, which may be negative.
 fn cts(body: &mut Bytes) -> Result<i32, RtmpError> {
-    Ok(take(body, 3)?.get_int(3) as i32)
+    has(body, 3)?;
+    Ok(body.get_int(3) as i32)
 }
