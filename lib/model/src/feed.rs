@@ -6,7 +6,7 @@
 //! ```text
 //! u32 LE  length of the head in bytes
 //! u32 LE  length of the payload in bytes
-//! head    a FeedMessage, or a FeedAnswer, as JSON
+//! head    a FeedMessage, or a FeedAnswer, as JSON; of a packet, of which there are many, 14 bytes
 //! payload a packet's bytes; empty for all other messages
 //! ```
 //!
@@ -186,20 +186,77 @@ pub enum InvalidFrame {
     /// A head that says nothing known.
     #[error("the head of a frame cannot be read")]
     Head(#[from] serde_json::Error),
+    /// Neither does one that should be a packet's.
+    #[error("the head of a packet cannot be read")]
+    Packet,
+}
+
+/// What a frame can say.
+pub trait Head: Serialize + DeserializeOwned {
+    /// Puts it behind the bytes of `out`: as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidFrame`] for what has no JSON; some of it may be in `out` then.
+    fn write(&self, out: &mut BytesMut) -> Result<(), InvalidFrame> {
+        Ok(serde_json::to_writer(out.writer(), self)?)
+    }
+
+    /// What `bytes` say.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidFrame`] if it is nothing known.
+    fn read(bytes: &[u8]) -> Result<Self, InvalidFrame> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
+}
+
+impl Head for FeedAnswer {}
+
+/// What a packet's head begins with; JSON never does.
+const PACKET: u8 = 1;
+/// In the byte behind it.
+const IS_AUDIO: u8 = 1;
+const IS_KEY: u8 = 2;
+
+impl Head for FeedMessage {
+    /// A packet as few bytes: to write and to read JSON for each would cost more than all else.
+    fn write(&self, out: &mut BytesMut) -> Result<(), InvalidFrame> {
+        let Self::Packet { track, dts, cts_offset, key } = *self else {
+            return Ok(serde_json::to_writer(out.writer(), self)?);
+        };
+        let is_audio = if track == FeedTrack::Audio { IS_AUDIO } else { 0 };
+        out.put_u8(PACKET);
+        out.put_u8(is_audio | if key { IS_KEY } else { 0 });
+        out.put_i32_le(cts_offset);
+        out.put_i64_le(dts);
+        Ok(())
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, InvalidFrame> {
+        let Some((&PACKET, packet)) = bytes.split_first() else { return Ok(serde_json::from_slice(bytes)?) };
+        let &[flags @ 0..=3, a, b, c, d, ref dts @ ..] = packet else { return Err(InvalidFrame::Packet) };
+        let dts = i64::from_le_bytes(dts.try_into().map_err(|_| InvalidFrame::Packet)?);
+        let track = if flags & IS_AUDIO != 0 { FeedTrack::Audio } else { FeedTrack::Video };
+        let (cts_offset, key) = (i32::from_le_bytes([a, b, c, d]), flags & IS_KEY != 0);
+        Ok(Self::Packet { track, dts, cts_offset, key })
+    }
 }
 
 /// How many bytes stand before a head.
 const LENGTHS: usize = 8;
 
-/// Puts a frame behind the bytes of `out`: a [`FeedMessage`] or a [`FeedAnswer`], and its payload.
+/// Puts a frame behind the bytes of `out`: a [`FeedMessage`], a [`FeedAnswer`] or what else has a head, and its
+/// payload.
 ///
 /// # Errors
 ///
 /// [`InvalidFrame::TooLong`] for what the other side would refuse; `out` is as before then.
-pub fn write_frame(head: &impl Serialize, payload: &[u8], out: &mut BytesMut) -> Result<(), InvalidFrame> {
+pub fn write_frame(head: &impl Head, payload: &[u8], out: &mut BytesMut) -> Result<(), InvalidFrame> {
     let start = out.len();
     out.put_bytes(0, LENGTHS);
-    let written = serde_json::to_writer((&mut *out).writer(), head).map_err(InvalidFrame::from);
+    let written = head.write(out);
     let head = u32::try_from(out.len() - start - LENGTHS).unwrap_or(u32::MAX);
     let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     if let Err(error) = written.and_then(|()| check(head, payload_len)) {
@@ -217,7 +274,7 @@ pub fn write_frame(head: &impl Serialize, payload: &[u8], out: &mut BytesMut) ->
 /// # Errors
 ///
 /// [`InvalidFrame`] as soon as its lengths, or its head, are wrong; nothing that follows can be read.
-pub fn read_frame<T: DeserializeOwned>(bytes: &mut BytesMut) -> Result<Option<(T, Bytes)>, InvalidFrame> {
+pub fn read_frame<T: Head>(bytes: &mut BytesMut) -> Result<Option<(T, Bytes)>, InvalidFrame> {
     let Some((head, payload)) = bytes.first_chunk::<LENGTHS>().map(|lengths| {
         let [a, b, c, d, e, f, g, h] = *lengths;
         (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
@@ -230,7 +287,8 @@ pub fn read_frame<T: DeserializeOwned>(bytes: &mut BytesMut) -> Result<Option<(T
         return Ok(None);
     }
     bytes.advance(LENGTHS);
-    let said = serde_json::from_slice(&bytes.split_to(head))?;
+    let said = T::read(&bytes[..head])?;
+    bytes.advance(head);
     Ok(Some((said, bytes.split_to(payload).freeze())))
 }
 
@@ -253,11 +311,13 @@ mod tests {
             encoder: "Lavf59".to_owned(),
             short_side: 1080,
         };
-        let packet = FeedMessage::Packet { track: FeedTrack::Video, dts: -90, cts_offset: 3600, key: true };
+        let packet = |track, key| FeedMessage::Packet { track, dts: i64::MIN + 90, cts_offset: -3600, key };
         vec![
             (begin, b""),
             (FeedMessage::Config(FeedConfig::Aac { asc: vec![0x11, 0x90] }), b""),
-            (packet, b"\0\0\0\x01\x65"),
+            (packet(FeedTrack::Video, true), b"\0\0\0\x01\x65"),
+            (packet(FeedTrack::Video, false), b"\0\0\0\x01\x41"),
+            (packet(FeedTrack::Audio, true), b"sound"),
             (FeedMessage::Others { track: FeedTrack::Audio }, b""),
             (FeedMessage::End, b""),
         ]
@@ -307,7 +367,19 @@ mod tests {
             wire.put_u32_le(payload);
             read_frame::<FeedMessage>(&mut wire).unwrap_err();
         }
-        let mut wire = BytesMut::from(&b"\x02\0\0\0\0\0\0\0{}"[..]);
-        read_frame::<FeedMessage>(&mut wire).unwrap_err();
+    }
+
+    #[test]
+    fn a_head_that_says_nothing_is_an_error() {
+        let packet = b"\x01\x02\0\0\0\0\x01\0\0\0\0\0\0\0";
+        FeedMessage::read(packet).unwrap();
+        let [longer, unknown] = [[&packet[..], b"\0"].concat(), [b"\x01\x04", &packet[2..]].concat()];
+        for head in [&b"{}"[..], b"", b"\x01", b"\x02", &packet[..13], &longer, &unknown] {
+            let mut wire = BytesMut::new();
+            wire.put_u32_le(head.len() as u32);
+            wire.put_u32_le(0);
+            wire.put_slice(head);
+            read_frame::<FeedMessage>(&mut wire).unwrap_err();
+        }
     }
 }

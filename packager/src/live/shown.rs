@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use cmaf::{CmafError, ReadSegment, Sample, read_part};
 use live::{Begun, OpenSegment, Part, Record, Segment};
 use model::RenditionName;
-use model::feed::{read_frame, write_frame};
+use model::feed::{Head, read_frame, write_frame};
 use serde::{Deserialize, Serialize};
 
 use super::grown::Grown;
@@ -34,6 +34,8 @@ enum Noted {
     /// It has a part, whose bytes are the payload.
     Part(Part),
 }
+
+impl Head for Noted {}
 
 /// What was shown of one rendition.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
