@@ -4,6 +4,7 @@
 mod backlog;
 mod feed;
 mod metrics;
+mod outflow;
 mod publishers;
 mod standing;
 mod turns;

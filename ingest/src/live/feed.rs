@@ -6,16 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use model::feed::{FeedAnswer, FeedMessage, FeedOver, read_frame, write_frame};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use model::feed::{FeedAnswer, FeedMessage, FeedOver, read_frame};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, OnceCell, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::backlog::Backlog;
+use super::outflow::{Outflow, Written};
 use super::{Item, Metrics};
 
 /// From one try to reach a packager to the next.
@@ -23,8 +21,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long what is left may take to be sent when the publisher has gone.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Bytes that are written at once; a packet that is longer goes alone.
-const BATCH: usize = 64 << 10;
 
 /// What one publisher brings, on its way.
 #[derive(Debug)]
@@ -39,7 +35,8 @@ struct Shared {
     begin: FeedMessage,
     metrics: Metrics,
     since: Instant,
-    backlog: Mutex<Backlog>,
+    outflow: Mutex<Outflow>,
+    /// There is something for the task: what the packager has no room for, or the end.
     more: Notify,
     /// Set when nothing more comes: whether the publisher said so.
     finished: OnceCell<bool>,
@@ -60,7 +57,7 @@ impl Feed {
             begin,
             metrics,
             since: Instant::now(),
-            backlog: Mutex::default(),
+            outflow: Mutex::default(),
             more: Notify::new(),
             finished: OnceCell::new(),
         });
@@ -74,10 +71,24 @@ impl Feed {
         Self { shared, task }
     }
 
-    /// Puts an item on its way; what the packager does not take in time is dropped and counted.
-    pub(crate) fn push(&self, item: Item) {
-        self.shared.with_backlog(|backlog| backlog.push(item, self.shared.since.elapsed()));
-        self.shared.more.notify_one();
+    /// Takes an item that came at `now`, for [`Feed::send`]; what the packager does not take in time is
+    /// dropped and counted.
+    pub(crate) fn push(&self, item: Item, now: Instant) {
+        let now = now.saturating_duration_since(self.shared.since);
+        self.shared.with_outflow(|outflow| outflow.backlog.push(item, now));
+    }
+
+    /// Sends what was taken, now if the packager has room.
+    pub(crate) fn send(&self) {
+        let written = self.shared.with_outflow(|outflow| match outflow.is_full() {
+            // The task waits for room.
+            true => Ok(Written::All),
+            false => outflow.write(),
+        });
+        // It finds the error, too, if it is one.
+        if !matches!(written, Ok(Written::All)) {
+            self.shared.more.notify_one();
+        }
     }
 
     /// Sends what is left, and that the publisher has finished if it said so.
@@ -98,10 +109,10 @@ impl Drop for Feed {
 }
 
 impl Shared {
-    fn with_backlog<T>(&self, change: impl FnOnce(&mut Backlog) -> T) -> T {
-        let mut backlog = self.backlog.lock().unwrap_or_else(PoisonError::into_inner);
-        let changed = change(&mut backlog);
-        self.metrics.dropped.inc_by(backlog.take_dropped());
+    fn with_outflow<T>(&self, change: impl FnOnce(&mut Outflow) -> T) -> T {
+        let mut outflow = self.outflow.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut outflow);
+        self.metrics.dropped.inc_by(outflow.backlog.take_dropped());
         changed
     }
 }
@@ -121,7 +132,9 @@ async fn run(shared: Arc<Shared>) -> Option<FeedOver> {
     let (mut is_first, mut is_missed) = (true, false);
     loop {
         if let Ok(stream) = UnixStream::connect(&shared.socket).await {
-            match converse(&shared, stream, is_first).await {
+            let ended = converse(&shared, stream, is_first).await;
+            shared.with_outflow(Outflow::disconnect);
+            match ended {
                 Ended::Over(over) => return Some(over),
                 Ended::Finished => return None,
                 Ended::Lost { was_accepted } => {
@@ -129,7 +142,7 @@ async fn run(shared: Arc<Shared>) -> Option<FeedOver> {
                         (pause, is_first) = (FIRST_PAUSE, false);
                     }
                     // What it was sent may be gone with it.
-                    shared.with_backlog(Backlog::rewind);
+                    shared.with_outflow(|outflow| outflow.backlog.rewind());
                     tracing::warn!(begin = ?shared.begin, "the packager went away; what comes is kept for it");
                 }
             }
@@ -143,21 +156,22 @@ async fn run(shared: Arc<Shared>) -> Option<FeedOver> {
 }
 
 async fn converse(shared: &Shared, stream: UnixStream, is_first: bool) -> Ended {
-    let (input, output) = stream.into_split();
+    let socket = Arc::new(stream);
+    shared.with_outflow(|outflow| outflow.connect(Arc::clone(&socket), &shared.begin));
     let mut was_accepted = false;
     let ended = tokio::select! {
         biased;
-        over = listen(input, || {
+        over = listen(&socket, || {
             was_accepted = true;
             shared.metrics.resumed.inc_by((!is_first).into());
         }) => over.map(Ended::Over),
-        sent = send(shared, output) => sent.ok().map(|()| Ended::Finished),
+        sent = send(shared, &socket) => sent.ok().map(|()| Ended::Finished),
     };
     ended.unwrap_or(Ended::Lost { was_accepted })
 }
 
 /// Hears the packager until it says that the feed is over, or goes away.
-async fn listen(mut input: OwnedReadHalf, mut accepted: impl FnMut()) -> Option<FeedOver> {
+async fn listen(socket: &UnixStream, mut accepted: impl FnMut()) -> Option<FeedOver> {
     let mut bytes = BytesMut::new();
     loop {
         while let Some((answer, _)) = read_frame(&mut bytes).ok()? {
@@ -166,66 +180,30 @@ async fn listen(mut input: OwnedReadHalf, mut accepted: impl FnMut()) -> Option<
                 FeedAnswer::Over(over) => return Some(over),
             }
         }
-        if input.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
+        socket.readable().await.ok()?;
+        match socket.try_read_buf(&mut bytes) {
+            Ok(0) => return None,
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return None,
+            _ => {}
         }
     }
 }
 
-/// Says everything anew, and then what comes, until nothing more comes.
-async fn send(shared: &Shared, mut output: OwnedWriteHalf) -> std::io::Result<()> {
-    let mut batch = BytesMut::new();
-    frame(&shared.begin, b"", &mut batch);
-    shared.with_backlog(|backlog| {
-        for config in backlog.configs() {
-            frame(&FeedMessage::Config(config.clone()), b"", &mut batch);
-        }
-        for track in backlog.others() {
-            frame(&FeedMessage::Others { track }, b"", &mut batch);
-        }
-    });
+/// Sends what there is whenever there is room again, until nothing more comes.
+async fn send(shared: &Shared, socket: &UnixStream) -> std::io::Result<()> {
+    let mut has_ended = false;
     loop {
         // Before the look at what is there: what comes meanwhile wakes it up at once.
         let more = shared.more.notified();
         let finished = shared.finished.get().copied();
-        shared.with_backlog(|backlog| {
-            while batch.len() < BATCH
-                && let Some(item) = backlog.next()
-            {
-                put(item, &mut batch);
+        match (shared.with_outflow(Outflow::write)?, finished) {
+            (Written::Part, _) => socket.writable().await?,
+            (Written::All, None) => more.await,
+            (Written::All, Some(true)) if !has_ended => {
+                has_ended = true;
+                shared.with_outflow(Outflow::end);
             }
-        });
-        if !batch.is_empty() {
-            output.write_all_buf(&mut batch).await?;
-            continue;
+            (Written::All, Some(_)) => return Ok(()),
         }
-        match finished {
-            None => more.await,
-            Some(said_so) => {
-                if said_so {
-                    frame(&FeedMessage::End, b"", &mut batch);
-                    output.write_all_buf(&mut batch).await?;
-                }
-                return output.shutdown().await;
-            }
-        }
-    }
-}
-
-fn put(item: &Item, batch: &mut BytesMut) {
-    match item {
-        Item::Config(config) => frame(&FeedMessage::Config(config.clone()), b"", batch),
-        Item::Others(track) => frame(&FeedMessage::Others { track: *track }, b"", batch),
-        Item::Packet(packet) => {
-            let model::feed::Packet { track, dts, cts_offset, key, ref data } = *packet;
-            frame(&FeedMessage::Packet { track, dts, cts_offset, key }, data, batch);
-        }
-    }
-}
-
-/// A door bounds what it gives to a feed, so that every frame can be written.
-fn frame(message: &FeedMessage, payload: &[u8], batch: &mut BytesMut) {
-    if let Err(error) = write_frame(message, payload, batch) {
-        tracing::error!(error = &error as &dyn std::error::Error, "a message of a feed is too long");
     }
 }

@@ -61,12 +61,13 @@ impl Publishing {
         }
     }
 
-    /// Puts what is in a tag on its way; whether it was media.
+    /// Takes what is in a tag that came at `now`, for [`Publishing::send`]; whether it was media.
     pub(super) fn tag(
         &mut self,
         track: FeedTrack,
         timestamp: u32,
         body: Bytes,
+        now: Instant,
         encoder: &str,
         door: &Inner,
     ) -> Result<bool, Ended> {
@@ -77,7 +78,7 @@ impl Publishing {
         if let Some(feed) = &self.feed
             && let Some(track) = self.demuxer.take_others()
         {
-            feed.push(Item::Others(track));
+            feed.push(Item::Others(track), now);
         }
         let Some(item) = item else { return Ok(false) };
         let is_media = matches!(item, Item::Packet(_));
@@ -89,15 +90,22 @@ impl Publishing {
             self.feed = Some(Feed::open(socket, begin, metrics, say_over, &door.tasks));
         }
         if let Some(feed) = &self.feed {
-            feed.push(item);
+            feed.push(item, now);
         }
         Ok(is_media)
     }
 
-    /// Counts what was read against the limits.
-    pub(super) fn count(&mut self, bytes: usize, door: &Inner) -> Result<(), Ended> {
+    /// Puts what was taken on its way.
+    pub(super) fn send(&self) {
+        if let Some(feed) = &self.feed {
+            feed.send();
+        }
+    }
+
+    /// Counts what was read at `now` against the limits.
+    pub(super) fn count(&mut self, bytes: usize, now: Instant, door: &Inner) -> Result<(), Ended> {
         door.metrics.received.inc_by(bytes as u64);
-        match self.rate.takes(bytes, self.since.elapsed()) {
+        match self.rate.takes(bytes, now.saturating_duration_since(self.since)) {
             true => Ok(()),
             false => Err(Ended::TooFast { kbit_per_s: self.standing.admitted().limits.bits_per_s / 1000 }),
         }

@@ -151,8 +151,9 @@ impl<'a> Session<'a> {
         if read.is_empty() {
             return Err(Ended::Gone);
         }
+        let now = Instant::now();
         if let Some(publishing) = &mut self.publishing {
-            publishing.count(read.len(), self.door)?;
+            publishing.count(read.len(), now, self.door)?;
         }
         let mut whole = std::mem::take(&mut self.rest);
         let mut unheard = match whole.is_empty() {
@@ -166,11 +167,14 @@ impl<'a> Session<'a> {
             let had_begun = self.conversation.has_begun();
             let event = self.conversation.receive(&mut unheard)?;
             if self.conversation.has_begun() && !had_begun {
-                self.deadline = Instant::now() + HELLO;
+                self.deadline = now + HELLO;
             }
             match event {
                 None => {
                     self.rest = unheard.to_vec();
+                    if let Some(publishing) = &self.publishing {
+                        publishing.send();
+                    }
                     return Ok(());
                 }
                 Some(Event::Publish(key)) => {
@@ -178,8 +182,8 @@ impl<'a> Session<'a> {
                     // Those who may publish do not count among the strangers.
                     drop(seated.take());
                 }
-                Some(Event::Audio(timestamp, body)) => self.tag(FeedTrack::Audio, timestamp, body)?,
-                Some(Event::Video(timestamp, body)) => self.tag(FeedTrack::Video, timestamp, body)?,
+                Some(Event::Audio(timestamp, body)) => self.tag(FeedTrack::Audio, timestamp, body, now)?,
+                Some(Event::Video(timestamp, body)) => self.tag(FeedTrack::Video, timestamp, body, now)?,
                 Some(Event::Finished) => return Err(Ended::Finished),
                 Some(Event::Refused(what)) => return Err(Ended::Refused(what)),
             }
@@ -209,11 +213,11 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn tag(&mut self, track: FeedTrack, timestamp: u32, body: Bytes) -> Result<(), Ended> {
+    fn tag(&mut self, track: FeedTrack, timestamp: u32, body: Bytes, now: Instant) -> Result<(), Ended> {
         // The conversation has none before it was told that somebody may publish.
         let Some(publishing) = &mut self.publishing else { return Ok(()) };
-        if publishing.tag(track, timestamp, body, self.conversation.encoder(), self.door)? {
-            self.deadline = Instant::now() + IDLE;
+        if publishing.tag(track, timestamp, body, now, self.conversation.encoder(), self.door)? {
+            self.deadline = now + IDLE;
         }
         Ok(())
     }
