@@ -13,7 +13,7 @@ use bytes::Bytes;
 use catalog::{Admitted, NewEvent};
 use cmaf::VersionIndex;
 use live::{LiveSource, Piece, Rendition, Shown, View, Window, media};
-use model::feed::FeedOver;
+use model::feed::{FeedOver, FeedTrack};
 use model::{
     AccountId, Air, Clock, EventPolicy, EventState, ManualClock, ObjectKey, RenditionName, StreamKeyHash,
     Tier, Timestamp, VersionId, VideoId, VideoState, Visibility,
@@ -318,6 +318,22 @@ async fn who_comes_back_with_sound_alone_is_on_air() {
     let (lasts, heard) =
         (index.rendition(PICTURE).unwrap().duration() / 90, index.rendition(SOUND).unwrap().duration() / 48);
     assert!(heard >= 14_000 && lasts.abs_diff(heard) <= 45, "{lasts} ms of pictures, {heard} ms of sound");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_picture_in_an_event_that_began_with_sound_alone_is_refused() {
+    let studio = Studio::open(Duration::from_secs(60)).await;
+    let mut first = Publisher::of_sound(&studio.socket, &studio.turn().await).await;
+    first.send_sound(8).await;
+    studio.until_on_air(true).await;
+    drop(first);
+    studio.until_on_air(false).await;
+    let mut second = Publisher::begin(&studio.socket, &studio.turn().await, P720).await;
+    second.packet(FeedTrack::Video, 0, true, vec![0; 9000]).await;
+    assert_eq!(second.until_over().await, FeedOver::Unsupported);
+    let mut third = Publisher::of_sound(&studio.socket, &studio.turn().await).await;
+    third.send_sound(8).await;
+    studio.until_on_air(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -113,7 +113,8 @@ impl Publisher {
         self.stream.write_all(&bytes).await.unwrap();
     }
 
-    async fn packet(&mut self, track: FeedTrack, dts: i64, key: bool, data: Vec<u8>) {
+    /// Sends one packet.
+    pub(crate) async fn packet(&mut self, track: FeedTrack, dts: i64, key: bool, data: Vec<u8>) {
         let mut bytes = BytesMut::new();
         let message = FeedMessage::Packet { track, dts, cts_offset: 0, key };
         write_frame(&message, &data, &mut bytes).unwrap();

@@ -16,6 +16,11 @@ impl Driver {
     pub(super) async fn open(&mut self) -> Result<(), LiveError> {
         let Some(feed) = &self.feed else { return Ok(()) };
         let settled = self.going.as_ref().map(|going| going.picture.is_some());
+        // It has no place in the playlists that players have already.
+        if settled == Some(false) && feed.video.is_some() {
+            tracing::warn!(video = %self.video, "a feed is refused: its event began with sound alone, and it has a picture");
+            return self.let_go(FeedOver::Unsupported).await;
+        }
         let Some(beginning) = feed.opening.beginning(feed.video.is_some(), settled) else { return Ok(()) };
         match self.begin(beginning).await {
             Ok(()) => self.hindered = None,
