@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::activity::{Activity, Pieces};
 use crate::authority;
 use crate::body::Body;
+use crate::corked::corked;
 use crate::door::Doors;
 use crate::metrics::{Kind, Stage};
 use crate::ordinary::{self, Left};
@@ -233,6 +234,7 @@ async fn serve_http2<S>(stream: S, peer: Peer, terms: Arc<Terms>) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
+    let (stream, cork) = corked(stream);
     let activity = Activity::default();
     let doors = terms.doors.clone();
     let requests = activity.clone();
@@ -268,7 +270,10 @@ where
         }
     };
     tokio::select! {
+        // What the connection has written in a turn leaves behind it.
+        biased;
         ended = until_ended(connection, let_go, &terms) => ended,
+        () = cork.leave() => Ended::Finished,
         () = under_way.loses_one() => Ended::Finished,
     }
 }

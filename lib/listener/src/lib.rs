@@ -28,6 +28,7 @@ mod certificates;
 mod conditional;
 mod config;
 mod connection;
+mod corked;
 mod door;
 mod error;
 mod gathered;
