@@ -61,12 +61,12 @@ struct Unwatched {
 }
 
 /// From a look that found so many bytes to the next. A lone publisher is not delayed by anything that a viewer
-/// sees; three hundred wait a seventh of a second at most, and cost less than half of what they did.
+/// sees; three hundred wait a fifth of a second at most, and cost less than half of what they did.
 fn period(members: u32, found: usize) -> Duration {
     let least = 2 * GRID;
     match found {
         MUCH.. => least,
-        _ => Duration::from_micros(u64::from(members) * 500).clamp(least, 30 * GRID),
+        _ => Duration::from_micros(u64::from(members) * 667).clamp(least, 40 * GRID),
     }
 }
 
