@@ -30,11 +30,16 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<Vec<Line>> {
             if seen["state"] == "ready" {
                 break;
             }
-            told.extend(seen["eta_s"].as_f64().map(|eta| (begin.elapsed().as_secs_f64(), eta)));
+            if let Some(eta) = seen["eta_s"].as_f64() {
+                told.push((begin.elapsed().as_secs_f64(), eta));
+            }
             installation.door().pause();
         }
         let whole = begin.elapsed().as_secs_f64();
         installation.door().delete(&video)?;
+        for (then, eta) in told.iter().step_by(20) {
+            say(format!("{name}: {then:.1} s: told {eta}, true {:.1}", whole - then));
+        }
         let behind = told.into_iter().filter(|(then, _)| *then >= whole / 5.0);
         let (mut percents, mut last_s) = (Vec::new(), 0.0_f64);
         for (then, eta) in behind {

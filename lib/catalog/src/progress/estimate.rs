@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{Lane, Timestamp};
@@ -13,6 +14,9 @@ const LATELY: Duration = Duration::from_secs(12);
 /// film: until then it fills its encoders, which look ahead.
 const TELLING_PART: f64 = 0.3;
 const TELLING_MS: f64 = 15_000.0;
+/// Milliseconds of film that encoders have worked on before they are in what a running part reports as done:
+/// they look ahead, and hold pictures back to put them in order.
+const HELD_MS: u64 = 550;
 /// How many cores a transcoder keeps busy that has a machine for itself: its decoder and its
 /// encoders have threads of their own, but wait for each other.
 const ALONE: f64 = 3.0;
@@ -66,7 +70,11 @@ impl Part<'_> {
     }
 
     fn done_cost(&self) -> f64 {
-        self.done_ms as f64 / 1000.0 * self.weight
+        let held_ms = match self.doing {
+            Doing::Runs { .. } if self.done_ms > 0 && !self.is_sound() => HELD_MS,
+            _ => 0,
+        };
+        (self.done_ms + held_ms).min(self.length_ms) as f64 / 1000.0 * self.weight
     }
 
     fn cost(&self) -> f64 {
@@ -86,6 +94,11 @@ impl Part<'_> {
     /// When a running one was where it is.
     pub(super) fn seen(&self) -> Option<Timestamp> {
         if let Doing::Runs { seen, .. } = self.doing { Some(seen) } else { None }
+    }
+
+    /// The machine that it runs on, if it does.
+    fn runs_on(&self) -> Option<&str> {
+        if let Doing::Runs { machine, .. } = self.doing { Some(machine) } else { None }
     }
 
     /// Whether it shows how fast its class is.
@@ -114,14 +127,15 @@ pub(super) fn estimate(parts: &[Part<'_>], began: Timestamp, now: Timestamp) -> 
     let left = || {
         parts.iter().zip(&machines.spent).map(|(part, spent)| {
             let left = seconds(part, part.cost() - part.done_cost());
-            if part.is_telling() {
+            let left = if part.is_telling() {
                 left
             } else {
                 left.min((seconds(part, part.cost()) - spent).max(left / 2.0))
-            }
+            };
+            (part.runs_on(), left)
         })
     };
-    let longest = left().fold(0.0, f64::max) * (machines.at_once() / ALONE).max(1.0);
+    let longest = left().map(|(_, left)| left).fold(0.0, f64::max) * (machines.at_once() / ALONE).max(1.0);
     let rest = deal(left(), share(machines.busy_lately)).max(longest);
     // It has gone on since it was seen.
     let seen = parts.iter().filter_map(Part::seen).max().unwrap_or(now);
@@ -139,13 +153,21 @@ fn pace_lately(part: &Part<'_>, from: Timestamp, now: Timestamp) -> f64 {
     part.done_ms as f64 / 1000.0 / part.busy_s() * part.busy_since(from, now)
 }
 
-/// When the last of `jobs`, seconds of a whole machine each, ends if that many machines take them
-/// in order.
-fn deal(jobs: impl Iterator<Item = f64>, machines: f64) -> f64 {
-    let mut free_at = vec![0.0f64; (machines.round() as usize).max(1)];
-    for job in jobs {
+/// When the last of `jobs` ends, seconds of a whole machine each, if that many machines take them in order:
+/// those that run already stay on theirs.
+fn deal<'a>(jobs: impl Iterator<Item = (Option<&'a str>, f64)>, machines: f64) -> f64 {
+    let (mut running, mut waiting) = (BTreeMap::<&str, f64>::new(), Vec::new());
+    for (machine, seconds) in jobs {
+        match machine {
+            Some(machine) => *running.entry(machine).or_default() += seconds,
+            None => waiting.push(seconds),
+        }
+    }
+    let mut free_at: Vec<f64> = running.into_values().collect();
+    free_at.resize(free_at.len().max(machines.round() as usize).max(1), 0.0);
+    for seconds in waiting {
         if let Some(next) = free_at.iter_mut().min_by(|a, b| a.total_cmp(b)) {
-            *next += job;
+            *next += seconds;
         }
     }
     let last = free_at.into_iter().fold(0.0, f64::max);
