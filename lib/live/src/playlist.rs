@@ -172,12 +172,19 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// The segment that is not closed: its parts, and the next one, which is waited for.
+    /// The segment that is not closed: its parts, and the next one, which is waited for; before its first part
+    /// the format that this will need, if it is another one (§6.2.6).
     fn write_growing(&self, text: &mut String, is_first: bool, init: &mut Option<u32>) -> fmt::Result {
         let next = self.rendition.position();
-        if let Some(open) = self.rendition.open.as_ref().filter(|open| !open.parts.is_empty()) {
-            self.write_begun(text, &open.begun, open.begun.msn, is_first, init)?;
-            self.write_parts(text, &open.begun, &open.parts)?;
+        match &self.rendition.open {
+            Some(open) if !open.parts.is_empty() => {
+                self.write_begun(text, &open.begun, open.begun.msn, is_first, init)?;
+                self.write_parts(text, &open.begun, &open.parts)?;
+            }
+            Some(open) if init.is_some_and(|listed| listed != open.begun.init) => {
+                writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=MAP,URI=\"init-{}.mp4\"", open.begun.init)?;
+            }
+            _ => {}
         }
         writeln!(text, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{}.{}.m4s\"", next.msn, next.parts)
     }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -223,14 +223,13 @@ impl Going {
     /// Shows what was made; what is closed is written down before.
     pub(super) async fn show(&mut self, mut made: Vec<(RenditionName, Made)>) {
         while !made.is_empty() {
-            let (first, rest) = up_to_closed(made);
+            let [shown, closed, rest] = steps(made);
             made = rest;
-            let (shown, closed): (Vec<_>, Vec<_>) =
-                first.into_iter().partition(|(_, made)| !matches!(made, Made::Closed(_)));
             self.note(&shown).await;
             self.on_air.broadcast.show(&shown);
             if !closed.is_empty() {
                 self.write_closed(&closed).await;
+                self.note(&closed).await;
                 self.on_air.broadcast.show(&closed);
             }
         }
@@ -384,19 +383,21 @@ impl Going {
     }
 }
 
-/// For each rendition what was made up to the first segment that was closed, and the rest.
-#[expect(clippy::type_complexity, reason = "two lists of what comes in as one")]
-fn up_to_closed(
-    made: Vec<(RenditionName, Made)>,
-) -> (Vec<(RenditionName, Made)>, Vec<(RenditionName, Made)>) {
-    let mut closed = BTreeSet::new();
-    made.into_iter().partition(|(name, made)| {
-        let is_before = !closed.contains(name);
-        if matches!(made, Made::Closed(_)) {
-            closed.insert(*name);
-        }
-        is_before
-    })
+/// What is shown at a time: for each rendition what was made before the first segment that was closed; that
+/// one, with the beginning of the next, so that playlists hint at another format in time; and the rest.
+fn steps(made: Vec<(RenditionName, Made)>) -> [Vec<(RenditionName, Made)>; 3] {
+    let mut steps = [const { Vec::new() }; 3];
+    let mut at = BTreeMap::<RenditionName, usize>::new();
+    for (name, made) in made {
+        let step = at.entry(name).or_default();
+        *step = match (*step, &made) {
+            (0, Made::Closed(_)) | (1, Made::Begun(_)) => 1,
+            (1, _) => 2,
+            (step, _) => step,
+        };
+        steps[*step].push((name, made));
+    }
+    steps
 }
 
 /// The parts of the last segments as they were listed; what was not written down as closed when the
@@ -497,4 +498,35 @@ fn measured<'a>(segments: impl Iterator<Item = &'a Segment>, timescale: u32) -> 
     let measured =
         real.map(|segment| cmaf::SegmentRef { size_bytes: segment.size_bytes, duration: segment.duration });
     Bandwidth::measure(timescale, measured)
+}
+
+#[cfg(test)]
+mod tests {
+    use live::Begun;
+
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_a_segment_is_shown_with_the_end_of_the_one_before() {
+        const SOUND: RenditionName = RenditionName::Audio { kbps: 128 };
+        const PICTURE: RenditionName = RenditionName::Video { height: 360 };
+        let begun = |msn| Made::Begun(Begun { msn, start: 0, init: msn, discontinuity: false, gap: false });
+        let part = |size_bytes| Made::Part(Part { duration: 1, size_bytes, independent: true }, Bytes::new());
+        let closed = || Made::Closed(Bytes::new());
+        let picture = [part(1), closed(), begun(1), part(2), closed(), begun(2), closed()];
+        let made =
+            picture.into_iter().map(|made| (PICTURE, made)).chain([(SOUND, part(3)), (SOUND, part(4))]);
+        let lengths = |steps: &[Vec<_>; 3]| [0, 1, 2].map(|step| steps[step].len());
+        let first = steps(made.collect());
+        assert_eq!(lengths(&first), [3, 2, 4]);
+        assert!(
+            matches!(first[1][..], [(PICTURE, Made::Closed(_)), (PICTURE, Made::Begun(begun))] if begun.msn == 1)
+        );
+        let [.., rest] = first;
+        let second = steps(rest);
+        assert_eq!(lengths(&second), [1, 2, 1]);
+        // One that begins and ends with nothing in it: a gap.
+        let [.., rest] = second;
+        assert_eq!(lengths(&steps(rest)), [0, 1, 0]);
+    }
 }

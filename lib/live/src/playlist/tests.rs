@@ -176,6 +176,31 @@ fn the_saver_joins_only_so_many_however_short_they_are() {
 }
 
 #[test]
+fn a_new_format_is_hinted_at_until_its_first_part_is_there() {
+    let mut rendition = closed(8, &[7], &[]);
+    let text = media(&rendition, &TIMING, SHOWN, &[]);
+    assert_eq!(count(&text, "TYPE=MAP"), 0);
+    let begun = Begun { init: 1, discontinuity: true, ..crate::samples::begun(8, 8 * 180_000) };
+    rendition.begin(begun);
+    for delta in [false, true] {
+        let text = media(&rendition, &TIMING, Shown { delta, ..SHOWN }, &[]);
+        let hints = "#EXT-X-PRELOAD-HINT:TYPE=MAP,URI=\"init-1.mp4\"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"8.0.m4s\"\n";
+        assert!(text.contains(hints), "{text}");
+        // A discontinuity never stands ahead of what it precedes.
+        assert_eq!((count(&text, "#EXT-X-DISCONTINUITY\n"), count(&text, "#EXT-X-MAP")), (0, 1), "{text}");
+    }
+    let whole = media(&rendition, &TIMING, Shown { view: View::Normal, ..SHOWN }, &[]);
+    assert_eq!(count(&whole, "#EXT-X-PRELOAD-HINT"), 0);
+    rendition.add(Part { duration: 30_000, size_bytes: 100, independent: true });
+    let text = media(&rendition, &TIMING, SHOWN, &[]);
+    assert_eq!((count(&text, "TYPE=MAP"), count(&text, "#EXT-X-MAP:URI=\"init-1.mp4\"")), (0, 1), "{text}");
+    // The next segment in the same format needs none.
+    rendition.close(100);
+    rendition.begin(Begun { init: 1, ..crate::samples::begun(9, 8 * 180_000 + 30_000) });
+    assert_eq!(count(&media(&rendition, &TIMING, SHOWN, &[]), "TYPE=MAP"), 0);
+}
+
+#[test]
 fn an_event_that_is_over_says_so_and_hints_at_nothing() {
     let mut rendition = grown(15);
     rendition.close(100);
