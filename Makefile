@@ -22,8 +22,9 @@ test: tools-test ui browser programs ## install what is missing and run every te
 	scripts/test-workspace
 	cd web/ui && npm test
 
-test-long: tools-test programs ## a film of an hour and 200 random kills; LONG_MINUTES and LONG_KILLS make it shorter
+test-long: tools-test browser programs ## a film of an hour, 200 random kills, a broadcast of 8 h, 50 long outages; LONG_* make it shorter
 	LONG_MINUTES=$${LONG_MINUTES:-60} LONG_KILLS=$${LONG_KILLS:-200} \
+	LONG_BROADCAST_MINUTES=$${LONG_BROADCAST_MINUTES:-480} LONG_PULLS=$${LONG_PULLS:-50} \
 		cargo test --locked --package tests --test stories -- --ignored --nocapture --test-threads=1 long::
 
 # The programs that stories start: also `cocuyo` with its fail points, under another name.

@@ -124,7 +124,7 @@ pub struct Figures {
 }
 
 /// Judges one view of one event.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Checker {
     renditions: BTreeMap<String, History>,
     violations: Vec<Violation>,

@@ -20,6 +20,8 @@ pub struct Notes {
     seen: Vec<Seen>,
     /// Requests that were not answered with a playlist: of which rendition, and what came instead.
     pub missed: Vec<String>,
+    /// Judges what is seen at once, and only the last of it is kept: for hours.
+    at_once: Option<Checker>,
 }
 
 /// A playlist as it was seen.
@@ -32,6 +34,13 @@ struct Seen {
     text: String,
 }
 
+impl Seen {
+    fn look(&self) -> Look<'_> {
+        let Self { rendition, sent, at, until, text } = self;
+        Look { rendition, sent: *sent, at: *at, until: *until, text }
+    }
+}
+
 /// Longest wait for what an event has within seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two requests to a door that is away.
@@ -40,7 +49,16 @@ const PAUSE: Duration = Duration::from_millis(200);
 impl Observer {
     /// Begins to look at these renditions.
     pub fn start(viewer: &Watching, renditions: impl IntoIterator<Item = String>) -> Self {
-        let (began, notes, mut tasks) = (Instant::now(), Arc::<Mutex<Notes>>::default(), JoinSet::new());
+        Self::noting(viewer, renditions, Notes::default())
+    }
+
+    /// The same for hours: each look is judged when it comes, and forgotten behind the next one.
+    pub fn start_for_long(viewer: &Watching, renditions: impl IntoIterator<Item = String>) -> Self {
+        Self::noting(viewer, renditions, Notes { at_once: Some(Checker::new()), ..Notes::default() })
+    }
+
+    fn noting(viewer: &Watching, renditions: impl IntoIterator<Item = String>, notes: Notes) -> Self {
+        let (began, notes, mut tasks) = (Instant::now(), Arc::new(Mutex::new(notes)), JoinSet::new());
         for rendition in renditions {
             tasks.spawn(observe(viewer.clone(), rendition, began, Arc::clone(&notes)));
         }
@@ -82,6 +100,17 @@ impl Observer {
         .await;
     }
 
+    /// The number behind a rendition's last closed segment, as it was seen last.
+    pub fn next_msn(&self, rendition: &str) -> u64 {
+        let notes = locked(&self.notes);
+        notes
+            .seen
+            .iter()
+            .rev()
+            .find(|seen| seen.rendition == rendition)
+            .map_or(0, |seen| next_msn(&seen.text))
+    }
+
     /// What was not answered with a playlist so far.
     pub fn missed(&self) -> Vec<String> {
         locked(&self.notes).missed.clone()
@@ -110,13 +139,24 @@ impl Notes {
         self.seen.iter().map(|seen| seen.text.as_str()).collect()
     }
 
+    fn saw(&mut self, seen: Seen) {
+        if let Some(checker) = &mut self.at_once {
+            checker.saw(seen.look());
+            self.seen.retain(|other| other.rendition != seen.rendition);
+        }
+        self.seen.push(seen);
+    }
+
     /// Judges all that was seen; no rule may be broken.
     #[track_caller]
     pub fn check(&self) -> Checker {
-        let mut checker = Checker::new();
-        for Seen { rendition, sent, at, until, text } in &self.seen {
-            checker.saw(Look { rendition, sent: *sent, at: *at, until: *until, text });
-        }
+        let checker = self.at_once.clone().unwrap_or_else(|| {
+            let mut checker = Checker::new();
+            for seen in &self.seen {
+                checker.saw(seen.look());
+            }
+            checker
+        });
         let violations: Vec<String> = checker.violations().iter().map(ToString::to_string).collect();
         let first = checker.violations().first();
         let text = first.and_then(|first| self.seen.iter().find(|seen| seen.at == first.at));
@@ -138,7 +178,7 @@ fn ends_with_media(text: &str) -> bool {
     last.len() == 2 && last.iter().all(|line| line.starts_with("#EXTINF"))
 }
 
-async fn observe(viewer: Watching, rendition: String, began: Instant, notes: Arc<Mutex<Notes>>) {
+async fn observe(mut viewer: Watching, rendition: String, began: Instant, notes: Arc<Mutex<Notes>>) {
     let mut wanted: Option<(u64, Option<u64>)> = None;
     loop {
         let query = wanted.map_or_else(String::new, |(msn, part)| {
@@ -147,6 +187,10 @@ async fn observe(viewer: Watching, rendition: String, began: Instant, notes: Arc
         let sent = began.elapsed();
         let text = match viewer.try_get(&format!("{rendition}/playlist.m3u8{query}")).await {
             Ok(answer) if answer.status == 200 => answer.text(),
+            Ok(answer) if answer.status == 401 => {
+                viewer.renew().await;
+                continue;
+            }
             other => {
                 let why = other.map_or_else(|error| error.to_string(), |answer| answer.status.to_string());
                 locked(&notes).missed.push(format!("{:.3} s, {rendition}{query}: {why}", sent.as_secs_f64()));
@@ -158,8 +202,12 @@ async fn observe(viewer: Watching, rendition: String, began: Instant, notes: Arc
         let hint = text.lines().find_map(|line| line.strip_prefix("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\""));
         let next = hint.and_then(|hint| hint.strip_suffix(".m4s\"")?.split_once('.'));
         let next = next.and_then(|(msn, part)| Some((msn.parse().ok()?, Some(part.parse().ok()?))));
-        let at = began.elapsed();
-        locked(&notes).seen.push(Seen { rendition: rendition.clone(), sent, at, until: wanted, text });
+        {
+            // Noted in the order in which they came.
+            let mut notes = locked(&notes);
+            let at = began.elapsed();
+            notes.saw(Seen { rendition: rendition.clone(), sent, at, until: wanted, text });
+        }
         if is_over {
             return;
         }

@@ -9,6 +9,7 @@ use crate::{Answer, Person, Stack};
 #[derive(Debug, Clone)]
 pub struct Watching {
     person: Person,
+    video: String,
     grant: String,
     /// `/v/{video}/{version}/`
     folder: String,
@@ -23,10 +24,17 @@ impl Watching {
         let folder = |url: &str| url.trim_end_matches("multivariant.m3u8").to_owned();
         Self {
             person: person.clone(),
+            video: video.to_owned(),
             grant: playback["token"].as_str().expect("a token").to_owned(),
             folder: folder(playback["url"].as_str().expect("a url")),
             foreign_folder: folder(&stack.foreign_url(&playback)),
         }
+    }
+
+    /// Gets a new grant for the same version: one lasts for minutes.
+    pub async fn renew(&mut self) {
+        let playback = self.person.playback(&self.video).await.expect(200).json();
+        playback["token"].as_str().expect("a token").clone_into(&mut self.grant);
     }
 
     /// The same at another door.

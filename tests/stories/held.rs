@@ -7,14 +7,14 @@ use tests::{Browser, Observer, Signal, Stack, Watching, decode};
 use crate::live::{Broadcast, holding};
 
 /// The site's own player on the event's page.
-struct Player {
+pub(crate) struct Player {
     browser: Browser,
     /// How it was when it was looked at last.
     last: Value,
 }
 
 impl Player {
-    fn start(stack: &Stack, event: &Broadcast) -> Self {
+    pub(crate) fn start(stack: &Stack, event: &Broadcast) -> Self {
         let viewer = ["--viewer", "eva:contraseña de eva"];
         let page = ["--base", &stack.url(""), "--video", &event.id];
         let browser = Browser::start("live.js", &[&page[..], &viewer].concat());
@@ -24,7 +24,7 @@ impl Player {
 
     /// Waits until pictures with this corner move, in the player and on the page that there were from
     /// the beginning.
-    async fn plays_on(&mut self, corner: &str) {
+    pub(crate) async fn plays_on(&mut self, corner: &str) {
         let look = json!({ "look": true });
         let (before, browser) = (&self.last, &self.browser);
         let seen = browser.until(corner, &look, |now| now["colour"] == corner).await;

@@ -1,5 +1,7 @@
 //! What takes long: `make test-long`. `LONG_MINUTES`, `LONG_KILLS` and `LONG_SEED` say how long, how
-//! often, and which chances are taken.
+//! often, and which chances are taken; `LONG_PULLS` and `LONG_BROADCAST_MINUTES` the same of broadcasts.
+
+mod broadcasts;
 
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};

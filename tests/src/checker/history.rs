@@ -15,7 +15,7 @@ const CLOCK: u64 = 3000;
 const SUMMED: Micros = 1000;
 
 /// A rendition over time.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct History {
     first: Option<First>,
     last: Option<Last>,
