@@ -22,8 +22,9 @@ use crate::report::{Line, say};
 const AT_ONCE: usize = 8;
 /// How long each publishes.
 const LASTS: Duration = Duration::from_secs(3);
-/// A finished event's playlists are served for two minutes; then nothing of it is left.
-const LINGER: Duration = Duration::from_secs(135);
+/// An edge forgets what has ended five minutes after somebody asked for it last, and looks once a minute; then
+/// nothing of an event is left.
+const LINGER: Duration = Duration::from_secs(390);
 
 pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let sessions = bench.size(bench.options.sessions, 2000, 40);
